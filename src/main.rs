@@ -1,0 +1,2 @@
+//! kadanoff
+fn main() {}

@@ -1,0 +1,272 @@
+//! What a run leaves, as plain data: the stages fill it, `store` writes it to HDF5 and JSON and reads it back, `report` draws it. No science and no files here.
+
+use crate::measure::Series;
+use serde::{Deserialize, Serialize};
+
+/// Where the numbers came from. Every file carries it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The version of kadanoff.
+    pub program_version: String,
+    /// The git commit it was built from, or "unknown".
+    pub git_commit: String,
+    /// The run file, byte for byte.
+    pub run_file: String,
+    /// BLAKE3 of the run file, hexadecimal.
+    pub run_file_hash: String,
+    /// The seed of every random stream.
+    pub seed: u64,
+    /// One entry a submission (start or restart of the same run).
+    pub submissions: Vec<Submission>,
+}
+
+/// One start of the program on a run directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Submission {
+    /// Start, as seconds since 1970 (UTC).
+    pub started: u64,
+    /// Host of rank 0.
+    pub host: String,
+    /// Instruction set of the kernels.
+    pub instruction_set: String,
+    /// MPI ranks.
+    pub ranks: usize,
+    /// Threads a rank.
+    pub threads: usize,
+    /// SLURM_JOB_ID, or empty.
+    pub slurm_job: String,
+}
+
+/// A mean with its error: the number people read.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The mean over all chains and draws.
+    pub mean: f64,
+    /// Its standard error, autocorrelation included.
+    pub error: f64,
+    /// Integrated autocorrelation time in draws (1/2 for independent draws).
+    pub autocorrelation_time: f64,
+    /// The number of independent draws worth as much: draws / (2 tau).
+    pub effective_samples: f64,
+}
+
+/// One observable of one ensemble, with the exact value beside it where one is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observable {
+    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`.
+    pub name: String,
+    /// The words of a figure's axis, for example "energy per site".
+    pub long_name: String,
+    /// "J", "k_B" or "1".
+    pub units: String,
+    /// The estimate.
+    pub estimate: Estimate,
+    /// The exact value for this size and coupling.
+    pub exact: Option<f64>,
+}
+
+/// All chains of one size and coupling.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ensemble {
+    /// Side L.
+    pub size: usize,
+    /// K = J / k_B T.
+    pub coupling: f64,
+    /// One series a chain (replica).
+    pub chains: Vec<Series>,
+    /// The observables of all chains together.
+    pub observables: Vec<Observable>,
+    /// Work done in spins, thermalization included (N a sweep; flipped spins for Wolff).
+    pub spin_updates: u64,
+    /// Time spent in sweeps, summed over chains, in seconds.
+    pub seconds: f64,
+}
+
+/// The sampling stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SamplingRecord {
+    /// Algorithm by name.
+    pub algorithm: String,
+    /// Sides, ascending as in the run file.
+    pub sizes: Vec<usize>,
+    /// Couplings in the order of the run file.
+    pub couplings: Vec<f64>,
+    /// Independent chains per ensemble.
+    pub replicas: usize,
+    /// Sweeps before the first measurement.
+    pub thermalization: usize,
+    /// Sweeps between two measurements.
+    pub measure_every: usize,
+    /// Measurements a chain.
+    pub draws: usize,
+    /// Ensembles, size-major: index = size index * couplings + coupling index.
+    pub ensembles: Vec<Ensemble>,
+}
+
+/// What is monitored of one epoch of training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Mean squared difference between a visible unit and its reconstruction probability, per unit.
+    pub reconstruction_error: f64,
+    /// Mean free energy of held-out data minus that of as many training data, in nats; grows when the machine learns its data by heart.
+    pub free_energy_gap: f64,
+    /// Root mean square of the weights.
+    pub weight_norm: f64,
+    /// Largest absolute weight.
+    pub weight_maximum: f64,
+    /// Root mean square of the last minibatch's gradient of the weights.
+    pub gradient_norm: f64,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// One trained layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerRecord {
+    /// Number of visible units.
+    pub visible: usize,
+    /// Number of hidden units.
+    pub hidden: usize,
+    /// W_ij, row-major [visible][hidden].
+    pub weights: Vec<f32>,
+    /// c_i.
+    pub visible_bias: Vec<f32>,
+    /// b_j.
+    pub hidden_bias: Vec<f32>,
+    /// One entry an epoch.
+    pub epochs: Vec<EpochRecord>,
+    /// Hidden units that never move: standard deviation of p(h = 1 | v) over the data below 0.02.
+    pub dead_units: usize,
+}
+
+/// The training stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingRecord {
+    /// "plain" or "centred".
+    pub gradient: String,
+    /// "probabilities" or "states": what feeds the next layer.
+    pub activations: String,
+    /// Coupling of the training configurations.
+    pub coupling: f64,
+    /// Side of the lattice.
+    pub size: usize,
+    /// Training configurations.
+    pub samples: usize,
+    /// Held-out configurations.
+    pub held_out: usize,
+    /// The stack, from the lattice up.
+    pub layers: Vec<LayerRecord>,
+    /// Peak resident memory of rank 0 at the end of the stage, in bytes.
+    pub peak_memory: u64,
+}
+
+/// Locality of one unit's receptive field on the torus (science of arXiv:1410.3831 App. B).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FieldMeasures {
+    /// Circular centre of mass of r^2, in lattice units.
+    pub centre: [f64; 2],
+    /// Root mean square distance from the centre on the torus, weighted with r^2.
+    pub radius_of_gyration: f64,
+    /// (sum r^2)^2 / sum r^4, in sites.
+    pub participation_ratio: f64,
+    /// Share of sum r^2 inside the best 4x4, 8x8 and 16x16 window (1 where the lattice is not larger).
+    pub window_share: [f64; 3],
+    /// |sum r| / sum |r|.
+    pub sign_coherence: f64,
+}
+
+/// The receptive fields of one layer: r^(l) = W^(1) ... W^(l).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReceptiveFieldRecord {
+    /// Number of units.
+    pub units: usize,
+    /// r, row-major [unit][site].
+    pub fields: Vec<f32>,
+    /// One entry a unit.
+    pub measures: Vec<FieldMeasures>,
+    /// Means over units with a live field: window shares.
+    pub mean_window_share: [f64; 3],
+    /// Medians over live units: window shares.
+    pub median_window_share: [f64; 3],
+    /// Median participation ratio over live units.
+    pub median_participation_ratio: f64,
+    /// The same three means for random weights of the same shape: the null.
+    pub random_window_share: [f64; 3],
+    /// Share of the cells of the ideal tiling (units as close to a square grid as possible) that hold a centre.
+    pub tiling: f64,
+}
+
+/// How well configurations come back from one layer of the stack, beside block spins of the same compression.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReconstructionRecord {
+    /// Units of the layer.
+    pub units: usize,
+    /// Share of spins that agree after going up to the layer and down again, with its standard error over configurations.
+    pub agreement: [f64; 2],
+    /// Side b of the blocks b x b with as many block spins, where there is one.
+    pub block_side: Option<usize>,
+    /// Agreement of direct b x b majority blocks with the spins, with its error.
+    pub block_agreement: Option<[f64; 2]>,
+    /// Agreement of iterated 2 x 2 majority blocks (b a power of two), with its error.
+    pub iterated_block_agreement: Option<[f64; 2]>,
+    /// Nearest-neighbour correlation of the block spins (iterated), with its error.
+    pub block_correlation: Option<[f64; 2]>,
+}
+
+/// The mapping of Eqs. 18-22 by enumeration, for a small machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MappingRecord {
+    /// What machine it is, in words.
+    pub name: String,
+    /// Largest |H^RG[h] - H^RBM[h]| over all h.
+    pub hamiltonian_difference: f64,
+    /// ln Z of the data Hamiltonian.
+    pub log_partition_function: f64,
+    /// ln Z_lambda of the machine.
+    pub machine_log_partition_function: f64,
+    /// Delta F = F^h - F^v = ln Z - ln Z_lambda.
+    pub free_energy_difference: f64,
+    /// Kullback-Leibler divergence of the machine from the data law, nats.
+    pub divergence: f64,
+    /// Mean of Tr_h e^T over the data law, = Z_lambda / Z.
+    pub mean_trace: f64,
+    /// Variance of ln Tr_h e^T over the data law: the honest violation of the trace condition.
+    pub trace_violation: f64,
+}
+
+/// The renormalization stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RenormalizationRecord {
+    /// The mapping on small systems.
+    pub mappings: Vec<MappingRecord>,
+    /// One entry a layer.
+    pub receptive_fields: Vec<ReceptiveFieldRecord>,
+    /// One entry a layer.
+    pub reconstructions: Vec<ReconstructionRecord>,
+    /// Some held-out configurations (packed words in site order) and, for each layer, their reconstruction probabilities.
+    pub examples: Vec<Example>,
+}
+
+/// A configuration beside what comes back of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Example {
+    /// Spins in site order, true = up.
+    pub spins: Vec<bool>,
+    /// For each layer, p(v = 1) of each site after going up and down.
+    pub reconstructions: Vec<Vec<f32>>,
+    /// For each layer, the direct block-majority reconstruction, where the compression is a block's; empty otherwise.
+    pub blocks: Vec<Vec<bool>>,
+}
+
+/// Everything a run has produced so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Where it came from.
+    pub provenance: Provenance,
+    /// `[sample]`
+    pub sampling: Option<SamplingRecord>,
+    /// `[train]`
+    pub training: Option<TrainingRecord>,
+    /// `[renormalize]`
+    pub renormalization: Option<RenormalizationRecord>,
+}

@@ -1,0 +1,118 @@
+//! Many rows of bits: a data set of configurations, or the states of a layer of binary units.
+
+use super::{Configuration, WORD_BITS};
+use bitvec::{order::Lsb0, slice::BitSlice};
+
+/// A matrix of bits, each row starting on a word: bit j of row i is bit j mod 64 of word j / 64 of the row. Bits past the last column are clear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BitMatrix {
+    rows: usize,
+    columns: usize,
+    words: Vec<u64>,
+}
+
+impl BitMatrix {
+    /// A matrix of clear bits.
+    pub fn new(rows: usize, columns: usize) -> Self {
+        BitMatrix { rows, columns, words: vec![0; rows * columns.div_ceil(WORD_BITS)] }
+    }
+
+    /// One configuration a row, in site order.
+    ///
+    /// # Panics
+    /// If the configurations differ in size.
+    pub fn from_configurations<'a>(configurations: impl ExactSizeIterator<Item = &'a Configuration>, sites: usize) -> Self {
+        let mut matrix = BitMatrix::new(configurations.len(), sites);
+        for (row, configuration) in configurations.enumerate() {
+            matrix.row_mut(row).copy_from_slice(configuration.words());
+        }
+        matrix
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns (bits a row).
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The number of words a row.
+    pub fn words_per_row(&self) -> usize {
+        self.columns.div_ceil(WORD_BITS)
+    }
+
+    /// The packed words of a row.
+    pub fn row(&self, row: usize) -> &[u64] {
+        let width = self.words_per_row();
+        &self.words[row * width..(row + 1) * width]
+    }
+
+    /// The packed words of a row, to be written. The caller leaves the bits past the last column clear.
+    pub fn row_mut(&mut self, row: usize) -> &mut [u64] {
+        let width = self.words_per_row();
+        &mut self.words[row * width..(row + 1) * width]
+    }
+
+    /// All packed words, row after row.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// All packed words, to be written (in parallel chunks of [`Self::words_per_row`], say).
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
+    }
+
+    /// The bits of a row, addressed one by one.
+    pub fn bits(&self, row: usize) -> &BitSlice<u64, Lsb0> {
+        &BitSlice::from_slice(self.row(row))[..self.columns]
+    }
+
+    /// One bit.
+    pub fn get(&self, row: usize, column: usize) -> bool {
+        self.bits(row)[column]
+    }
+
+    /// Sets one bit.
+    pub fn set(&mut self, row: usize, column: usize, value: bool) {
+        let columns = self.columns;
+        BitSlice::<u64, Lsb0>::from_slice_mut(self.row_mut(row))[..columns].set(column, value);
+    }
+
+    /// The rows `range`, copied.
+    pub fn slice_rows(&self, range: std::ops::Range<usize>) -> BitMatrix {
+        let width = self.words_per_row();
+        BitMatrix { rows: range.len(), columns: self.columns, words: self.words[range.start * width..range.end * width].to_vec() }
+    }
+
+    /// The share of set bits in each column, in f64.
+    pub fn column_means(&self) -> Vec<f64> {
+        let mut counts = vec![0u64; self.columns];
+        for row in 0..self.rows {
+            for column in self.bits(row).iter_ones() {
+                counts[column] += 1;
+            }
+        }
+        counts.into_iter().map(|count| count as f64 / self.rows.max(1) as f64).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_where_they_were_put() {
+        let mut matrix = BitMatrix::new(3, 70);
+        matrix.set(1, 0, true);
+        matrix.set(1, 69, true);
+        matrix.set(2, 64, true);
+        assert_eq!(matrix.words(), &[0, 0, 1, 1 << 5, 0, 1]);
+        assert!(matrix.get(1, 69) && !matrix.get(0, 69));
+        assert_eq!(matrix.slice_rows(1..2).words(), &[1, 1 << 5]);
+        assert!((matrix.column_means()[64] - 1.0 / 3.0).abs() < 1e-15);
+    }
+}
