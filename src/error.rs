@@ -24,7 +24,7 @@ pub enum Error {
     #[error("{0}")]
     Stopped(String),
     /// A promise of the program to itself was broken (exit code 70).
-    #[error("{0} This is a bug of kadanoff: please report it with the run file.")]
+    #[error("{0}")]
     Bug(String),
 }
 

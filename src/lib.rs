@@ -1,4 +1,5 @@
 //! kadanoff
+pub mod comm;
 pub mod error;
 pub mod kernels;
 pub mod lattice;

@@ -1,0 +1,155 @@
+//! The speeds of this machine, measured honestly: contenders take turns inside one run, work is counted as it is done, and what was timed is verified.
+//!
+//! Absolute figures of a shared machine drift; the ratio to a rival that ran in turn with the contender does not. Median and best are both shown.
+
+mod network;
+mod sampling;
+
+use crate::error::{Error, Result};
+use crate::kernels::InstructionSet;
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// The names of the benchmarks, as in the table of the README.
+pub const NAMES: [&str; 5] = ["metropolis", "swendsen-wang", "wolff", "cd1", "gibbs"];
+
+/// One measured figure; `bench --json` prints one a line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The benchmark.
+    pub name: String,
+    /// The side of the lattice, or "visible x hidden" of a network.
+    pub size: serde_json::Value,
+    /// Threads that worked at once.
+    pub threads: usize,
+    /// The instruction set of the kernels.
+    pub instruction_set: String,
+    /// What is counted: "flips/ns", "ns/site", "ns/flipped spin", "s/epoch", "ns/unit".
+    pub unit: String,
+    /// The median over the turns.
+    pub median: f64,
+    /// The best turn.
+    pub best: f64,
+    /// Who took turns with it, if anybody.
+    pub rival: Option<String>,
+    /// How many times faster than the rival, by the medians.
+    pub ratio: Option<f64>,
+}
+
+/// What a turn of a contender is measured in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Unit {
+    /// Work a time: more is better.
+    WorkPerNanosecond(&'static str),
+    /// Time a work: less is better.
+    NanosecondsPerWork(&'static str),
+    /// Seconds for a turn's work, which is a fraction of the unit.
+    SecondsPerWork(&'static str),
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Unit::WorkPerNanosecond(name) | Unit::NanosecondsPerWork(name) | Unit::SecondsPerWork(name) => name,
+        }
+    }
+
+    fn figure(self, work: f64, time: Duration) -> f64 {
+        match self {
+            Unit::WorkPerNanosecond(_) => work / (time.as_secs_f64() * 1e9),
+            Unit::NanosecondsPerWork(_) => time.as_secs_f64() * 1e9 / work,
+            Unit::SecondsPerWork(_) => time.as_secs_f64() / work,
+        }
+    }
+
+    fn more_is_better(self) -> bool {
+        matches!(self, Unit::WorkPerNanosecond(_))
+    }
+}
+
+/// One of those who take turns: does some work and says how much.
+struct Contender<'a> {
+    name: String,
+    turn: Box<dyn FnMut() -> f64 + 'a>,
+}
+
+/// The time a turn should take at least, so that the clock does not matter.
+const TURN: Duration = Duration::from_millis(60);
+
+/// Lets the contenders take `rounds` turns each, after one round that does not count. Returns (median, best) of each.
+fn take_turns(contenders: &mut [Contender], unit: Unit, rounds: usize) -> Vec<(f64, f64)> {
+    let mut figures = vec![Vec::with_capacity(rounds); contenders.len()];
+    for round in 0..=rounds {
+        for (contender, figures) in contenders.iter_mut().zip(&mut figures) {
+            let started = Instant::now();
+            let mut work = 0.0;
+            while started.elapsed() < TURN {
+                work += (contender.turn)();
+            }
+            if round > 0 {
+                figures.push(unit.figure(work, started.elapsed()));
+            }
+        }
+    }
+    figures
+        .into_iter()
+        .map(|mut turns| {
+            turns.sort_by(f64::total_cmp);
+            let best = if unit.more_is_better() { turns[turns.len() - 1] } else { turns[0] };
+            (turns[turns.len() / 2], best)
+        })
+        .collect()
+}
+
+/// What is measured, and in what.
+struct Subject {
+    name: &'static str,
+    size: serde_json::Value,
+    threads: usize,
+    unit: Unit,
+}
+
+/// The number of turns that count.
+const ROUNDS: usize = 7;
+
+/// The row of a contender that takes turns with a rival.
+fn row_against(subject: Subject, contender: Contender, rival: Contender) -> Row {
+    let rival_name = rival.name.clone();
+    let figures = take_turns(&mut [contender, rival], subject.unit, ROUNDS);
+    let ((median, best), (rival_median, _)) = (figures[0], figures[1]);
+    Row {
+        name: subject.name.to_string(),
+        size: subject.size,
+        threads: subject.threads,
+        instruction_set: InstructionSet::chosen().name().to_string(),
+        unit: subject.unit.name().to_string(),
+        median,
+        best,
+        rival: Some(rival_name),
+        ratio: Some(if subject.unit.more_is_better() { median / rival_median } else { rival_median / median }),
+    }
+}
+
+/// Runs the named benchmarks (all of them if none is named) and hands each row over as soon as it is known.
+///
+/// # Errors
+/// [`Error::Usage`] for an unknown name; [`Error::Bug`] when what was timed turns out to be wrong.
+pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Result<()> {
+    for name in names {
+        if !NAMES.contains(&name.as_str()) {
+            return Err(Error::Usage(format!("there is no benchmark `{name}`: write any of {}", NAMES.join(", "))));
+        }
+    }
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    for name in NAMES.into_iter().filter(|name| wanted(name)) {
+        let rows = match name {
+            "metropolis" => sampling::metropolis(threads)?,
+            "swendsen-wang" => sampling::swendsen_wang(threads)?,
+            "wolff" => sampling::wolff()?,
+            "cd1" => network::contrastive_divergence()?,
+            _ => network::gibbs()?,
+        };
+        rows.iter().for_each(&mut *show);
+    }
+    Ok(())
+}

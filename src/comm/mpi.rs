@@ -1,0 +1,123 @@
+//! Many ranks by MPI. The only file that names the crate `mpi`.
+//!
+//! MPI is initialised for calls from the main thread only (FUNNELED); threads of a rank never call it. A panic on one rank would unwind through the end of MPI
+//! and leave the others waiting for ever, so a hook ends the whole job instead.
+
+use super::Comm;
+use crate::error::{Error, Result};
+use ::mpi::collective::SystemOperation;
+use ::mpi::datatype::PartitionMut;
+use ::mpi::environment::Universe;
+use ::mpi::topology::SimpleCommunicator;
+use ::mpi::traits::{Communicator, CommunicatorCollectives, Destination, Root, Source};
+
+/// Counts of MPI are C integers: longer messages go in pieces of this many elements.
+const LONGEST_MESSAGE: usize = 1 << 30;
+
+/// The ranks of MPI_COMM_WORLD.
+pub struct Mpi {
+    world: SimpleCommunicator,
+    // Dropped last: its end is MPI_Finalize.
+    _universe: Universe,
+}
+
+impl Mpi {
+    /// Initialises MPI, once a process.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if MPI runs already or has no support for threads.
+    pub fn start() -> Result<Self> {
+        let (universe, threading) = ::mpi::initialize_with_threading(::mpi::Threading::Funneled)
+            .ok_or_else(|| Error::Usage("MPI was initialised before kadanoff could do it".to_string()))?;
+        if threading < ::mpi::Threading::Funneled {
+            return Err(Error::Usage("this MPI library has no support for threads (MPI_THREAD_FUNNELED): use another one".to_string()));
+        }
+        let world = universe.world();
+        if world.size() > 1 {
+            let (rank, previous) = (world.rank(), std::panic::take_hook());
+            std::panic::set_hook(Box::new(move |panic| {
+                previous(panic);
+                eprintln!("kadanoff: rank {rank} failed; ending all ranks");
+                SimpleCommunicator::world().abort(70);
+            }));
+        }
+        Ok(Mpi { world, _universe: universe })
+    }
+}
+
+impl Comm for Mpi {
+    fn rank(&self) -> usize {
+        self.world.rank() as usize
+    }
+
+    fn size(&self) -> usize {
+        self.world.size() as usize
+    }
+
+    fn gather(&self, own: &[u8]) -> Option<Vec<Vec<u8>>> {
+        if self.rank() != 0 {
+            let root = self.world.process_at_rank(0);
+            root.send(&(own.len() as u64));
+            for piece in own.chunks(LONGEST_MESSAGE) {
+                root.send(piece);
+            }
+            return None;
+        }
+        let mut parts = vec![own.to_vec()];
+        for rank in 1..self.world.size() {
+            let sender = self.world.process_at_rank(rank);
+            let (length, _) = sender.receive::<u64>();
+            let mut part = vec![0u8; length as usize];
+            for piece in part.chunks_mut(LONGEST_MESSAGE) {
+                sender.receive_into(piece);
+            }
+            parts.push(part);
+        }
+        Some(parts)
+    }
+
+    fn broadcast(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let root = self.world.process_at_rank(0);
+        let mut length = bytes.len() as u64;
+        root.broadcast_into(&mut length);
+        let mut message = if self.rank() == 0 { bytes } else { vec![0u8; length as usize] };
+        for piece in message.chunks_mut(LONGEST_MESSAGE) {
+            root.broadcast_into(piece);
+        }
+        message
+    }
+
+    fn all_gather(&self, own: &[f32], counts: &[usize], all: &mut [f32]) {
+        if all.len() <= LONGEST_MESSAGE {
+            let lengths: Vec<i32> = counts.iter().map(|&count| count as i32).collect();
+            let starts: Vec<i32> = lengths
+                .iter()
+                .scan(0, |sum, &length| {
+                    let start = *sum;
+                    *sum += length;
+                    Some(start)
+                })
+                .collect();
+            self.world.all_gather_varcount_into(own, &mut PartitionMut::new(all, lengths, starts));
+            return;
+        }
+        let mut rest = all;
+        for (rank, &count) in counts.iter().enumerate() {
+            let (part, after) = rest.split_at_mut(count);
+            rest = after;
+            if rank == self.rank() {
+                part.copy_from_slice(own);
+            }
+            let sender = self.world.process_at_rank(rank as i32);
+            for piece in part.chunks_mut(LONGEST_MESSAGE) {
+                sender.broadcast_into(piece);
+            }
+        }
+    }
+
+    fn maximum(&self, own: u64) -> u64 {
+        let mut largest = 0;
+        self.world.all_reduce_into(&own, &mut largest, SystemOperation::max());
+        largest
+    }
+}

@@ -1,0 +1,33 @@
+//! One rank: a workstation, a laptop, or a build without MPI.
+
+use super::Comm;
+
+/// The group of one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Solo;
+
+impl Comm for Solo {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn gather(&self, own: &[u8]) -> Option<Vec<Vec<u8>>> {
+        Some(vec![own.to_vec()])
+    }
+
+    fn broadcast(&self, bytes: Vec<u8>) -> Vec<u8> {
+        bytes
+    }
+
+    fn all_gather(&self, own: &[f32], _counts: &[usize], all: &mut [f32]) {
+        all.copy_from_slice(own);
+    }
+
+    fn maximum(&self, own: u64) -> u64 {
+        own
+    }
+}

@@ -1,0 +1,217 @@
+//! The stage `[sample]`: all chains of all ensembles, spread over ranks and threads.
+//!
+//! A chain has a number in the whole problem, (size index * couplings + coupling index) * replicas + replica, which names its random streams. Each rank takes a
+//! contiguous part of the chains, so that a rank holds whole couplings where it can, of about equal cost; inside a rank the chains spread over the threads.
+//! Chains never speak to each other, so none of this can change a result.
+
+use super::progress::Progress;
+use crate::comm::Comm;
+use crate::error::{Error, Result};
+use crate::lattice::SquareTorus;
+use crate::measure::Series;
+use crate::sampler::{self, Algorithm, Start};
+use crate::spins::Configuration;
+use rayon::prelude::*;
+use std::ops::Range;
+use std::time::Instant;
+
+/// What the stage has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The seed of the run.
+    pub seed: u64,
+    /// How the chains move.
+    pub algorithm: Algorithm,
+    /// How the chains begin.
+    pub start: Start,
+    /// (side, coupling) of each ensemble.
+    pub ensembles: Vec<(usize, f64)>,
+    /// Chains per ensemble.
+    pub replicas: usize,
+    /// Sweeps before the first measurement.
+    pub thermalization: usize,
+    /// Measurements a chain.
+    pub draws: usize,
+    /// Sweeps between two measurements.
+    pub measure_every: usize,
+    /// Configurations kept per ensemble, spread evenly over its chains.
+    pub configurations: usize,
+}
+
+/// What one chain leaves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chain {
+    /// The measurements.
+    pub series: Series,
+    /// The draws at which configurations were kept.
+    pub kept_draws: Vec<u64>,
+    /// The kept configurations.
+    pub kept: Vec<Configuration>,
+    /// Work in spins.
+    pub spin_updates: u64,
+    /// Time in sweeps, in seconds.
+    pub seconds: f64,
+}
+
+impl Plan {
+    /// The number of chains of the whole problem.
+    pub fn chains(&self) -> usize {
+        self.ensembles.len() * self.replicas
+    }
+
+    /// Sweeps of one chain.
+    fn sweeps(&self) -> usize {
+        self.thermalization + self.draws * self.measure_every
+    }
+
+    /// The cost of a chain, in spins.
+    fn cost(&self, chain: usize) -> u128 {
+        let side = self.ensembles[chain / self.replicas].0 as u128;
+        side * side * self.sweeps() as u128
+    }
+
+    /// Configurations that the chain with this number inside its ensemble keeps: the first ones keep one more where it does not come out even.
+    pub fn kept_by(&self, replica: usize) -> usize {
+        self.configurations / self.replicas + usize::from(replica < self.configurations % self.replicas)
+    }
+
+    /// The chains of a rank: contiguous, with about the same cost on each. A chain belongs to the rank in whose equal part of the total cost its middle lies.
+    pub fn chains_of(&self, rank: usize, size: usize) -> Range<usize> {
+        let total: u128 = (0..self.chains()).map(|chain| self.cost(chain)).sum();
+        let mut before = 0;
+        let owners: Vec<usize> = (0..self.chains())
+            .map(|chain| {
+                let middle = 2 * before + self.cost(chain);
+                before += self.cost(chain);
+                (middle * size as u128 / (2 * total)) as usize
+            })
+            .collect();
+        owners.partition_point(|&owner| owner < rank)..owners.partition_point(|&owner| owner <= rank)
+    }
+}
+
+/// Runs all chains. Collective; the result, in the order of the chains, is on rank 0 and empty elsewhere.
+///
+/// # Errors
+/// Whatever a sampler refuses, agreed on by all ranks.
+pub fn run(plan: &Plan, comm: &dyn Comm) -> Result<Vec<Chain>> {
+    let own = plan.chains_of(comm.rank(), comm.size());
+    let work: u128 = own.clone().map(|chain| plan.cost(chain)).sum();
+    let progress = Progress::new("sampling", "spins", u64::try_from(work).unwrap_or(u64::MAX), comm.is_root());
+    let chains: Result<Vec<Chain>> = own.into_par_iter().with_max_len(1).map(|chain| run_chain(plan, chain, &progress)).collect();
+    let chains = crate::comm::agree(comm, chains)?;
+    progress.finish();
+    let bytes: Vec<u8> = chains.iter().flat_map(encode).flat_map(u64::to_le_bytes).collect();
+    let gathered = comm.gather(&bytes).unwrap_or_default();
+    crate::comm::agree(comm, decode_all(plan, &gathered))
+}
+
+fn run_chain(plan: &Plan, number: usize, progress: &Progress) -> Result<Chain> {
+    let (ensemble, replica) = (number / plan.replicas, number % plan.replicas);
+    let (side, coupling) = plan.ensembles[ensemble];
+    let torus = SquareTorus::new(side)?;
+    let mut sampler = sampler::build(plan.algorithm, torus, coupling, plan.start, plan.seed, number as u64)?;
+    let keep = plan.kept_by(replica);
+    let mut chain = Chain { series: Series::default(), kept_draws: Vec::new(), kept: Vec::new(), spin_updates: 0, seconds: 0.0 };
+    let sites = torus.sites() as u64;
+    let started = Instant::now();
+    for _ in 0..plan.thermalization {
+        chain.spin_updates += sampler.sweep();
+        progress.advance(sites);
+    }
+    sampler.end_thermalization();
+    for draw in 0..plan.draws {
+        for _ in 0..plan.measure_every {
+            chain.spin_updates += sampler.sweep();
+        }
+        chain.series.push(sampler.measure());
+        // The kept draws are as evenly spread as can be and end with the last one.
+        if (draw + 1) * keep / plan.draws > draw * keep / plan.draws {
+            chain.kept_draws.push(draw as u64);
+            chain.kept.push(sampler.configuration());
+        }
+        progress.advance(sites * plan.measure_every as u64);
+    }
+    chain.seconds = started.elapsed().as_secs_f64();
+    Ok(chain)
+}
+
+/// A chain as words, for the way to rank 0; the lengths follow from the plan.
+fn encode(chain: &Chain) -> Vec<u64> {
+    let mut words = vec![chain.spin_updates, chain.seconds.to_bits()];
+    words.extend(chain.series.energy.iter().chain(&chain.series.magnetization).map(|&value| value as u64));
+    words.extend(&chain.kept_draws);
+    words.extend(chain.kept.iter().flat_map(|configuration| configuration.words()));
+    words
+}
+
+fn decode_all(plan: &Plan, parts: &[Vec<u8>]) -> Result<Vec<Chain>> {
+    let lost = || Error::Bug("the series of a rank arrived incomplete.".to_string());
+    let mut chains = Vec::new();
+    for bytes in parts {
+        let words: Vec<u64> = bytes.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+        let mut rest = words.as_slice();
+        while !rest.is_empty() {
+            let number = chains.len();
+            let torus = SquareTorus::new(plan.ensembles.get(number / plan.replicas).ok_or_else(lost)?.0)?;
+            let keep = plan.kept_by(number % plan.replicas);
+            let mut take = |count: usize| {
+                let (head, tail) = rest.split_at_checked(count).ok_or_else(lost)?;
+                rest = tail;
+                Ok::<&[u64], Error>(head)
+            };
+            let head = take(2)?;
+            let signed = |words: &[u64]| words.iter().map(|&word| word as i64).collect();
+            let series = Series { energy: signed(take(plan.draws)?), magnetization: signed(take(plan.draws)?) };
+            let kept_draws = take(keep)?.to_vec();
+            let mut kept = Vec::with_capacity(keep);
+            for _ in 0..keep {
+                kept.push(Configuration::from_words(torus, take(torus.sites().div_ceil(crate::spins::WORD_BITS))?.to_vec()));
+            }
+            chains.push(Chain { series, kept_draws, kept, spin_updates: head[0], seconds: f64::from_bits(head[1]) });
+        }
+    }
+    if parts.is_empty() || chains.len() == plan.chains() { Ok(chains) } else { Err(lost()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(sides: &[usize], replicas: usize) -> Plan {
+        Plan {
+            seed: 1,
+            algorithm: Algorithm::SwendsenWang,
+            start: Start::Hot,
+            ensembles: sides.iter().map(|&side| (side, 0.4)).collect(),
+            replicas,
+            thermalization: 3,
+            draws: 10,
+            measure_every: 2,
+            configurations: 7,
+        }
+    }
+
+    #[test]
+    fn every_chain_has_one_rank() {
+        for (sides, replicas) in [(vec![8], 1), (vec![8, 8, 8], 4), (vec![4, 64, 16], 3), (vec![128, 4], 2)] {
+            let plan = plan(&sides, replicas);
+            for size in 1..=9 {
+                let all: Vec<usize> = (0..size).flat_map(|rank| plan.chains_of(rank, size)).collect();
+                assert_eq!(all, (0..plan.chains()).collect::<Vec<_>>(), "{sides:?} x {replicas} on {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn chains_survive_the_way_to_rank_zero() {
+        let plan = plan(&[6, 9], 2);
+        let progress = Progress::new("test", "spins", 1, false);
+        let chains: Vec<Chain> = (0..4).map(|number| run_chain(&plan, number, &progress).expect("a chain")).collect();
+        assert_eq!(chains.iter().map(|chain| chain.kept.len()).collect::<Vec<_>>(), [4, 3, 4, 3]);
+        assert_eq!(chains[0].kept_draws.last(), Some(&9));
+        let bytes: Vec<u8> = chains.iter().flat_map(encode).flat_map(u64::to_le_bytes).collect();
+        assert_eq!(decode_all(&plan, &[bytes.clone()]), Ok(chains));
+        assert!(decode_all(&plan, &[bytes[8..].to_vec()]).is_err());
+    }
+}
