@@ -1,3 +1,47 @@
-//! The command line: one file a subcommand, each with its arguments and what it does.
+//! The command line: one file a subcommand, each with its arguments and what it does. Words for people go to stderr, `--json` to stdout.
 
+pub mod bench;
+pub mod check;
+pub mod exact;
+pub mod report;
 pub mod run;
+pub mod template;
+
+use crate::error::Result;
+use clap::{Parser, Subcommand};
+
+/// Simulates Ising models, trains deep Boltzmann machines on the samples, and holds what the networks learn against the renormalization group.
+#[derive(Debug, Parser)]
+#[command(name = "kadanoff", version, max_term_width = 110)]
+#[command(after_help = "A first job:\n  kadanoff template quickstart > quickstart.toml\n  kadanoff run quickstart.toml\n\nExit codes: 0 done; 75 stopped with work left, resubmit; 2 usage or run file; \
+    3 data refused; 4 input or output failed; 5 a number stopped being finite; 70 a bug.")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArguments),
+    Report(report::ReportArguments),
+    Exact(exact::ExactArguments),
+    Template(template::TemplateArguments),
+    Check(check::CheckArguments),
+    Bench(bench::BenchArguments),
+}
+
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// What the subcommand could not do; the exit code of the process is [`crate::error::Error::exit_code`].
+pub fn dispatch(arguments: &Arguments) -> Result<()> {
+    crate::kernels::InstructionSet::requested()?;
+    match &arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
+        Command::Exact(arguments) => exact::run(arguments),
+        Command::Template(arguments) => template::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+    }
+}

@@ -1,0 +1,52 @@
+//! `kadanoff run RUN.toml`: all stages of the run file, in order. Called by every rank.
+
+use crate::comm;
+use crate::error::{Error, Result};
+use std::path::PathBuf;
+
+/// Run all stages of a run file; the same command goes on where a run ended
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kadanoff run jobs/quickstart.toml\n  kadanoff run RUN.toml --out /scratch/me/run-7 --threads 16\n  mpirun -n 4 kadanoff run RUN.toml --threads 8\n\n\
+    The results do not depend on the number of ranks or threads, nor on the instruction set, bit for bit.\n\
+    The run directory holds run.toml (a copy), results.h5, configurations.h5, network.h5, summary.json, report.html and figures/.")]
+pub struct RunArguments {
+    /// The run file (see `kadanoff template`)
+    #[arg(value_name = "RUN.toml")]
+    pub run_file: PathBuf,
+
+    /// The run directory; by default runs/ and the name of the run file
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Threads of each rank; by default as many as the rank may use
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub threads: Option<u16>,
+}
+
+/// Runs the job on all ranks.
+///
+/// # Errors
+/// Everything that can go wrong with a run; only rank 0 carries the sentence, all ranks carry the exit code.
+pub fn run(arguments: &RunArguments) -> Result<()> {
+    let comm = comm::start()?;
+    let result = start_threads(arguments).and_then(|()| {
+        let directory = arguments.out.clone().unwrap_or_else(|| default_directory(arguments));
+        crate::run::run(&arguments.run_file, &directory, comm.as_ref())
+    });
+    match comm::agree(comm.as_ref(), result) {
+        Err(error) if !comm.is_root() => Err(Error::from_exit_code(error.exit_code(), String::new())),
+        result => result,
+    }
+}
+
+fn default_directory(arguments: &RunArguments) -> PathBuf {
+    PathBuf::from("runs").join(arguments.run_file.file_stem().unwrap_or(arguments.run_file.as_os_str()))
+}
+
+fn start_threads(arguments: &RunArguments) -> Result<()> {
+    let threads = arguments.threads.map_or(0, usize::from);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}; ask for fewer with --threads")))
+}

@@ -6,10 +6,11 @@
 
 use super::progress::Progress;
 use crate::comm::Comm;
+use crate::config::{LatticeSection, SampleSection};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::measure::Series;
-use crate::sampler::{self, Algorithm, Start};
+use crate::sampler;
 use crate::spins::Configuration;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -20,22 +21,10 @@ use std::time::Instant;
 pub struct Plan {
     /// The seed of the run.
     pub seed: u64,
-    /// How the chains move.
-    pub algorithm: Algorithm,
-    /// How the chains begin.
-    pub start: Start,
-    /// (side, coupling) of each ensemble.
+    /// (side, coupling) of each ensemble, size-major.
     pub ensembles: Vec<(usize, f64)>,
-    /// Chains per ensemble.
-    pub replicas: usize,
-    /// Sweeps before the first measurement.
-    pub thermalization: usize,
-    /// Measurements a chain.
-    pub draws: usize,
-    /// Sweeps between two measurements.
-    pub measure_every: usize,
-    /// Configurations kept per ensemble, spread evenly over its chains.
-    pub configurations: usize,
+    /// The section of the run file.
+    pub section: SampleSection,
 }
 
 /// What one chain leaves.
@@ -54,25 +43,26 @@ pub struct Chain {
 }
 
 impl Plan {
-    /// The number of chains of the whole problem.
-    pub fn chains(&self) -> usize {
-        self.ensembles.len() * self.replicas
+    /// The plan of a run file with a section `[sample]`.
+    pub fn new(seed: u64, lattice: &LatticeSection, section: &SampleSection) -> Self {
+        let ensembles = lattice.sizes.iter().flat_map(|&size| section.couplings_of(size).into_iter().map(move |coupling| (size, coupling))).collect();
+        Plan { seed, ensembles, section: section.clone() }
     }
 
-    /// Sweeps of one chain.
-    fn sweeps(&self) -> usize {
-        self.thermalization + self.draws * self.measure_every
+    /// The number of chains of the whole problem.
+    fn chains(&self) -> usize {
+        self.ensembles.len() * self.section.replicas
+    }
+
+    /// The ensemble of a chain and its number inside it.
+    fn place(&self, chain: usize) -> (usize, usize) {
+        (chain / self.section.replicas, chain % self.section.replicas)
     }
 
     /// The cost of a chain, in spins.
     fn cost(&self, chain: usize) -> u128 {
-        let side = self.ensembles[chain / self.replicas].0 as u128;
-        side * side * self.sweeps() as u128
-    }
-
-    /// Configurations that the chain with this number inside its ensemble keeps: the first ones keep one more where it does not come out even.
-    pub fn kept_by(&self, replica: usize) -> usize {
-        self.configurations / self.replicas + usize::from(replica < self.configurations % self.replicas)
+        let side = self.ensembles[self.place(chain).0].0 as u128;
+        side * side * (self.section.thermalization as u128 + self.section.sweeps as u128)
     }
 
     /// The chains of a rank: contiguous, with about the same cost on each. A chain belongs to the rank in whose equal part of the total cost its middle lies.
@@ -107,30 +97,30 @@ pub fn run(plan: &Plan, comm: &dyn Comm) -> Result<Vec<Chain>> {
 }
 
 fn run_chain(plan: &Plan, number: usize, progress: &Progress) -> Result<Chain> {
-    let (ensemble, replica) = (number / plan.replicas, number % plan.replicas);
+    let (ensemble, replica) = plan.place(number);
     let (side, coupling) = plan.ensembles[ensemble];
+    let section = &plan.section;
     let torus = SquareTorus::new(side)?;
-    let mut sampler = sampler::build(plan.algorithm, torus, coupling, plan.start, plan.seed, number as u64)?;
-    let keep = plan.kept_by(replica);
+    let mut sampler = sampler::build(section.algorithm, torus, coupling, section.start, plan.seed, number as u64)?;
+    let mut to_keep = section.kept_draws(replica).peekable();
     let mut chain = Chain { series: Series::default(), kept_draws: Vec::new(), kept: Vec::new(), spin_updates: 0, seconds: 0.0 };
     let sites = torus.sites() as u64;
     let started = Instant::now();
-    for _ in 0..plan.thermalization {
+    for _ in 0..section.thermalization {
         chain.spin_updates += sampler.sweep();
         progress.advance(sites);
     }
     sampler.end_thermalization();
-    for draw in 0..plan.draws {
-        for _ in 0..plan.measure_every {
+    for draw in 0..section.draws() {
+        for _ in 0..section.measure_every {
             chain.spin_updates += sampler.sweep();
         }
         chain.series.push(sampler.measure());
-        // The kept draws are as evenly spread as can be and end with the last one.
-        if (draw + 1) * keep / plan.draws > draw * keep / plan.draws {
+        if to_keep.next_if_eq(&draw).is_some() {
             chain.kept_draws.push(draw as u64);
             chain.kept.push(sampler.configuration());
         }
-        progress.advance(sites * plan.measure_every as u64);
+        progress.advance(sites * section.measure_every as u64);
     }
     chain.seconds = started.elapsed().as_secs_f64();
     Ok(chain)
@@ -153,8 +143,9 @@ fn decode_all(plan: &Plan, parts: &[Vec<u8>]) -> Result<Vec<Chain>> {
         let mut rest = words.as_slice();
         while !rest.is_empty() {
             let number = chains.len();
-            let torus = SquareTorus::new(plan.ensembles.get(number / plan.replicas).ok_or_else(lost)?.0)?;
-            let keep = plan.kept_by(number % plan.replicas);
+            let (ensemble, replica) = plan.place(number);
+            let torus = SquareTorus::new(plan.ensembles.get(ensemble).ok_or_else(lost)?.0)?;
+            let (draws, keep) = (plan.section.draws(), plan.section.configurations_of(replica));
             let mut take = |count: usize| {
                 let (head, tail) = rest.split_at_checked(count).ok_or_else(lost)?;
                 rest = tail;
@@ -162,7 +153,7 @@ fn decode_all(plan: &Plan, parts: &[Vec<u8>]) -> Result<Vec<Chain>> {
             };
             let head = take(2)?;
             let signed = |words: &[u64]| words.iter().map(|&word| word as i64).collect();
-            let series = Series { energy: signed(take(plan.draws)?), magnetization: signed(take(plan.draws)?) };
+            let series = Series { energy: signed(take(draws)?), magnetization: signed(take(draws)?) };
             let kept_draws = take(keep)?.to_vec();
             let mut kept = Vec::with_capacity(keep);
             for _ in 0..keep {
@@ -177,19 +168,14 @@ fn decode_all(plan: &Plan, parts: &[Vec<u8>]) -> Result<Vec<Chain>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RunFile;
 
     fn plan(sides: &[usize], replicas: usize) -> Plan {
-        Plan {
-            seed: 1,
-            algorithm: Algorithm::SwendsenWang,
-            start: Start::Hot,
-            ensembles: sides.iter().map(|&side| (side, 0.4)).collect(),
-            replicas,
-            thermalization: 3,
-            draws: 10,
-            measure_every: 2,
-            configurations: 7,
-        }
+        let text = format!(
+            "seed = 1\n[lattice]\nsizes = {sides:?}\n[sample]\ncouplings = [0.4]\nreplicas = {replicas}\nthermalization = 3\nsweeps = 20\nmeasure_every = 2\nconfigurations = 7\n"
+        );
+        let run_file = RunFile::parse(&text, "test").expect("a run file");
+        Plan::new(run_file.seed, &run_file.lattice, &run_file.sample.expect("its section"))
     }
 
     #[test]

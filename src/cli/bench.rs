@@ -1,0 +1,45 @@
+//! `kadanoff bench`: the speeds of this machine.
+
+use crate::error::Result;
+
+/// Measure the speeds of this machine
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Benchmarks: metropolis, swendsen-wang, wolff, cd1, gibbs\n\nExamples:\n  kadanoff bench\n  kadanoff bench metropolis swendsen-wang --json\n\
+      KADANOFF_INSTRUCTION_SET=portable kadanoff bench metropolis\n\n\
+    Each figure was taken in turns with a plain one-spin-at-a-time (or one-number-at-a-time) program, whose speed is the denominator of the ratio.")]
+pub struct BenchArguments {
+    /// Which ones; all by default
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
+    /// One JSON object a line on stdout
+    #[arg(long)]
+    pub json: bool,
+
+    /// Threads that work at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub threads: u16,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// An unknown name, or a result that turned out wrong.
+pub fn run(arguments: &BenchArguments) -> Result<()> {
+    if !arguments.json {
+        eprintln!("{:<14} {:>9} {:>7} {:>9} {:>16} {:>10} {:>10} {:>8}  rival", "name", "size", "threads", "set", "unit", "median", "best", "ratio");
+    }
+    crate::bench::run(&arguments.names, usize::from(arguments.threads), &mut |row| {
+        if arguments.json {
+            println!("{}", serde_json::json!(row));
+        } else {
+            let size = row.size.as_str().map_or_else(|| row.size.to_string(), str::to_string);
+            let ratio = row.ratio.map_or_else(|| "-".to_string(), |ratio| format!("{ratio:.1}"));
+            let rival = row.rival.as_deref().unwrap_or("-");
+            eprintln!(
+                "{:<14} {size:>9} {:>7} {:>9} {:>16} {:>10.4} {:>10.4} {ratio:>8}  {rival}",
+                row.name, row.threads, row.instruction_set, row.unit, row.median, row.best
+            );
+        }
+    })
+}
