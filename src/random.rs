@@ -69,6 +69,11 @@ impl Stream {
         self.generator.next_u64()
     }
 
+    /// Skips 2^128 words: from lane l of a [`LaneStream`] to lane l + 1.
+    pub fn jump(&mut self) {
+        self.generator.jump();
+    }
+
     /// Uniform in [0, 1), a multiple of 2^-53.
     #[inline]
     pub fn uniform(&mut self) -> f64 {

@@ -1,5 +1,9 @@
 //! Markov chains whose stationary law is exp(K sum s_i s_j) / Z. All samplers meet here: the trait, the choice by name.
 
+pub mod metropolis;
+pub mod reference;
+pub mod start;
+
 use crate::error::Result;
 use crate::measure::Measurement;
 use crate::spins::Configuration;
@@ -64,6 +68,8 @@ pub fn build(
     seed: u64,
     chain: u64,
 ) -> Result<Box<dyn Sampler>> {
-    let _ = (algorithm, torus, coupling, start, seed, chain);
-    unimplemented!("the samplers are being written")
+    match algorithm {
+        Algorithm::Metropolis => Ok(Box::new(metropolis::Metropolis::new(torus, coupling, start, seed, chain)?)),
+        Algorithm::SwendsenWang | Algorithm::Wolff => unimplemented!("the cluster samplers are being written"),
+    }
 }

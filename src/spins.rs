@@ -4,6 +4,7 @@
 //! one a row. The samplers keep layouts of their own that suit their kernels and convert at the door.
 
 mod bit_matrix;
+pub mod checkerboard;
 
 pub use bit_matrix::BitMatrix;
 
