@@ -1,0 +1,280 @@
+//! Kadanoff's block spins by majority: the transformation that a layer of the network is compared with.
+//!
+//! The spins of each b x b block become one spin, the sign of their sum, and a fair coin where the sum is 0. Blocks of side 2^n come directly or by n
+//! blockings of side 2; the two differ, because a majority of majorities is not the majority. Going down again, each spin takes the sign of its block.
+
+use super::{Control, Tally, control_stream};
+use crate::error::{Error, Result};
+use crate::lattice::SquareTorus;
+use crate::random::Stream;
+use crate::spins::{BitMatrix, Configuration};
+use bitvec::{order::Lsb0, slice::BitSlice};
+use rayon::prelude::*;
+
+/// Spins on a square torus of any side from 1: coarse lattices become smaller than a [`SquareTorus`] may be. Site (x, y) has the index y * side + x.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpinGrid {
+    side: usize,
+    up: Vec<bool>,
+}
+
+impl SpinGrid {
+    /// A grid from its spins in site order, true for +1.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] unless there are side * side spins, at least one.
+    pub fn new(side: usize, up: Vec<bool>) -> Result<Self> {
+        if side == 0 || side.checked_mul(side) != Some(up.len()) {
+            return Err(Error::Usage(format!("{} spins do not fill a square grid of side {side}: give side * side of them", up.len())));
+        }
+        Ok(SpinGrid { side, up })
+    }
+
+    fn from_bits(side: usize, bits: &BitSlice<u64, Lsb0>) -> Self {
+        SpinGrid { side, up: bits.iter().by_vals().collect() }
+    }
+
+    /// The side of the grid.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// The spins in site order, true for +1.
+    pub fn up(&self) -> &[bool] {
+        &self.up
+    }
+
+    /// The spin at (x, y), both modulo the side: +1 or -1.
+    pub fn spin(&self, x: usize, y: usize) -> i64 {
+        if self.up[(y % self.side) * self.side + x % self.side] { 1 } else { -1 }
+    }
+
+    /// The packed configuration.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the side is below [`SquareTorus::SMALLEST_SIDE`].
+    pub fn to_configuration(&self) -> Result<Configuration> {
+        let mut configuration = Configuration::all_down(SquareTorus::new(self.side)?);
+        for (site, &up) in self.up.iter().enumerate() {
+            configuration.set(site, up);
+        }
+        Ok(configuration)
+    }
+
+    /// The majority spins of the b x b blocks, b = `block_side`. Each tie takes one word of `ties` (its top bit), in site order of the blocks.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the block side does not divide the side of the grid.
+    pub fn majority(&self, block_side: usize, ties: &mut Stream) -> Result<SpinGrid> {
+        check_block_side(self.side, block_side)?;
+        let side = self.side / block_side;
+        let mut up = Vec::with_capacity(side * side);
+        for block in 0..side * side {
+            let (left, top) = ((block % side) * block_side, (block / side) * block_side);
+            let rows = (top..top + block_side).map(|y| &self.up[y * self.side + left..][..block_side]);
+            let ups: usize = rows.map(|row| row.iter().filter(|&&up| up).count()).sum();
+            up.push(match (2 * ups).cmp(&(block_side * block_side)) {
+                std::cmp::Ordering::Greater => true,
+                std::cmp::Ordering::Less => false,
+                std::cmp::Ordering::Equal => ties.word() >> 63 == 1,
+            });
+        }
+        Ok(SpinGrid { side, up })
+    }
+
+    /// The majority spins of 2 x 2 blocks, `levels` times: one grid a level, sides L/2, L/4 and so on.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if 2^levels does not divide the side of the grid.
+    pub fn iterated_majority(&self, levels: usize, ties: &mut Stream) -> Result<Vec<SpinGrid>> {
+        let mut grids: Vec<SpinGrid> = Vec::with_capacity(levels);
+        for _ in 0..levels {
+            let next = grids.last().unwrap_or(self).majority(2, ties)?;
+            grids.push(next);
+        }
+        Ok(grids)
+    }
+
+    /// Every spin repeated over a block b x b, b = `block_side`: the way down.
+    pub fn expanded(&self, block_side: usize) -> SpinGrid {
+        let side = self.side * block_side;
+        let up = (0..side * side).map(|site| self.up[(site / side / block_side) * self.side + (site % side) / block_side]).collect();
+        SpinGrid { side, up }
+    }
+
+    /// The number of sites where two grids agree.
+    ///
+    /// # Panics
+    /// If the sides differ.
+    pub fn agreeing_spins(&self, other: &SpinGrid) -> usize {
+        assert_eq!(self.side, other.side, "two grids of one side are compared");
+        self.up.iter().zip(&other.up).filter(|(one, two)| one == two).count()
+    }
+
+    /// The sum of s_i s_j over the 2 side^2 nearest-neighbour bonds of the periodic grid.
+    pub fn bond_sum(&self) -> i64 {
+        (0..self.side * self.side)
+            .map(|site| {
+                let (x, y) = (site % self.side, site / self.side);
+                self.spin(x, y) * (self.spin(x + 1, y) + self.spin(x, y + 1))
+            })
+            .sum()
+    }
+}
+
+impl From<&Configuration> for SpinGrid {
+    fn from(configuration: &Configuration) -> Self {
+        SpinGrid::from_bits(configuration.torus().side(), configuration.bits())
+    }
+}
+
+fn check_block_side(side: usize, block_side: usize) -> Result<()> {
+    if block_side == 0 || !side.is_multiple_of(block_side) {
+        return Err(Error::Usage(format!("blocks of side {block_side} do not tile a lattice of side {side}: choose a divisor of {side}")));
+    }
+    Ok(())
+}
+
+/// How well b x b block spins keep a set of configurations. The pairs are a mean and its standard error, configurations taken for independent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BlockSummary {
+    /// Side b of the blocks.
+    pub block_side: usize,
+    /// Share of spins that equal the majority of their b x b block.
+    pub block_agreement: [f64; 2],
+    /// Share of spins that equal their block spin after iterated 2 x 2 majorities; for b a power of two from 2.
+    pub iterated_block_agreement: Option<[f64; 2]>,
+    /// Nearest-neighbour correlation per bond of the iterated block spins; where the above exists and the block lattice has a side of at least 2.
+    pub block_correlation: Option<[f64; 2]>,
+}
+
+/// Blocks every configuration (one a row, in site order) with b x b majorities, directly and iterated. Ties of row i come from the [`control_stream`]s of
+/// index i, so that the result does not depend on threads.
+///
+/// # Errors
+/// [`Error::Usage`] if the rows are not configurations of the torus or the blocks do not tile it.
+pub fn summarize_blocks(torus: SquareTorus, configurations: &BitMatrix, block_side: usize, seed: u64) -> Result<BlockSummary> {
+    let (side, sites) = (torus.side(), torus.sites());
+    check_block_side(side, block_side)?;
+    if configurations.columns() != sites {
+        return Err(Error::Usage(format!(
+            "rows of {} spins are no configurations of a {side} x {side} lattice: give rows of {sites}",
+            configurations.columns()
+        )));
+    }
+    let levels = block_side.trailing_zeros() as usize;
+    let iterates = block_side.is_power_of_two() && levels > 0;
+    let coarse_side = side / block_side;
+    let rows: Vec<[i64; 3]> = (0..configurations.rows())
+        .into_par_iter()
+        .map(|row| -> Result<[i64; 3]> {
+            let grid = SpinGrid::from_bits(side, configurations.bits(row));
+            let mut ties = control_stream(seed, Control::DirectTies, row as u64);
+            let direct = grid.majority(block_side, &mut ties)?.expanded(block_side).agreeing_spins(&grid);
+            let mut ties = control_stream(seed, Control::IteratedTies, row as u64);
+            let (iterated, bonds) = match grid.iterated_majority(if iterates { levels } else { 0 }, &mut ties)?.last() {
+                Some(coarse) => (coarse.expanded(block_side).agreeing_spins(&grid), coarse.bond_sum()),
+                None => (0, 0),
+            };
+            Ok([direct as i64, iterated as i64, bonds])
+        })
+        .collect::<Result<_>>()?;
+    let summary = |which: usize, unit: f64| rows.iter().map(|row| row[which]).collect::<Tally>().mean_and_error(unit);
+    Ok(BlockSummary {
+        block_side,
+        block_agreement: summary(0, sites as f64),
+        iterated_block_agreement: iterates.then(|| summary(1, sites as f64)),
+        block_correlation: (iterates && coarse_side >= 2).then(|| summary(2, (2 * coarse_side * coarse_side) as f64)),
+    })
+}
+
+/// The direct b x b majority reconstruction of configuration number `index`: the block spins expanded again, in site order. The same ties as
+/// [`summarize_blocks`] takes for row `index`.
+///
+/// # Errors
+/// [`Error::Usage`] if the blocks do not tile the lattice.
+pub fn block_reconstruction(configuration: &Configuration, block_side: usize, seed: u64, index: u64) -> Result<Vec<bool>> {
+    let mut ties = control_stream(seed, Control::DirectTies, index);
+    Ok(SpinGrid::from(configuration).majority(block_side, &mut ties)?.expanded(block_side).up)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+
+    fn stream() -> Stream {
+        Stream::new(3, Purpose::Check, 0)
+    }
+
+    #[test]
+    fn blocks_follow_their_majority() {
+        // 4 x 4: three up in block (0, 0), one up in (1, 0), all up in (0, 1), none in (1, 1): no ties.
+        let rows = ["11.1", "1...", "11..", "11.."];
+        let grid = SpinGrid::new(4, rows.iter().flat_map(|row| row.bytes().map(|byte| byte == b'1')).collect()).unwrap();
+        let coarse = grid.majority(2, &mut stream()).unwrap();
+        assert_eq!(coarse.up(), [true, false, true, false]);
+        let back = coarse.expanded(2);
+        assert_eq!(back.agreeing_spins(&grid), 14);
+        assert!(back.up()[5] && !grid.up()[5] && !back.up()[3] && grid.up()[3]);
+        // Bonds of the 2 x 2 torus: the columns differ (4 bonds at -1), the rows agree (4 bonds at +1).
+        assert_eq!(coarse.bond_sum(), 0);
+    }
+
+    #[test]
+    fn ties_are_fair_coins_and_each_takes_one_word() {
+        // Columns alternate: every 2 x 2 block of a 40 x 40 lattice is a tie, 400 coins; a fair coin leaves 200 +- 50 with 5 standard deviations.
+        let grid = SpinGrid::new(40, (0..1600).map(|site| site % 2 == 0).collect()).unwrap();
+        let mut ties = stream();
+        let coarse = grid.majority(2, &mut ties).unwrap();
+        let ups = coarse.up().iter().filter(|&&up| up).count();
+        assert!((150..=250).contains(&ups), "{ups} of 400 ties went up");
+        let mut again = stream();
+        for _ in 0..400 {
+            again.word();
+        }
+        assert_eq!(ties, again);
+    }
+
+    #[test]
+    fn a_majority_of_majorities_is_not_the_majority() {
+        // 8 x 8: in three of the four quarters, three of the four 2 x 2 blocks have three spins up; all others are down. 27 of 64 are up, a minority that
+        // wins every iterated vote.
+        let up = (0..64).map(|site| {
+            let (x, y) = (site % 8, site / 8);
+            let last = |of: usize| (x / of) % 2 == 1 && (y / of) % 2 == 1;
+            !last(1) && !last(2) && !last(4)
+        });
+        let grid = SpinGrid::new(8, up.collect()).unwrap();
+        assert_eq!(grid.up().iter().filter(|&&up| up).count(), 27);
+        let untouched = stream();
+        let mut ties = stream();
+        assert_eq!(grid.majority(8, &mut ties).unwrap().up(), [false]);
+        assert_eq!(grid.iterated_majority(3, &mut ties).unwrap()[2].up(), [true]);
+        assert_eq!(ties, untouched);
+    }
+
+    #[test]
+    fn absurd_blocks_are_refused() {
+        let grid = SpinGrid::new(4, vec![true; 16]).unwrap();
+        assert!(grid.majority(3, &mut stream()).is_err() && grid.majority(0, &mut stream()).is_err());
+        assert!(grid.iterated_majority(3, &mut stream()).is_err());
+        assert!(SpinGrid::new(4, vec![true; 15]).is_err() && SpinGrid::new(0, Vec::new()).is_err());
+        assert!(grid.majority(2, &mut stream()).unwrap().to_configuration().is_err());
+        let torus = SquareTorus::new(4).unwrap();
+        assert!(summarize_blocks(torus, &BitMatrix::new(2, 15), 2, 1).is_err());
+    }
+
+    #[test]
+    fn ordered_configurations_lose_nothing() {
+        let torus = SquareTorus::new(12).unwrap();
+        let configurations = [Configuration::all_up(torus), Configuration::all_down(torus)];
+        let matrix = BitMatrix::from_configurations(configurations.iter(), torus.sites());
+        let summary = summarize_blocks(torus, &matrix, 4, 1).unwrap();
+        assert_eq!(summary.block_agreement, [1.0, 0.0]);
+        assert_eq!((summary.iterated_block_agreement, summary.block_correlation), (Some([1.0, 0.0]), Some([1.0, 0.0])));
+        assert_eq!(summarize_blocks(torus, &matrix, 3, 1).unwrap().iterated_block_agreement, None);
+        assert_eq!(summarize_blocks(torus, &matrix, 1, 1).unwrap().block_agreement, [1.0, 0.0]);
+        assert_eq!(block_reconstruction(&configurations[0], 6, 1, 0).unwrap(), vec![true; 144]);
+    }
+}
