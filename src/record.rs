@@ -1,6 +1,7 @@
 //! What a run leaves, as plain data: the stages fill it, `store` writes it to HDF5 and JSON and reads it back, `report` draws it. No science and no files here.
 
 use crate::measure::Series;
+pub use crate::rg::receptive_field::FieldMeasures;
 use serde::{Deserialize, Serialize};
 
 /// Where the numbers came from. Every file carries it.
@@ -158,21 +159,6 @@ pub struct TrainingRecord {
     pub layers: Vec<LayerRecord>,
     /// Peak resident memory of rank 0 at the end of the stage, in bytes.
     pub peak_memory: u64,
-}
-
-/// Locality of one unit's receptive field on the torus (science of arXiv:1410.3831 App. B).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct FieldMeasures {
-    /// Circular centre of mass of r^2, in lattice units.
-    pub centre: [f64; 2],
-    /// Root mean square distance from the centre on the torus, weighted with r^2.
-    pub radius_of_gyration: f64,
-    /// (sum r^2)^2 / sum r^4, in sites.
-    pub participation_ratio: f64,
-    /// Share of sum r^2 inside the best 4x4, 8x8 and 16x16 window (1 where the lattice is not larger).
-    pub window_share: [f64; 3],
-    /// |sum r| / sum |r|.
-    pub sign_coherence: f64,
 }
 
 /// The receptive fields of one layer: r^(l) = W^(1) ... W^(l).

@@ -18,7 +18,7 @@ use std::f64::consts::TAU;
 pub const WINDOW_SIDES: [usize; 3] = [4, 8, 16];
 
 /// Locality of one unit's receptive field r on the torus. All are 0 for a field that is 0 everywhere.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FieldMeasures {
     /// Circular centre of mass of r^2, in lattice units from 0 to L: the angle of sum r^2 e^(2 pi i x / L), and likewise for y.
     pub centre: [f64; 2],

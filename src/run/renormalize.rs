@@ -1,0 +1,111 @@
+//! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it; the others wait.
+
+use crate::config::RenormalizeSection;
+use crate::error::Result;
+use crate::lattice::SquareTorus;
+use crate::rbm::{Matrix, Rbm, deep};
+use crate::record::{Example, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord};
+use crate::rg::{block_spin, mapping, receptive_field, reconstruction};
+use crate::spins::{BitMatrix, Configuration};
+
+/// A trained stack and the configurations it is judged by.
+pub struct Subject<'a> {
+    /// The lattice of the visible units.
+    pub torus: SquareTorus,
+    /// The layers, from the lattice up.
+    pub stack: &'a [Rbm],
+    /// For each layer, the units that never move.
+    pub dead_units: &'a [Vec<usize>],
+    /// Configurations that no layer was trained on.
+    pub held_out: &'a BitMatrix,
+    /// The seed of the run.
+    pub seed: u64,
+}
+
+/// Does what the section asks for; the parts about a network need a subject.
+///
+/// # Errors
+/// [`crate::error::Error::NotFinite`] if a network holds a number that is not finite.
+pub fn run(section: &RenormalizeSection, subject: Option<&Subject>) -> Result<RenormalizationRecord> {
+    let mappings = if section.mapping { mappings()? } else { Vec::new() };
+    let Some(subject) = subject else {
+        return Ok(RenormalizationRecord { mappings, receptive_fields: Vec::new(), reconstructions: Vec::new(), examples: Vec::new() });
+    };
+    Ok(RenormalizationRecord {
+        mappings,
+        receptive_fields: if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() },
+        reconstructions: if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() },
+        examples: examples(subject, section)?,
+    })
+}
+
+fn mappings() -> Result<Vec<MappingRecord>> {
+    let records = mapping::standard_mappings()?.into_iter().map(|named| MappingRecord {
+        name: named.name.to_string(),
+        hamiltonian_difference: named.summary.hamiltonian_difference,
+        log_partition_function: named.summary.log_partition_function,
+        machine_log_partition_function: named.summary.machine_log_partition_function,
+        free_energy_difference: named.summary.free_energy_difference,
+        divergence: named.summary.divergence,
+        mean_trace: named.summary.mean_trace,
+        trace_violation: named.summary.trace_violation,
+    });
+    Ok(records.collect())
+}
+
+fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldRecord>> {
+    let weights: Vec<&Matrix> = subject.stack.iter().map(|machine| &machine.weights).collect();
+    let summaries = receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)?;
+    let records = summaries.into_iter().map(|summary| ReceptiveFieldRecord {
+        units: summary.units,
+        fields: summary.fields,
+        measures: summary.measures,
+        mean_window_share: summary.mean_window_share,
+        median_window_share: summary.median_window_share,
+        median_participation_ratio: summary.median_participation_ratio,
+        random_window_share: summary.random_window_share,
+        tiling: summary.tiling,
+    });
+    Ok(records.collect())
+}
+
+/// The side of the blocks that leave as many block spins as a layer has units.
+fn block_side(torus: SquareTorus, units: usize) -> Option<usize> {
+    (2..=torus.side()).find(|&side| torus.side().is_multiple_of(side) && (torus.side() / side).pow(2) == units)
+}
+
+fn reconstructions(subject: &Subject, with_blocks: bool) -> Result<Vec<ReconstructionRecord>> {
+    let layers = subject.stack.iter().enumerate().map(|(layer, machine)| {
+        let agreement = reconstruction::agreement(&deep::reconstruct(&subject.stack[..=layer], subject.held_out), subject.held_out)?;
+        let side = block_side(subject.torus, machine.hidden()).filter(|_| with_blocks);
+        let blocks = side.map(|side| block_spin::summarize_blocks(subject.torus, subject.held_out, side, subject.seed)).transpose()?;
+        Ok(ReconstructionRecord {
+            units: machine.hidden(),
+            agreement,
+            block_side: side,
+            block_agreement: blocks.map(|blocks| blocks.block_agreement),
+            iterated_block_agreement: blocks.and_then(|blocks| blocks.iterated_block_agreement),
+            block_correlation: blocks.and_then(|blocks| blocks.block_correlation),
+        })
+    });
+    layers.collect()
+}
+
+/// The first held-out configurations, as they come back from each layer.
+fn examples(subject: &Subject, section: &RenormalizeSection) -> Result<Vec<Example>> {
+    let shown = subject.held_out.slice_rows(0..section.examples.min(subject.held_out.rows()));
+    let returned: Vec<Matrix> = (1..=subject.stack.len()).map(|depth| deep::reconstruct(&subject.stack[..depth], &shown)).collect();
+    let of_row = |row: usize| {
+        let configuration = Configuration::from_words(subject.torus, shown.row(row).to_vec());
+        let blocks = subject.stack.iter().map(|machine| match block_side(subject.torus, machine.hidden()) {
+            Some(side) if section.block_spins => block_spin::block_reconstruction(&configuration, side, subject.seed, row as u64),
+            _ => Ok(Vec::new()),
+        });
+        Ok(Example {
+            spins: shown.bits(row).iter().by_vals().collect(),
+            reconstructions: returned.iter().map(|matrix| matrix.row(row).to_vec()).collect(),
+            blocks: blocks.collect::<Result<_>>()?,
+        })
+    };
+    (0..shown.rows()).map(of_row).collect()
+}
