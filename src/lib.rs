@@ -1,5 +1,7 @@
 //! kadanoff
+pub mod cli;
 pub mod error;
+pub mod exact;
 pub mod kernels;
 pub mod lattice;
 pub mod measure;
@@ -8,3 +10,4 @@ pub mod rbm;
 pub mod record;
 pub mod sampler;
 pub mod spins;
+pub mod statistics;
