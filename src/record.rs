@@ -38,18 +38,7 @@ pub struct Submission {
     pub slurm_job: String,
 }
 
-/// A mean with its error: the number people read.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    /// The mean over all chains and draws.
-    pub mean: f64,
-    /// Its standard error, autocorrelation included.
-    pub error: f64,
-    /// Integrated autocorrelation time in draws (1/2 for independent draws).
-    pub autocorrelation_time: f64,
-    /// The number of independent draws worth as much: draws / (2 tau).
-    pub effective_samples: f64,
-}
+pub use crate::statistics::Estimate;
 
 /// One observable of one ensemble, with the exact value beside it where one is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,2 @@
+//! Exact references
+pub mod enumeration;

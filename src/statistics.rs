@@ -1,0 +1,128 @@
+//! From time series to numbers with error bars.
+//!
+//! Read in this order: [`autocorrelation`] (how much a chain remembers, and the error of a mean), [`jackknife`] (errors of functions of means: specific
+//! heat, Binder cumulant), [`chi_squared`] (do counts follow a law), then [`observables`] here, which puts them together for an ensemble of chains.
+//!
+//! The measured numbers are integers and are summed as integers; floating sums run chain by chain in the order of the draws, whatever the number of
+//! threads, so that an analysis gives the same bits everywhere.
+
+pub mod autocorrelation;
+pub mod chi_squared;
+pub mod jackknife;
+
+use crate::measure::Series;
+use jackknife::Moments;
+use serde::{Deserialize, Serialize};
+
+/// A mean with its error: the number people read.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The mean over all chains and draws.
+    pub mean: f64,
+    /// Its standard error, autocorrelation included.
+    pub error: f64,
+    /// Integrated autocorrelation time in draws (1/2 for independent draws).
+    pub autocorrelation_time: f64,
+    /// The number of independent draws worth as much: draws / (2 tau).
+    pub effective_samples: f64,
+}
+
+impl Estimate {
+    /// The estimate of `factor` times the quantity.
+    pub fn scaled(self, factor: f64) -> Estimate {
+        Estimate { mean: self.mean * factor, error: self.error * factor.abs(), ..self }
+    }
+}
+
+/// An estimate with the words that belong to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NamedEstimate {
+    /// The name in files, for example `energy_per_site`.
+    pub name: String,
+    /// The words of a figure's axis, for example "energy per site".
+    pub long_name: String,
+    /// "J", "k_B" or "1".
+    pub units: String,
+    /// The estimate.
+    pub estimate: Estimate,
+}
+
+/// The jackknife needs at least this many blocks before its own error is small enough to be preferred to linear error propagation.
+const FEWEST_BLOCKS: usize = 16;
+
+/// All observables of the chains of one ensemble on the square torus of side L, N = L^2 sites, at K = `coupling`:
+///
+/// | name | definition | units |
+/// |---|---|---|
+/// | `energy_per_site` | `<E>/N` | J |
+/// | `specific_heat_per_site` | `K^2 (<E^2> - <E>^2)/N` | k_B |
+/// | `absolute_magnetization` | `<abs(M)>/N` | 1 |
+/// | `magnetization_squared` | `<M^2>/N^2` | 1 |
+/// | `susceptibility` | `<M^2>/N` | 1 |
+/// | `binder_cumulant` | `1 - <M^4>/(3 <M^2>^2)` | 1 |
+///
+/// Means carry the error of the Gamma method; specific heat and Binder cumulant are corrected for bias and get their error from a jackknife over blocks of
+/// at least ten autocorrelation times (linear propagation where the chains are too short for sixteen blocks). Fewer than two draws in all give an empty list.
+pub fn observables(side: usize, coupling: f64, chains: &[Series]) -> Vec<NamedEstimate> {
+    if chains.iter().map(Series::len).sum::<usize>() < 2 {
+        return Vec::new();
+    }
+    let sites = (side * side) as f64;
+    let mean_of =
+        |value: &dyn Fn(i64, i64) -> f64| autocorrelation::analyse(series_of(chains, value)).expect("at least two draws").estimate();
+
+    let energy = mean_of(&|energy, _| energy as f64);
+    let absolute = mean_of(&|_, magnetization| magnetization.abs() as f64 / sites);
+    let squared = mean_of(&|_, magnetization| (magnetization as f64 / sites).powi(2));
+
+    // A function of means fluctuates, to first order, like the mean of its influence function: that series tells how much it remembers.
+    let energy_fluctuation = mean_of(&|value, _| coupling * coupling * (value as f64 - energy.mean).powi(2) / sites);
+    let total = Moments::of(chains);
+    let fourth = total.mean_fourth_power() / sites.powi(4);
+    let binder_influence = mean_of(&|_, magnetization| {
+        let square = (magnetization as f64 / sites).powi(2);
+        if squared.mean > 0.0 {
+            (2.0 * fourth * square / squared.mean - square * square) / (3.0 * squared.mean * squared.mean)
+        } else {
+            0.0
+        }
+    });
+
+    let slowest = [energy, squared, energy_fluctuation, binder_influence].iter().map(|e| e.autocorrelation_time).fold(0.5, f64::max);
+    let blocks = jackknife::blocks(chains, 10.0 * slowest);
+    let secondary = |influence: Estimate, quantity: &dyn Fn(&Moments) -> f64| {
+        if influence.error == 0.0 {
+            // Every draw is the same; a jackknife would only show rounding.
+            return Estimate { mean: quantity(&total), ..influence };
+        }
+        let jackknife = jackknife::estimate(&blocks, quantity);
+        let error = if blocks.len() >= FEWEST_BLOCKS { jackknife.error } else { influence.error };
+        Estimate { mean: jackknife.mean, error, ..influence }
+    };
+    let specific_heat = secondary(energy_fluctuation, &|moments| coupling * coupling * moments.energy_variance() / sites);
+    let binder = secondary(binder_influence, &Moments::binder_cumulant);
+
+    [
+        ("energy_per_site", "energy per site", "J", energy.scaled(1.0 / sites)),
+        ("specific_heat_per_site", "specific heat per site", "k_B", specific_heat),
+        ("absolute_magnetization", "absolute magnetization per site", "1", absolute),
+        ("magnetization_squared", "squared magnetization per site", "1", squared),
+        ("susceptibility", "susceptibility <M^2>/N", "1", squared.scaled(sites)),
+        ("binder_cumulant", "Binder cumulant", "1", binder),
+    ]
+    .map(|(name, long_name, units, estimate)| NamedEstimate {
+        name: name.to_string(),
+        long_name: long_name.to_string(),
+        units: units.to_string(),
+        estimate,
+    })
+    .to_vec()
+}
+
+/// One floating number a draw, chain by chain.
+fn series_of(chains: &[Series], value: &dyn Fn(i64, i64) -> f64) -> Vec<Vec<f64>> {
+    let one = |chain: &Series| {
+        chain.energy.iter().zip(&chain.magnetization).map(|(&energy, &magnetization)| value(energy, magnetization)).collect()
+    };
+    chains.iter().map(one).collect()
+}

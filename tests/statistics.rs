@@ -1,0 +1,121 @@
+//! The analysis of an ensemble against exact values, on chains of known law and known memory.
+//!
+//! Each chain of this test draws (E, M) from the exact joint law of the 4 x 4 torus, but keeps its last draw with probability a: every observable of it then
+//! has the autocorrelation function a^t and tau = 1/2 (1 + a)/(1 - a).
+
+use kadanoff::exact::enumeration::Census;
+use kadanoff::lattice::SquareTorus;
+use kadanoff::measure::{Measurement, Series};
+use kadanoff::random::{Purpose, Stream};
+use kadanoff::statistics;
+
+const SIDE: usize = 4;
+const COUPLING: f64 = 0.408;
+const MEMORY: f64 = 0.8;
+
+struct Law {
+    states: Vec<Measurement>,
+    cumulative: Vec<f64>,
+}
+
+impl Law {
+    fn chain(&self, draws: usize, stream: &mut Stream) -> Series {
+        let mut series = Series::default();
+        let fresh = |stream: &mut Stream| {
+            let target = stream.uniform();
+            self.states[self.cumulative.partition_point(|&sum| sum <= target).min(self.states.len() - 1)]
+        };
+        let mut state = fresh(stream);
+        for _ in 0..draws {
+            if stream.uniform() >= MEMORY {
+                state = fresh(stream);
+            }
+            series.push(state);
+        }
+        series
+    }
+}
+
+#[test]
+fn every_observable_agrees_with_enumeration_within_its_error() {
+    let census = Census::of(SquareTorus::new(SIDE).expect("a valid side"));
+    let mut sum = 0.0;
+    let (states, cumulative) = census
+        .joint_law(COUPLING)
+        .into_iter()
+        .map(|((energy, magnetization), probability)| {
+            sum += probability;
+            (Measurement { energy, magnetization }, sum)
+        })
+        .unzip();
+    let law = Law { states, cumulative };
+    let exact = census.moments(COUPLING);
+    let sites = (SIDE * SIDE) as f64;
+    let expected = [
+        ("energy_per_site", exact.energy / sites),
+        ("specific_heat_per_site", COUPLING * COUPLING * exact.energy_variance / sites),
+        ("absolute_magnetization", exact.absolute_magnetization),
+        ("magnetization_squared", exact.magnetization_squared),
+        ("susceptibility", exact.magnetization_squared * sites),
+        ("binder_cumulant", exact.binder_cumulant),
+    ];
+
+    // 200 ensembles of 4 chains of 4000 draws. The variance of the pulls is 1 with standard error 0.1, their mean 0 with 0.07. A naive error, without
+    // autocorrelation, gives a variance of 2 tau = 9.
+    let repeats = 200;
+    let mut pulls = vec![Vec::new(); expected.len()];
+    let mut times = vec![0.0; expected.len()];
+    let mut stream = Stream::new(2004, Purpose::Check, 0);
+    for _ in 0..repeats {
+        let chains: Vec<Series> = (0..4).map(|_| law.chain(4000, &mut stream)).collect();
+        for (index, observable) in statistics::observables(SIDE, COUPLING, &chains).into_iter().enumerate() {
+            assert_eq!(observable.name, expected[index].0);
+            let estimate = observable.estimate;
+            pulls[index].push((estimate.mean - expected[index].1) / estimate.error);
+            times[index] += estimate.autocorrelation_time / repeats as f64;
+            assert!((estimate.effective_samples * 2.0 * estimate.autocorrelation_time / 16_000.0 - 1.0).abs() < 1e-12);
+        }
+    }
+    for (index, (name, _)) in expected.iter().enumerate() {
+        let mean = pulls[index].iter().sum::<f64>() / repeats as f64;
+        let variance = pulls[index].iter().map(|pull| pull * pull).sum::<f64>() / repeats as f64;
+        assert!(mean.abs() < 0.3, "{name}: mean pull {mean}");
+        assert!((variance - 1.0).abs() < 0.4, "{name}: variance of the pulls {variance}");
+        assert!((variance * 2.0 * times[index] - 1.0).abs() > 0.4, "{name}: the mutant without autocorrelation passes");
+        assert!((times[index] / 4.5 - 1.0).abs() < 0.05, "{name}: autocorrelation time {}", times[index]);
+    }
+}
+
+#[test]
+fn degenerate_ensembles_give_finite_numbers() {
+    assert!(statistics::observables(4, 0.4, &[]).is_empty());
+    assert!(statistics::observables(4, 0.4, &[Series { energy: vec![0], magnetization: vec![0] }]).is_empty());
+    let aligned = Series { energy: vec![-32; 100], magnetization: vec![16; 100] };
+    let disordered = Series { energy: vec![0; 3], magnetization: vec![0; 3] };
+    for (coupling, chains) in [(9.0, vec![aligned.clone(), aligned]), (0.0, vec![disordered.clone(), disordered])] {
+        for observable in statistics::observables(4, coupling, &chains) {
+            let estimate = observable.estimate;
+            assert!(estimate.mean.is_finite() && estimate.error == 0.0 && estimate.effective_samples > 0.0, "{observable:?}");
+        }
+    }
+}
+
+#[test]
+fn the_analysis_does_not_depend_on_the_number_of_threads() {
+    let mut stream = Stream::new(7, Purpose::Check, 0);
+    let chains: Vec<Series> = (0..5)
+        .map(|_| {
+            let mut series = Series::default();
+            for _ in 0..3000 {
+                let energy = 4 * stream.below(9) as i64 - 32;
+                series.push(Measurement { energy, magnetization: 2 * stream.below(17) as i64 - 16 });
+            }
+            series
+        })
+        .collect();
+    let with_threads = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
+        pool.install(|| statistics::observables(4, 0.4, &chains))
+    };
+    assert_eq!(with_threads(1), with_threads(3));
+}
