@@ -8,6 +8,7 @@
 pub mod checkerboard;
 pub mod generator;
 pub mod metropolis;
+pub mod vector;
 
 use std::sync::OnceLock;
 

@@ -2,13 +2,8 @@
 //!
 //! Everything works on blocks of eight words (512 slots) in flat order, whatever the width of a row. Read [`sideways`] first, then [`count`].
 
-use super::dispatch;
-
-/// The words of a block.
-pub const BLOCK: usize = 8;
-
-/// Eight words, a vector of 512 slots.
-pub type Block = [u64; BLOCK];
+use super::vector::{BLOCK, Block, Halves, Vector, Words};
+use super::{Chosen, InstructionSet, dispatch};
 
 /// Consecutive rows of one colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +20,6 @@ pub struct Rows {
     pub first: usize,
     /// The number of rows.
     pub count: usize,
-}
-
-/// Eight words from `at` on.
-#[inline(always)]
-pub fn load(words: &[u64], at: usize) -> Block {
-    let mut block = [0; BLOCK];
-    block.copy_from_slice(&words[at..at + BLOCK]);
-    block
 }
 
 /// Fills `out` with the sideways neighbours of the words `start..start + out.len()` of `rows`: the other colour shifted by one column, back in rows with
@@ -75,37 +62,54 @@ pub fn sideways(other: &[u64], rows: Rows, start: usize, out: &mut [u64]) {
 
 /// The number of unsatisfied bonds of each of 512 spins, as bit planes: `sum + fourth + 2 carry`, where the first three neighbours gave sum and carry.
 #[derive(Debug, Clone, Copy)]
-pub struct Unsatisfied {
+pub struct Unsatisfied<V> {
     /// The lower bit of the count over three neighbours.
-    pub sum: Block,
+    pub sum: V,
     /// Its upper bit.
-    pub carry: Block,
+    pub carry: V,
     /// The bond to the fourth neighbour.
-    pub fourth: Block,
+    pub fourth: V,
 }
 
 /// Counts unsatisfied bonds. The sum and the majority of three bits change sign with all of them, so the spin enters after the adder.
 #[inline(always)]
-pub fn unsatisfied(spins: &Block, neighbours: [&Block; 4]) -> Unsatisfied {
-    let [first, second, third, fourth] = neighbours;
-    let mut count = Unsatisfied { sum: [0; BLOCK], carry: [0; BLOCK], fourth: [0; BLOCK] };
-    for lane in 0..BLOCK {
-        let (a, b, c, spin) = (first[lane], second[lane], third[lane], spins[lane]);
-        count.sum[lane] = a ^ b ^ c ^ spin;
-        count.carry[lane] = ((a & b) | (c & (a ^ b))) ^ spin;
-        count.fourth[lane] = fourth[lane] ^ spin;
-    }
-    count
+pub fn unsatisfied<V: Vector>(spins: V, [first, second, third, fourth]: [V; 4]) -> Unsatisfied<V> {
+    let odd = first ^ second;
+    Unsatisfied { sum: odd ^ third ^ spins, carry: ((first & second) | (third & odd)) ^ spins, fourth: fourth ^ spins }
 }
 
-/// The mask of existing slots of the block at word `start` of `rows`; clear past the last row.
-#[inline(always)]
-pub fn existing(valid: &[u64], rows: Rows, start: usize) -> Block {
-    let mut mask = load(valid, start % rows.width);
-    if start + BLOCK > rows.count * rows.width {
-        mask[rows.count * rows.width - start..].fill(0);
+/// The masks of existing slots, block after block.
+#[derive(Debug, Clone, Copy)]
+pub struct Existing<'a> {
+    valid: &'a [u64],
+    width: usize,
+    words_left: usize,
+    column: usize,
+}
+
+impl<'a> Existing<'a> {
+    /// From the first word of `rows` on; `valid` is one period of the mask and a block more.
+    #[inline(always)]
+    pub fn new(valid: &'a [u64], rows: Rows) -> Self {
+        Existing { valid, width: rows.width, words_left: rows.count * rows.width, column: 0 }
     }
-    mask
+
+    /// The mask of the next block; clear past the last row.
+    #[inline(always)]
+    pub fn next_block<V: Vector>(&mut self) -> V {
+        let mask = V::load(self.valid, self.column);
+        self.column += BLOCK;
+        while self.column >= self.width {
+            self.column -= self.width;
+        }
+        if self.words_left >= BLOCK {
+            self.words_left -= BLOCK;
+            return mask;
+        }
+        let inside: Block = std::array::from_fn(|word| if word < self.words_left { u64::MAX } else { 0 });
+        self.words_left = 0;
+        mask & V::from_block(inside)
+    }
 }
 
 /// What [`count`] found.
@@ -117,28 +121,37 @@ pub struct Counts {
     pub up: u64,
 }
 
+/// Counts unsatisfied bonds and spins up. `even` and `odd` are the two colours, each from its top halo on; `rows` are rows of colour 0. Every bond
+/// has one end of colour 0.
+pub fn count(set: InstructionSet, even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts {
+    match set.chosen_kind() {
+        Chosen::Avx512 => count_words(set, even, odd, rows, valid),
+        _ => count_halves(set, even, odd, rows, valid),
+    }
+}
+
 dispatch! {
-    /// Counts unsatisfied bonds and spins up. `even` and `odd` are the two colours, each from its top halo on; `rows` are rows of colour 0. Every bond
-    /// has one end of colour 0.
-    pub fn count(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts = count_body;
+    fn count_words(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts = count_body::<Words>;
+}
+dispatch! {
+    fn count_halves(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts = count_body::<Halves>;
 }
 
 #[inline(always)]
-fn count_body(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts {
+fn count_body<V: Vector>(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts {
     let width = rows.width;
     let mut counts = Counts { unsatisfied: 0, up: 0 };
+    let mut existing = Existing::new(valid, rows);
     let mut side = [0; BLOCK];
     for start in (0..rows.count * width).step_by(BLOCK) {
         sideways(odd, rows, start, &mut side);
         let at = rows.first * width + start;
-        let (spins, same) = (load(even, at + width), load(odd, at + width));
-        let mask = existing(valid, rows, start);
-        let bonds = unsatisfied(&spins, [&load(odd, at), &same, &load(odd, at + 2 * width), &side]);
-        for lane in 0..BLOCK {
-            let ones = |word: u64| u64::from((word & mask[lane]).count_ones());
-            counts.unsatisfied += ones(bonds.sum[lane]) + ones(bonds.fourth[lane]) + 2 * ones(bonds.carry[lane]);
-            counts.up += ones(spins[lane]) + ones(same[lane]);
-        }
+        let (spins, same) = (V::load(even, at + width), V::load(odd, at + width));
+        let mask = existing.next_block::<V>();
+        let bonds = unsatisfied(spins, [V::load(odd, at), same, V::load(odd, at + 2 * width), V::from_block(side)]);
+        let ones = |bits: V| (bits & mask).to_block().iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+        counts.unsatisfied += ones(bonds.sum) + ones(bonds.fourth) + 2 * ones(bonds.carry);
+        counts.up += ones(spins) + ones(same);
     }
     counts
 }

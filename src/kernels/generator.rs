@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct Lanes {
-    state: [[u64; Lanes::COUNT]; 4],
+    pub(super) state: [[u64; Lanes::COUNT]; 4],
 }
 
 impl Lanes {

@@ -17,9 +17,10 @@
 //! So every random bit decides at most one spin, and a group of 4096 spins takes about 6.7 planes a block where block by block it would take 11 to 12.
 //! Colour 0 is updated first, then colour 1. A stream belongs to the rows it is given.
 
-use super::checkerboard::{BLOCK, Block, Rows, existing, load, sideways, unsatisfied};
-use super::dispatch;
+use super::checkerboard::{Existing, Rows, sideways, unsatisfied};
 use super::generator::Lanes;
+use super::vector::{BLOCK, Generator, Halves, Vector, Words};
+use super::{Chosen, InstructionSet, dispatch};
 
 /// The blocks of a group.
 pub const GROUP: usize = 8;
@@ -78,123 +79,116 @@ impl Plane {
 
 /// 512 comparisons u < t under way.
 #[derive(Debug, Clone, Copy)]
-struct Comparison {
+struct Comparison<V> {
     /// The bits of u and t agree so far.
-    open: Block,
+    open: V,
     /// The spin has a single unsatisfied bond; read only where open.
-    single: Block,
+    single: V,
     /// The spin flips.
-    flip: Block,
+    flip: V,
 }
 
-impl Comparison {
-    const NONE: Comparison = Comparison { open: [0; BLOCK], single: [0; BLOCK], flip: [0; BLOCK] };
+impl<V: Vector> Comparison<V> {
+    #[inline(always)]
+    fn none() -> Self {
+        Comparison { open: V::splat(0), single: V::splat(0), flip: V::splat(0) }
+    }
+
+    /// Which spins of a block flip at once, and which have to compare.
+    #[inline(always)]
+    fn new(spins: V, neighbours: [V; 4], exists: V) -> Self {
+        let count = unsatisfied(spins, neighbours);
+        let two_or_more = count.carry | (count.sum & count.fourth);
+        Comparison { open: !two_or_more & exists, single: count.sum | count.fourth, flip: two_or_more & exists }
+    }
 
     /// One more bit of each u.
     #[inline(always)]
-    fn step(&mut self, random: &Block, plane: Plane) {
-        for lane in 0..BLOCK {
-            let bit = plane.none ^ (self.single[lane] & plane.difference);
-            let differs = self.open[lane] & (random[lane] ^ bit);
-            self.flip[lane] |= differs & bit;
-            self.open[lane] ^= differs;
-        }
+    fn step(&mut self, random: V, plane: Plane) {
+        let bit = V::splat(plane.none) ^ (self.single & V::splat(plane.difference));
+        let differs = self.open & (random ^ bit);
+        self.flip |= differs & bit;
+        self.open ^= differs;
+    }
+}
+
+/// Updates `rows` of one colour once. `own` begins with the first of them and has up to seven words to spare after the last; `other` is the other
+/// colour from its top halo on; `valid` is the mask of existing slots. `lanes` is the stream of these rows.
+pub fn update_rows(set: InstructionSet, own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], thresholds: Thresholds, lanes: &mut Lanes) {
+    match set.chosen_kind() {
+        Chosen::Avx512 => update_words(set, own, other, rows, valid, thresholds, lanes),
+        _ => update_halves(set, own, other, rows, valid, thresholds, lanes),
     }
 }
 
 dispatch! {
-    /// Updates `rows` of one colour once. `own` begins with the first of them and has up to seven words to spare after the last; `other` is the other
-    /// colour from its top halo on; `valid` is the mask of existing slots. `lanes` is the stream of these rows.
-    pub fn update_rows(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], thresholds: Thresholds, lanes: &mut Lanes) = update_rows_body;
+    fn update_words(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], thresholds: Thresholds, lanes: &mut Lanes) = update::<Words>;
+}
+dispatch! {
+    fn update_halves(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], thresholds: Thresholds, lanes: &mut Lanes) = update::<Halves>;
 }
 
 #[inline(always)]
-fn update_rows_body(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], thresholds: Thresholds, lanes: &mut Lanes) {
+fn update<V: Vector>(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], thresholds: Thresholds, lanes: &mut Lanes) {
     let words = rows.count * rows.width;
     // The state stays in registers or on the stack of this function for all rows.
-    let mut generator = *lanes;
+    let mut generator = Generator::<V>::new(lanes);
     let planes: [Plane; 64] = std::array::from_fn(|index| Plane::new(thresholds, index));
+    let mut existing = Existing::new(valid, rows);
     let mut side = [0; GROUP * BLOCK];
-    let mut comparisons = [Comparison::NONE; GROUP];
+    let mut comparisons = [Comparison::<V>::none(); GROUP];
     for group in (0..words).step_by(GROUP * BLOCK) {
         let blocks = (words - group).div_ceil(BLOCK).min(GROUP);
         sideways(other, rows, group, &mut side[..blocks * BLOCK]);
-        let mut any_open = 0;
+        let mut open = V::splat(0);
         for block in 0..blocks {
             let start = group + block * BLOCK;
             let at = rows.first * rows.width + start;
             let neighbours =
-                [load(other, at), load(other, at + rows.width), load(other, at + 2 * rows.width), load(&side, block * BLOCK)];
-            let mut comparison = classify(&load(own, start), &neighbours, &existing(valid, rows, start));
+                [V::load(other, at), V::load(other, at + rows.width), V::load(other, at + 2 * rows.width), V::load(&side, block * BLOCK)];
+            let mut comparison = Comparison::new(V::load(own, start), neighbours, existing.next_block());
             for plane in &planes[..FIRST_PLANES] {
-                comparison.step(&generator.step(), *plane);
+                comparison.step(generator.step(), *plane);
             }
-            any_open |= any(&comparison.open);
+            open |= comparison.open;
             comparisons[block] = comparison;
         }
-        while any_open != 0 {
-            any_open = decide_heads(&mut comparisons[..blocks], &planes, &mut generator);
+        while open.any() {
+            open = decide_heads(&mut comparisons[..blocks], &planes, &mut generator);
         }
         for block in 0..blocks {
             let start = group + block * BLOCK;
-            for (word, flip) in own[start..start + BLOCK].iter_mut().zip(comparisons[block].flip) {
-                *word ^= flip;
-            }
+            (V::load(own, start) ^ comparisons[block].flip).store(own, start);
         }
     }
-    *lanes = generator;
+    *lanes = generator.lanes();
 }
 
-/// Which spins of a block flip at once, and which have to compare.
+/// Decides the head of each slot's queue. Returns the slots where spins are still open.
 #[inline(always)]
-fn classify(spins: &Block, neighbours: &[Block; 4], exists: &Block) -> Comparison {
-    let [above, same, below, side] = neighbours;
-    let count = unsatisfied(spins, [above, same, below, side]);
-    let mut comparison = Comparison::NONE;
-    for lane in 0..BLOCK {
-        let (sum, carry, fourth) = (count.sum[lane], count.carry[lane], count.fourth[lane]);
-        let two_or_more = carry | (sum & fourth);
-        comparison.flip[lane] = two_or_more & exists[lane];
-        comparison.open[lane] = !two_or_more & exists[lane];
-        comparison.single[lane] = sum | fourth;
-    }
-    comparison
-}
-
-/// The head of each slot's queue is decided. Returns whether any spin is still open.
-#[inline(always)]
-fn decide_heads(comparisons: &mut [Comparison], planes: &[Plane; 64], generator: &mut Lanes) -> u64 {
-    let mut heads = Comparison::NONE;
+fn decide_heads<V: Vector>(comparisons: &mut [Comparison<V>], planes: &[Plane; 64], generator: &mut Generator<V>) -> V {
+    let mut heads = Comparison::<V>::none();
     for comparison in comparisons.iter() {
-        for lane in 0..BLOCK {
-            let head = comparison.open[lane] & !heads.open[lane];
-            heads.open[lane] |= head;
-            heads.single[lane] |= head & comparison.single[lane];
-        }
+        let head = comparison.open & !heads.open;
+        heads.open |= head;
+        heads.single |= head & comparison.single;
     }
     let mut unclaimed = heads.open;
     for plane in &planes[FIRST_PLANES..] {
-        heads.step(&generator.step(), *plane);
-        if any(&heads.open) == 0 {
+        heads.step(generator.step(), *plane);
+        if !heads.open.any() {
             break;
         }
     }
-    let mut any_open = 0;
+    let mut open = V::splat(0);
     for comparison in comparisons.iter_mut() {
-        for lane in 0..BLOCK {
-            let head = comparison.open[lane] & unclaimed[lane];
-            unclaimed[lane] ^= head;
-            comparison.open[lane] ^= head;
-            comparison.flip[lane] |= head & heads.flip[lane];
-            any_open |= comparison.open[lane];
-        }
+        let head = comparison.open & unclaimed;
+        unclaimed ^= head;
+        comparison.open ^= head;
+        comparison.flip |= head & heads.flip;
+        open |= comparison.open;
     }
-    any_open
-}
-
-#[inline(always)]
-fn any(block: &Block) -> u64 {
-    block.iter().fold(0, |all, word| all | word)
+    open
 }
 
 #[cfg(test)]
@@ -227,12 +221,14 @@ mod tests {
             let mut accepted = [0; 2];
             for u in 0..64u64 {
                 // Lane 0 has no unsatisfied bond, lane 1 a single one.
-                let mut comparison = Comparison { open: [1, 1, 0, 0, 0, 0, 0, 0], single: [0, 1, 0, 0, 0, 0, 0, 0], flip: [0; BLOCK] };
+                let lanes = |words: [u64; 2]| Halves::from_block([words[0], words[1], 0, 0, 0, 0, 0, 0]);
+                let mut comparison = Comparison { open: lanes([1, 1]), single: lanes([0, 1]), flip: lanes([0, 0]) };
                 for index in 0..6 {
-                    comparison.step(&[u >> (5 - index) & 1; BLOCK], Plane::new(thresholds, index));
+                    comparison.step(Halves::splat(u >> (5 - index) & 1), Plane::new(thresholds, index));
                 }
-                accepted[0] += comparison.flip[0];
-                accepted[1] += comparison.flip[1];
+                let flip = comparison.flip.to_block();
+                accepted[0] += flip[0];
+                accepted[1] += flip[1];
             }
             assert_eq!(accepted, [none, single]);
         }

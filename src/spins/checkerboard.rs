@@ -13,7 +13,8 @@
 
 use super::{Configuration, WORD_BITS};
 use crate::kernels::InstructionSet;
-use crate::kernels::checkerboard::{BLOCK, Rows, count};
+use crate::kernels::checkerboard::{Rows, count};
+use crate::kernels::vector::BLOCK;
 use crate::lattice::SquareTorus;
 use crate::measure::Measurement;
 
