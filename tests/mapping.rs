@@ -8,7 +8,7 @@ use kadanoff::rg::mapping::examples::{
     bond_hamiltonian, bond_machine, bond_machine_constant, bond_weight, patch_bonds, ring_bonds, ring_hamiltonian, tiny_machine,
     torus_bonds, torus_hamiltonian,
 };
-use kadanoff::rg::mapping::{VariationalStep, standard_mappings, summarize};
+use kadanoff::rg::mapping::{VariationalStep, standard_mappings, summarize, summarize_shifted};
 
 const CRITICAL_COUPLING: f64 = 0.440_686_793_509_771_5;
 
@@ -20,7 +20,7 @@ fn close(found: f64, expected: f64, tolerance: f64) {
 fn random_machine(visible: usize, hidden: usize, scale: f64, index: u64) -> ExactRbm {
     let mut stream = Stream::new(1410, Purpose::Check, index);
     let mut draw = |count: usize| (0..count).map(|_| scale * stream.normal()).collect::<Vec<f64>>();
-    ExactRbm::new(visible, hidden, draw(visible * hidden), draw(visible), draw(hidden)).unwrap()
+    ExactRbm::new(visible, hidden, draw(visible * hidden), draw(visible), draw(hidden)).expect("the shapes fit")
 }
 
 /// ln p(v) of all v.
@@ -165,6 +165,9 @@ fn no_free_energy_difference_does_not_mean_a_good_fit() {
     let before = summarize(&machine, &ring).unwrap();
     let constant = before.machine_log_partition_function - before.log_partition_function;
     let after = VariationalStep::from_energy(4, 2, |v, h| machine.energy(v, h) + constant, &ring).unwrap().summary();
+    let in_closed_form = summarize_shifted(&machine, constant, &ring).unwrap();
+    close(in_closed_form.free_energy_difference, 0.0, 1e-12);
+    close(in_closed_form.divergence, after.divergence, 1e-12);
     close(after.free_energy_difference, 0.0, 1e-12);
     close(after.mean_trace, 1.0, 1e-12);
     close(after.divergence, before.divergence, 1e-12);
@@ -202,14 +205,13 @@ fn a_hidden_unit_a_bond_is_the_ising_model() {
         let in_spins = machine.log_partition_function() + 2.0 * bond_weight(coupling) * bonds.len() as f64;
         close(in_spins, ising + bonds.len() as f64 * (2f64.ln() + coupling), 1e-12);
         // The coarse Hamiltonian: enumerated from T and H, and in closed form (every 97th of 2^18 states on the torus).
-        let step_size = if bonds.len() > 12 { 97 } else { 1 };
         if sites + bonds.len() <= 26 {
-            let step = VariationalStep::from_machine(&machine, &hamiltonian).unwrap();
-            let summary = step.summary();
+            let summary = summarize_shifted(&machine, constant, &hamiltonian).unwrap();
             close(summary.divergence, 0.0, 1e-12);
+            close(summary.free_energy_difference, 0.0, 1e-12);
             assert!(summary.trace_violation < 1e-24 && summary.hamiltonian_difference < 1e-12);
         } else {
-            for h in (0..1u64 << bonds.len()).step_by(step_size) {
+            for h in (0..1u64 << bonds.len()).step_by(97) {
                 let terms = (0..1 << sites).map(|v| (hamiltonian(v) - machine.energy(v, h) - hamiltonian(v)).exp());
                 close(-terms.sum::<f64>().ln(), machine.hidden_hamiltonian(h), 1e-12);
             }
@@ -236,7 +238,7 @@ fn kadanoffs_block_operator_is_a_perfect_machine() {
         sites.iter().map(|site| 2.0 * (v >> site & 1) as f64 - 1.0).sum()
     };
     let mut pair_couplings = Vec::new();
-    for p in [0.2, 0.76598304, 3.0] {
+    for p in [0.2, 0.76598304] {
         let operator = |v: u64, h: u64| -> f64 {
             (0..4)
                 .map(|block| {
@@ -257,7 +259,7 @@ fn kadanoffs_block_operator_is_a_perfect_machine() {
         let table: Vec<f64> = (0..16).map(|h| -step.renormalized_hamiltonian(h)).collect();
         pair_couplings.push(spin_couplings(&table)[0b0011]);
     }
-    assert!(pair_couplings[0] < pair_couplings[1] && pair_couplings[1] < pair_couplings[2], "{pair_couplings:?}");
+    assert!(pair_couplings[0] < 0.5 * pair_couplings[1], "{pair_couplings:?}");
 }
 
 #[test]

@@ -67,19 +67,29 @@ impl SpinGrid {
     /// [`Error::Usage`] if the block side does not divide the side of the grid.
     pub fn majority(&self, block_side: usize, ties: &mut Stream) -> Result<SpinGrid> {
         check_block_side(self.side, block_side)?;
+        Ok(self.majority_of(&self.ups_in_blocks(block_side), block_side, ties))
+    }
+
+    /// The number of up spins in each block, in site order of the blocks.
+    fn ups_in_blocks(&self, block_side: usize) -> Vec<usize> {
         let side = self.side / block_side;
-        let mut up = Vec::with_capacity(side * side);
-        for block in 0..side * side {
-            let (left, top) = ((block % side) * block_side, (block / side) * block_side);
-            let rows = (top..top + block_side).map(|y| &self.up[y * self.side + left..][..block_side]);
-            let ups: usize = rows.map(|row| row.iter().filter(|&&up| up).count()).sum();
-            up.push(match (2 * ups).cmp(&(block_side * block_side)) {
-                std::cmp::Ordering::Greater => true,
-                std::cmp::Ordering::Less => false,
-                std::cmp::Ordering::Equal => ties.word() >> 63 == 1,
-            });
+        let mut ups = vec![0; side * side];
+        for (y, row) in self.up.chunks_exact(self.side).enumerate() {
+            let blocks = &mut ups[y / block_side * side..][..side];
+            for (ups, spins) in blocks.iter_mut().zip(row.chunks_exact(block_side)) {
+                *ups += spins.iter().map(|&up| usize::from(up)).sum::<usize>();
+            }
         }
-        Ok(SpinGrid { side, up })
+        ups
+    }
+
+    fn majority_of(&self, ups_in_blocks: &[usize], block_side: usize, ties: &mut Stream) -> SpinGrid {
+        let spin = |&ups: &usize| match (2 * ups).cmp(&(block_side * block_side)) {
+            std::cmp::Ordering::Greater => true,
+            std::cmp::Ordering::Less => false,
+            std::cmp::Ordering::Equal => ties.word() >> 63 == 1,
+        };
+        SpinGrid { side: self.side / block_side, up: ups_in_blocks.iter().map(spin).collect() }
     }
 
     /// The majority spins of 2 x 2 blocks, `levels` times: one grid a level, sides L/2, L/4 and so on.
@@ -97,9 +107,12 @@ impl SpinGrid {
 
     /// Every spin repeated over a block b x b, b = `block_side`: the way down.
     pub fn expanded(&self, block_side: usize) -> SpinGrid {
-        let side = self.side * block_side;
-        let up = (0..side * side).map(|site| self.up[(site / side / block_side) * self.side + (site % side) / block_side]).collect();
-        SpinGrid { side, up }
+        let mut up = Vec::with_capacity(self.up.len() * block_side * block_side);
+        for row in self.up.chunks_exact(self.side) {
+            let wide: Vec<bool> = row.iter().flat_map(|&up| std::iter::repeat_n(up, block_side)).collect();
+            (0..block_side).for_each(|_| up.extend_from_slice(&wide));
+        }
+        SpinGrid { side: self.side * block_side, up }
     }
 
     /// The number of sites where two grids agree.
@@ -169,11 +182,17 @@ pub fn summarize_blocks(torus: SquareTorus, configurations: &BitMatrix, block_si
         .into_par_iter()
         .map(|row| -> Result<[i64; 3]> {
             let grid = SpinGrid::from_bits(side, configurations.bits(row));
+            let ups = grid.ups_in_blocks(block_side);
+            // What agrees after going down again, without going down: the ups of a block that is up, the downs of one that is down.
+            let agreeing = |coarse: &SpinGrid| -> usize {
+                let of_block = |(&up, &ups): (&bool, &usize)| if up { ups } else { block_side * block_side - ups };
+                coarse.up.iter().zip(&ups).map(of_block).sum()
+            };
             let mut ties = control_stream(seed, Control::DirectTies, row as u64);
-            let direct = grid.majority(block_side, &mut ties)?.expanded(block_side).agreeing_spins(&grid);
+            let direct = agreeing(&grid.majority_of(&ups, block_side, &mut ties));
             let mut ties = control_stream(seed, Control::IteratedTies, row as u64);
             let (iterated, bonds) = match grid.iterated_majority(if iterates { levels } else { 0 }, &mut ties)?.last() {
-                Some(coarse) => (coarse.expanded(block_side).agreeing_spins(&grid), coarse.bond_sum()),
+                Some(coarse) => (agreeing(coarse), coarse.bond_sum()),
                 None => (0, 0),
             };
             Ok([direct as i64, iterated as i64, bonds])
@@ -252,6 +271,30 @@ mod tests {
         assert_eq!(grid.majority(8, &mut ties).unwrap().up(), [false]);
         assert_eq!(grid.iterated_majority(3, &mut ties).unwrap()[2].up(), [true]);
         assert_eq!(ties, untouched);
+    }
+
+    #[test]
+    fn the_summary_goes_up_and_down_as_the_grids_do() {
+        let torus = SquareTorus::new(16).unwrap();
+        let mut random = stream();
+        let configurations: Vec<Configuration> =
+            (0..9).map(|_| Configuration::from_words(torus, vec![random.word(), 3, random.word(), 7])).collect();
+        let matrix = BitMatrix::from_configurations(configurations.iter(), 256);
+        let summary = summarize_blocks(torus, &matrix, 4, 8).unwrap();
+        let (mut direct, mut iterated, mut bonds) = (Tally::default(), Tally::default(), Tally::default());
+        for (index, configuration) in configurations.iter().enumerate() {
+            let grid = SpinGrid::from(configuration);
+            assert_eq!(&grid.to_configuration().unwrap(), configuration);
+            assert_eq!(grid.bond_sum(), -configuration.energy());
+            let down = SpinGrid::new(16, block_reconstruction(configuration, 4, 8, index as u64).unwrap()).unwrap();
+            direct.add(down.agreeing_spins(&grid) as i64);
+            let coarse = grid.iterated_majority(2, &mut control_stream(8, Control::IteratedTies, index as u64)).unwrap().remove(1);
+            iterated.add(coarse.expanded(4).agreeing_spins(&grid) as i64);
+            bonds.add(coarse.bond_sum());
+        }
+        assert_eq!(summary.block_agreement, direct.mean_and_error(256.0));
+        assert_eq!(summary.iterated_block_agreement, Some(iterated.mean_and_error(256.0)));
+        assert_eq!(summary.block_correlation, Some(bonds.mean_and_error(32.0)));
     }
 
     #[test]

@@ -161,9 +161,11 @@ impl<'a> VariationalStep<'a> {
         log_sum(self.visible_states().map(|v| -self.visible_hamiltonian(v)))
     }
 
-    /// The numbers of the mapping, each from its own definition by enumeration.
+    /// The numbers of the mapping, each from its own definition by enumeration: four passes over all pairs of states.
     pub fn summary(&self) -> MappingSummary {
-        self.summary_against(&|v| self.visible_hamiltonian(v), &|h| self.hidden_hamiltonian(h), self.machine_log_partition_function())
+        let visible: Vec<f64> = self.visible_states().map(|v| self.visible_hamiltonian(v)).collect();
+        let machine_log_partition_function = log_sum(visible.iter().map(|hamiltonian| -hamiltonian));
+        self.summary_against(&|v| visible[v as usize], &|h| self.hidden_hamiltonian(h), machine_log_partition_function)
     }
 
     /// The summary with the marginals of the machine as given: for an RBM they have closed forms, which makes the comparison independent.
@@ -221,10 +223,19 @@ impl<'a> VariationalStep<'a> {
 /// # Errors
 /// [`Error::Usage`] if the machine has more than [`ENUMERABLE_UNITS`] units.
 pub fn summarize(machine: &ExactRbm, hamiltonian: &dyn Fn(u64) -> f64) -> Result<MappingSummary> {
-    Ok(VariationalStep::from_machine(machine, hamiltonian)?.summary_against(
-        &|v| machine.visible_hamiltonian(v),
-        &|h| machine.hidden_hamiltonian(h),
-        machine.log_partition_function(),
+    summarize_shifted(machine, 0.0, hamiltonian)
+}
+
+/// The same for the energy E(v, h) + `constant`: the parameters of a machine hold no constant, yet Delta F and the trace condition depend on it.
+///
+/// # Errors
+/// [`Error::Usage`] if the machine has more than [`ENUMERABLE_UNITS`] units.
+pub fn summarize_shifted(machine: &ExactRbm, constant: f64, hamiltonian: &dyn Fn(u64) -> f64) -> Result<MappingSummary> {
+    let step = VariationalStep::from_energy(machine.visible, machine.hidden, |v, h| machine.energy(v, h) + constant, hamiltonian)?;
+    Ok(step.summary_against(
+        &|v| machine.visible_hamiltonian(v) + constant,
+        &|h| machine.hidden_hamiltonian(h) + constant,
+        machine.log_partition_function() - constant,
     ))
 }
 

@@ -6,7 +6,7 @@
 use super::Tally;
 use crate::error::{Error, Result};
 use crate::rbm::Matrix;
-use crate::spins::BitMatrix;
+use crate::spins::{BitMatrix, WORD_BITS};
 
 /// The agreement of reconstructions with their configurations, gathered in batches. All sums are integers: neither the order nor the size of the batches
 /// matters, and parts may be gathered in parallel and merged.
@@ -42,17 +42,20 @@ impl Agreement {
         }
         for row in 0..shape.0 {
             let mut halves = 0;
-            for (site, (&probability, up)) in probabilities.row(row).iter().zip(configurations.bits(row).iter().by_vals()).enumerate() {
-                halves += match probability.partial_cmp(&0.5) {
-                    Some(std::cmp::Ordering::Equal) => 1,
-                    Some(ordering) => 2 * i64::from((ordering == std::cmp::Ordering::Greater) == up),
-                    None => {
-                        return Err(Error::NotFinite(format!(
-                            "the reconstructed probability of site {site} in row {row} of a batch is not a number: \
-                             the network diverged, lower `learning_rate` and train again"
-                        )));
-                    }
-                };
+            for (chunk, &spins) in probabilities.row(row).chunks(WORD_BITS).zip(configurations.row(row)) {
+                let (mut up, mut tie, mut number) = (0u64, 0u64, true);
+                for (bit, &probability) in chunk.iter().enumerate() {
+                    up |= u64::from(probability > 0.5) << bit;
+                    tie |= u64::from(probability == 0.5) << bit;
+                    number &= !probability.is_nan();
+                }
+                if !number {
+                    return Err(Error::NotFinite(format!(
+                        "a reconstructed probability in row {row} of a batch is not a number: the network diverged, lower `learning_rate` and train again"
+                    )));
+                }
+                let wrong = (up ^ spins) & !tie;
+                halves += 2 * chunk.len() as i64 - 2 * i64::from(wrong.count_ones()) - i64::from(tie.count_ones());
             }
             self.halves.add(halves);
         }

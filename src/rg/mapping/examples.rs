@@ -1,6 +1,6 @@
 //! Small data laws, and machines whose mapping is known exactly: one that fits badly, two that warn, and one that is perfect.
 
-use super::{MappingSummary, VariationalStep, log_sum, summarize};
+use super::{MappingSummary, VariationalStep, log_sum, summarize, summarize_shifted};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::rbm::ExactRbm;
@@ -117,10 +117,12 @@ pub fn standard_mappings() -> Result<Vec<NamedMapping>> {
     mappings.push(named("hidden spins that ignore the visible ones: the trace condition holds, nothing is coarse-grained", step.summary()));
 
     // A constant in E changes no probability but sets Delta F to 0.
-    let step = VariationalStep::from_machine(&machine, &ring)?;
-    let constant = step.machine_log_partition_function() - step.log_partition_function();
-    let step = VariationalStep::from_energy(4, 2, |v, h| machine.energy(v, h) + constant, &ring)?;
-    mappings.push(named("untrained machine with a constant added to its energy: no free-energy difference, as bad a fit", step.summary()));
+    let untrained = mappings[0].summary;
+    let constant = untrained.machine_log_partition_function - untrained.log_partition_function;
+    mappings.push(named(
+        "untrained machine with a constant added to its energy: no free-energy difference, as bad a fit",
+        summarize_shifted(&machine, constant, &ring)?,
+    ));
 
     let coupling = 0.408;
     for (name, sites, bonds) in [
@@ -129,9 +131,7 @@ pub fn standard_mappings() -> Result<Vec<NamedMapping>> {
     ] {
         let machine = bond_machine(sites, &bonds, coupling)?;
         let constant = bond_machine_constant(bonds.len(), coupling);
-        let hidden = bonds.len();
-        let step = VariationalStep::from_energy(sites, hidden, |v, h| machine.energy(v, h) + constant, bond_hamiltonian(bonds, coupling))?;
-        mappings.push(named(name, step.summary()));
+        mappings.push(named(name, summarize_shifted(&machine, constant, &bond_hamiltonian(bonds, coupling))?));
     }
     Ok(mappings)
 }
