@@ -1,4 +1,6 @@
 //! kadanoff
+pub mod cli;
+pub mod config;
 pub mod error;
 pub mod kernels;
 pub mod lattice;
