@@ -1,0 +1,210 @@
+//! `[sample]`: at which couplings, by which Markov chains, for how long, and which configurations are kept.
+
+use super::lattice::{Geometry, LatticeSection};
+use super::reader::{Field, Section};
+use crate::sampler::{Algorithm, Start};
+
+/// The keys of the section.
+pub(super) const KEYS: &[&str] = &[
+    "couplings",
+    "temperatures",
+    "window",
+    "algorithm",
+    "start",
+    "replicas",
+    "thermalization",
+    "sweeps",
+    "measure_every",
+    "configurations",
+];
+
+const ALGORITHMS: &[(&str, Algorithm)] =
+    &[("metropolis", Algorithm::Metropolis), ("swendsen-wang", Algorithm::SwendsenWang), ("wolff", Algorithm::Wolff)];
+
+/// Above this coupling no spin of a finite run would ever flip: a value beyond it is a mistake.
+const LARGEST_COUPLING: f64 = 100.0;
+/// Longer runs than this would take centuries.
+const MOST_SWEEPS: u64 = 1_000_000_000_000;
+
+/// Where the couplings K = J / k_B T of a run come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Couplings {
+    /// `couplings` or `temperatures`: the same for every size, in the order of the file.
+    Listed(Vec<f64>),
+    /// `window`: equally spaced in the scaling variable x = t L^(1/nu) with t = T / T_c - 1, from -width / 2 to +width / 2, so that they close in on the
+    /// centre as the lattice grows.
+    Window {
+        /// The coupling at x = 0: `"critical"` or a number.
+        center: f64,
+        /// The whole width in x.
+        width: f64,
+        /// How many couplings.
+        points: usize,
+        /// 1 / nu.
+        inverse_exponent: f64,
+    },
+}
+
+/// `[sample]`, understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleSection {
+    /// Exactly one of `couplings`, `temperatures` and `window`. Required.
+    pub couplings: Couplings,
+    /// `algorithm`; default `"swendsen-wang"`.
+    pub algorithm: Algorithm,
+    /// `start`; default `"hot"`.
+    pub start: Start,
+    /// `replicas`: independent chains for each size and coupling; default 8.
+    pub replicas: usize,
+    /// `thermalization`: sweeps before the first measurement. Required; 0 is allowed.
+    pub thermalization: usize,
+    /// `sweeps`: sweeps of each chain after thermalization. Required.
+    pub sweeps: usize,
+    /// `measure_every`: sweeps from one measurement to the next; default 1.
+    pub measure_every: usize,
+    /// `configurations`: kept for each size and coupling, all replicas together; default 0.
+    pub configurations: usize,
+}
+
+impl SampleSection {
+    /// The couplings of the lattice of side `size`: in the order of the file, or of a window from low to high temperature.
+    pub fn couplings_of(&self, size: usize) -> Vec<f64> {
+        match &self.couplings {
+            Couplings::Listed(values) => values.clone(),
+            Couplings::Window { center, width, points, inverse_exponent } => {
+                let scale = (size as f64).powf(*inverse_exponent);
+                let last = (points - 1) as f64;
+                (0..*points).map(|point| center / (1.0 + width * (point as f64 / last - 0.5) / scale)).collect()
+            }
+        }
+    }
+
+    /// How many couplings each size has.
+    pub fn coupling_count(&self) -> usize {
+        match &self.couplings {
+            Couplings::Listed(values) => values.len(),
+            Couplings::Window { points, .. } => *points,
+        }
+    }
+
+    /// Measurements of one chain: sweeps / measure_every, rounded down.
+    pub fn draws(&self) -> usize {
+        self.sweeps / self.measure_every
+    }
+
+    /// How many configurations one replica keeps: an equal share, the first replicas one more where it does not divide.
+    pub fn configurations_of(&self, replica: usize) -> usize {
+        self.configurations / self.replicas + usize::from(replica < self.configurations % self.replicas)
+    }
+
+    /// After which measurements (0 to draws - 1) a replica keeps its configuration: spread evenly, the last measurement among them.
+    pub fn kept_draws(&self, replica: usize) -> impl Iterator<Item = usize> + use<> {
+        let (draws, kept) = (self.draws() as u128, self.configurations_of(replica) as u128);
+        // (k + 1) draws / kept rises by at least one with k because kept <= draws, and ends at draws.
+        (0..kept).map(move |index| ((index + 1) * draws / kept - 1) as usize)
+    }
+}
+
+/// Whether the section asks for the checkerboard algorithm, which odd sides cannot have.
+pub(super) fn needs_checkerboard(section: &Section) -> bool {
+    section.text_of("algorithm") == Some("metropolis")
+}
+
+/// Reads the section.
+pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Option<SampleSection> {
+    let couplings = couplings(section, lattice);
+    let algorithm = section.optional("algorithm", Algorithm::SwendsenWang, |field| field.choice(ALGORITHMS));
+    let start = section.optional("start", Start::Hot, |field| field.choice(&[("hot", Start::Hot), ("cold", Start::Cold)]));
+    let replicas = section.optional("replicas", 8, |field| field.count("from 1 to 1000000", 1..=1_000_000));
+    let thermalization =
+        section.required("thermalization", "thermalization = 1000", |field| field.count("from 0 to 10^12", 0..=MOST_SWEEPS));
+    let sweeps = section.required("sweeps", "sweeps = 20000", |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
+    let measure_every = section.optional("measure_every", 1, |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
+    let configurations = section.optional("configurations", 0, |field| field.count("from 0 to 10^12", 0..=MOST_SWEEPS));
+
+    if let (Some(sweeps), Some(every)) = (sweeps, measure_every) {
+        if every > sweeps {
+            section.refuse(
+                "measure_every",
+                &format!("{every} sweeps from one measurement to the next leave none in {sweeps} sweeps: write at most {sweeps}"),
+            );
+        } else if let (Some(replicas), Some(kept)) = (replicas, configurations) {
+            let most = replicas as u128 * (sweeps / every) as u128;
+            if kept as u128 > most {
+                section.refuse(
+                    "configurations",
+                    &format!(
+                        "{kept} cannot be kept of {replicas} replicas with {} measurements each: write at most {most} (replicas * sweeps / measure_every), or more sweeps",
+                        sweeps / every
+                    ),
+                );
+            }
+        }
+    }
+    Some(SampleSection {
+        couplings: couplings?,
+        algorithm: algorithm?,
+        start: start?,
+        replicas: replicas?,
+        thermalization: thermalization?,
+        sweeps: sweeps?,
+        measure_every: measure_every?,
+        configurations: configurations?,
+    })
+}
+
+fn couplings(section: &Section, lattice: Option<&LatticeSection>) -> Option<Couplings> {
+    let written: Vec<&str> = ["couplings", "temperatures", "window"].into_iter().filter(|key| section.has(key)).collect();
+    if let [first, second, ..] = written[..] {
+        section.refuse(second, &format!("`{first}` is there too, and both say which couplings to sample: write only one of them"));
+    }
+    // With none of the three, the sentence is that of a missing `couplings`.
+    let example = "couplings = [0.408], or temperatures = [2.45], or window = { center = \"critical\", width = 2.0, points = 17 }";
+    match written.first().copied().unwrap_or("couplings") {
+        "temperatures" => section
+            .required("temperatures", example, |field| {
+                let values = field.distinct("temperatures", |field| {
+                    field.number("a temperature k_B T / J of at least 0.01", |value| value >= 1.0 / LARGEST_COUPLING && value <= 1e9)
+                })?;
+                Some(values.into_iter().map(|temperature| 1.0 / temperature).collect())
+            })
+            .map(Couplings::Listed),
+        "window" => section.required("window", example, |field| window(field, lattice)),
+        _ => section.required("couplings", example, |field| field.distinct("couplings", coupling)).map(Couplings::Listed),
+    }
+}
+
+/// One coupling K = J / k_B T.
+pub(super) fn coupling(field: &Field) -> Option<f64> {
+    field.number("a coupling K = J / k_B T from 0 to 100: the model is the ferromagnet, K >= 0", |value| {
+        (0.0..=LARGEST_COUPLING).contains(&value)
+    })
+}
+
+fn window(field: &Field, lattice: Option<&LatticeSection>) -> Option<Couplings> {
+    const KEYS: &[&str] = &["center", "width", "points"];
+    let section = field.table("sample.window", KEYS, "{ center = \"critical\", width = 2.0, points = 17 }")?;
+    let geometry = lattice.map_or(Geometry::Square, |lattice| lattice.geometry);
+    let center = section.optional("center", geometry.critical_coupling(), |field| {
+        if field.is_text() {
+            field.choice(&[("critical", geometry.critical_coupling())])
+        } else {
+            field.number("\"critical\" or a coupling above 0 and at most 100", |value| value > 0.0 && value <= LARGEST_COUPLING)
+        }
+    });
+    let width = section.required("width", "width = 2.0", |field| field.number("a number above 0", |value| value > 0.0));
+    let points = section.required("points", "points = 17", |field| field.count("from 2 to 10000", 2..=10_000));
+    let window =
+        Couplings::Window { center: center?, width: width?, points: points?, inverse_exponent: 1.0 / geometry.correlation_exponent() };
+    if let (Some(&smallest), Couplings::Window { center, width, inverse_exponent, .. }) =
+        (lattice.and_then(|lattice| lattice.sizes.first()), &window)
+    {
+        // The lowest temperature of the smallest lattice is T_c (1 - width / (2 L^(1/nu))): it must stay above zero, and its coupling in range.
+        let factor = 1.0 - width / (2.0 * (smallest as f64).powf(*inverse_exponent));
+        if factor <= 0.0 || center / factor > LARGEST_COUPLING {
+            return field
+                .refuse(&format!("the window reaches zero temperature at size {smallest}: write a width well below {}", 2 * smallest));
+        }
+    }
+    Some(window)
+}

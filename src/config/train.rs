@@ -1,0 +1,231 @@
+//! `[train]`: the stack of restricted Boltzmann machines and how it learns.
+
+use super::lattice::LatticeSection;
+use super::reader::{Field, Section};
+use super::sample::SampleSection;
+
+/// The keys of the section.
+pub(super) const KEYS: &[&str] = &[
+    "size",
+    "coupling",
+    "layers",
+    "epochs",
+    "minibatch",
+    "learning_rate",
+    "momentum",
+    "l1",
+    "initial_weight",
+    "gradient",
+    "activations",
+    "method",
+    "gibbs_steps",
+    "held_out",
+    "shards",
+];
+
+const MOST_UNITS: u64 = 1 << 24;
+
+/// In which coordinates the gradient is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GradientKind {
+    /// 0/1 units, as in the paper.
+    Plain,
+    /// (v - 1/2) W (h - 1/2): the machine of +-1 units in other coordinates.
+    Centred,
+}
+
+impl GradientKind {
+    /// The name in run files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            GradientKind::Plain => "plain",
+            GradientKind::Centred => "centred",
+        }
+    }
+}
+
+/// What of a trained layer is the data of the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActivationKind {
+    /// p(h = 1 | v), real numbers.
+    Probabilities,
+    /// Sampled 0/1 states.
+    States,
+}
+
+impl ActivationKind {
+    /// The name in run files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            ActivationKind::Probabilities => "probabilities",
+            ActivationKind::States => "states",
+        }
+    }
+}
+
+/// `[train]`, understood. Lists have one entry for each layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainSection {
+    /// `size`: the side of the lattice whose configurations are learned; needed if there are several sizes.
+    pub size: usize,
+    /// `coupling`: the coupling of those configurations; needed if there are several. Exactly one of `SampleSection::couplings_of(size)`.
+    pub coupling: f64,
+    /// Its place in `SampleSection::couplings_of(size)`.
+    pub coupling_index: usize,
+    /// `layers`: hidden units of each layer, from the lattice up. Required.
+    pub layers: Vec<usize>,
+    /// `epochs` of each layer. Required.
+    pub epochs: Vec<usize>,
+    /// `minibatch`: configurations a step; default 100.
+    pub minibatch: usize,
+    /// `learning_rate` of each layer; default 0.1.
+    pub learning_rate: Vec<f32>,
+    /// `momentum`, at least 0 and below 1; default 0.5.
+    pub momentum: f32,
+    /// `l1`: the penalty l1 sum |W| of each layer; default 0.
+    pub l1: Vec<f32>,
+    /// `initial_weight`: standard deviation of the first weights; default 0.01.
+    pub initial_weight: f32,
+    /// `gradient`; default `"plain"`.
+    pub gradient: GradientKind,
+    /// `activations`; default `"probabilities"`.
+    pub activations: ActivationKind,
+    /// `gibbs_steps`: k of contrastive divergence; default 1.
+    pub gibbs_steps: usize,
+    /// `held_out`: kept configurations set aside from training, at least 1; default a tenth.
+    pub held_out: usize,
+    /// The configurations that are left to train on.
+    pub samples: usize,
+    /// `shards`: parts of a minibatch that may be worked on side by side; it is part of the definition of the result. Default 4, or the minibatch if smaller.
+    pub shards: usize,
+}
+
+/// Reads the section; rules that need a wrong or missing section are left out.
+pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: Option<&SampleSection>) -> Option<TrainSection> {
+    let ensemble = lattice.zip(sample).and_then(|(lattice, sample)| ensemble(section, lattice, sample));
+    let layers = section.required("layers", "layers = [400, 100, 25]", |field| {
+        field.list("hidden layer sizes", |field| field.count("of units from 1 to 16777216", 1..=MOST_UNITS))
+    });
+    let depth = layers.as_ref().map(Vec::len);
+    let epochs =
+        section.required("epochs", "epochs = 200", |field| field.per_layer(depth, |field| field.count("from 1 to 1000000", 1..=1_000_000)));
+    let minibatch = section.optional("minibatch", 100, |field| field.count("from 1 to 1000000", 1..=1_000_000));
+    let positive = |field: &Field| single(field, "a number above 0 that fits single precision (at most 3e38)", |value| value > 0.0);
+    let rate =
+        section.optional("learning_rate", depth.map(|depth| vec![0.1; depth]), |field| Some(field.per_layer(depth, positive))).flatten();
+    let momentum = section.optional("momentum", 0.5, |field| {
+        single(field, "a number from 0 to below 1", |value| (0.0..1.0).contains(&value) && (value as f32) < 1.0)
+    });
+    let penalty = |field: &Field| single(field, "a number of at least 0 that fits single precision", |value| value >= 0.0);
+    let l1 = section.optional("l1", depth.map(|depth| vec![0.0; depth]), |field| Some(field.per_layer(depth, penalty))).flatten();
+    let initial_weight = section.optional("initial_weight", 0.01, positive);
+    let gradient = section.optional("gradient", GradientKind::Plain, |field| {
+        field.choice(&[("plain", GradientKind::Plain), ("centred", GradientKind::Centred)])
+    });
+    let activations = section.optional("activations", ActivationKind::Probabilities, |field| {
+        field.choice(&[("probabilities", ActivationKind::Probabilities), ("states", ActivationKind::States)])
+    });
+    let method = section.optional("method", (), |field| field.choice(&[("cd", ())]));
+    let gibbs_steps = section.optional("gibbs_steps", 1, |field| field.count("from 1 to 100000", 1..=100_000));
+    let shards =
+        section.optional("shards", minibatch.map_or(4, |minibatch| minibatch.min(4)), |field| field.count("from 1 to 4096", 1..=4096));
+    if let (Some(shards), Some(minibatch)) = (shards, minibatch)
+        && shards > minibatch
+    {
+        section.refuse("shards", &format!("{shards} parts cannot be made of a minibatch of {minibatch}: write at most {minibatch}"));
+    }
+    let held_out = sample.and_then(|sample| held_out(section, sample, minibatch));
+    let ((size, coupling, coupling_index), (held_out, samples)) = (ensemble?, held_out?);
+    method?;
+    Some(TrainSection {
+        size,
+        coupling,
+        coupling_index,
+        layers: layers?,
+        epochs: epochs?,
+        minibatch: minibatch?,
+        learning_rate: rate?,
+        momentum: momentum?,
+        l1: l1?,
+        initial_weight: initial_weight?,
+        gradient: gradient?,
+        activations: activations?,
+        gibbs_steps: gibbs_steps?,
+        held_out,
+        samples,
+        shards: shards?,
+    })
+}
+
+/// A number of the training, which computes in single precision: it must neither overflow nor vanish there.
+fn single(field: &Field, rule: &str, passes: impl FnOnce(f64) -> bool) -> Option<f32> {
+    field
+        .number(rule, |value| passes(value) && (value as f32).is_finite() && (value == 0.0 || value as f32 != 0.0))
+        .map(|value| value as f32)
+}
+
+/// Which of the sampled ensembles is learned: (size, coupling, index of the coupling).
+fn ensemble(section: &Section, lattice: &LatticeSection, sample: &SampleSection) -> Option<(usize, f64, usize)> {
+    let sizes = &lattice.sizes;
+    let size = if section.has("size") || sizes.len() > 1 {
+        section.required("size", &format!("size = {} or another of the sizes of [lattice]", sizes[0]), |field| {
+            let size = field.count("among the sizes of [lattice]", 1..=u64::MAX)?;
+            if sizes.contains(&size) {
+                Some(size)
+            } else {
+                field.refuse(&format!("is not one of the sizes of [lattice], which are {sizes:?}"))
+            }
+        })
+    } else {
+        sizes.first().copied()
+    };
+    if !section.has("coupling") && sample.coupling_count() == 1 {
+        let size = size?;
+        return Some((size, sample.couplings_of(size)[0], 0));
+    }
+    let example = "coupling = with one of the couplings of [sample]";
+    let wanted = section.required("coupling", example, super::sample::coupling);
+    let (size, wanted) = (size?, wanted?);
+    let couplings = sample.couplings_of(size);
+    let near = |coupling: f64| (coupling - wanted).abs() <= 1e-6 * coupling.max(1e-300);
+    match couplings.iter().position(|&coupling| coupling == wanted || near(coupling)) {
+        Some(index) => Some((size, couplings[index], index)),
+        None => {
+            let listed: Vec<String> = couplings.iter().take(20).map(|coupling| format!("{coupling:.7}")).collect();
+            section.refuse(
+                "coupling",
+                &format!("{wanted} is not sampled at size {size}: write one of {}, to six digits or more", listed.join(", ")),
+            );
+            None
+        }
+    }
+}
+
+/// How the kept configurations are divided: (held out, trained on).
+fn held_out(section: &Section, sample: &SampleSection, minibatch: Option<usize>) -> Option<(usize, usize)> {
+    let kept = sample.configurations;
+    if kept < 2 {
+        section.refuse(
+            "layers",
+            &format!("[train] needs configurations, and [sample] keeps {kept}: write configurations = 20000 (at least 2) in [sample]"),
+        );
+        return None;
+    }
+    let most = kept as u64 - 1;
+    let held_out = section.optional("held_out", (kept / 10).max(1), |field| {
+        field.count(&format!("from 1 to {most}, because {kept} configurations are kept and some must be left to train on"), 1..=most)
+    })?;
+    let samples = kept - held_out;
+    if let Some(minibatch) = minibatch
+        && minibatch > samples
+    {
+        section.refuse(
+            "minibatch",
+            &format!(
+                "{minibatch} is more than the {samples} configurations to train on ({kept} kept, {held_out} held out): write at most {samples}, or keep more"
+            ),
+        );
+        return None;
+    }
+    Some((held_out, samples))
+}
