@@ -10,8 +10,12 @@ use crate::config::{LatticeSection, SampleSection};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::measure::Series;
+use crate::exact;
+use crate::record::{Ensemble, Observable, SamplingRecord};
 use crate::sampler;
-use crate::spins::Configuration;
+use crate::spins::{BitMatrix, Configuration};
+use crate::statistics;
+use crate::store::ConfigurationSet;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::time::Instant;
@@ -124,6 +128,72 @@ fn run_chain(plan: &Plan, number: usize, progress: &Progress) -> Result<Chain> {
     }
     chain.seconds = started.elapsed().as_secs_f64();
     Ok(chain)
+}
+
+/// The stage as people read it: observables with errors, exact values beside them.
+pub fn record(plan: &Plan, chains: &[Chain]) -> SamplingRecord {
+    let section = &plan.section;
+    let ensembles = plan.ensembles.iter().zip(chains.chunks(section.replicas));
+    let mut sizes: Vec<usize> = plan.ensembles.iter().map(|&(size, _)| size).collect();
+    sizes.dedup();
+    SamplingRecord {
+        algorithm: section.algorithm.name().to_string(),
+        couplings: plan.ensembles.iter().take(section.coupling_count()).map(|&(_, coupling)| coupling).collect(),
+        sizes,
+        replicas: section.replicas,
+        thermalization: section.thermalization,
+        measure_every: section.measure_every,
+        draws: section.draws(),
+        ensembles: ensembles.collect::<Vec<_>>().into_par_iter().map(|(&(size, coupling), chains)| ensemble(size, coupling, chains)).collect(),
+    }
+}
+
+fn ensemble(size: usize, coupling: f64, chains: &[Chain]) -> Ensemble {
+    let series: Vec<Series> = chains.iter().map(|chain| chain.series.clone()).collect();
+    let reference = exact::square(size, coupling);
+    let exact_value = |name: &str| match name {
+        "energy_per_site" => Some(reference.energy_per_site),
+        "specific_heat_per_site" => Some(reference.specific_heat_per_site),
+        "absolute_magnetization" => reference.absolute_magnetization,
+        "magnetization_squared" => reference.magnetization_squared,
+        "susceptibility" => reference.susceptibility,
+        "binder_cumulant" => reference.binder_cumulant,
+        _ => None,
+    };
+    let observables = statistics::observables(size, coupling, &series).into_iter().map(|named| Observable {
+        exact: exact_value(&named.name),
+        name: named.name,
+        long_name: named.long_name,
+        units: named.units,
+        estimate: named.estimate,
+    });
+    Ensemble {
+        size,
+        coupling,
+        observables: observables.collect(),
+        chains: series,
+        spin_updates: chains.iter().map(|chain| chain.spin_updates).sum(),
+        seconds: chains.iter().map(|chain| chain.seconds).sum(),
+    }
+}
+
+/// The kept configurations of each ensemble, chain after chain; none where the run file keeps none.
+pub fn configurations(plan: &Plan, chains: &[Chain]) -> Vec<ConfigurationSet> {
+    if plan.section.configurations == 0 {
+        return Vec::new();
+    }
+    let sets = plan.ensembles.iter().zip(chains.chunks(plan.section.replicas)).map(|(&(size, coupling), chains)| {
+        let kept: Vec<&Configuration> = chains.iter().flat_map(|chain| &chain.kept).collect();
+        let origin = |replica: usize| vec![replica as u64; chains[replica].kept.len()];
+        ConfigurationSet {
+            size,
+            coupling,
+            spins: BitMatrix::from_configurations(kept.into_iter(), size * size),
+            chains: (0..chains.len()).flat_map(origin).collect(),
+            draws: chains.iter().flat_map(|chain| chain.kept_draws.clone()).collect(),
+        }
+    });
+    sets.collect()
 }
 
 /// A chain as words, for the way to rank 0; the lengths follow from the plan.

@@ -1,0 +1,172 @@
+//! The run directory as rank 0 works on it: what is there already, and where each finished stage goes.
+
+use crate::config::RunFile;
+use crate::error::{Error, Result};
+use crate::kernels::InstructionSet;
+use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Submission, TrainingRecord};
+use crate::store::{self, ConfigurationSet, RunDirectory};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The parts of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// `[sample]`
+    Sampling,
+    /// `[train]`
+    Training,
+    /// `[renormalize]`
+    Renormalization,
+}
+
+/// The directory, locked, and all that the run has produced so far.
+pub struct Desk {
+    directory: RunDirectory,
+    /// What is done.
+    pub record: RunRecord,
+    /// The kept configurations, one set an ensemble.
+    pub configurations: Vec<ConfigurationSet>,
+}
+
+impl Desk {
+    /// Opens or makes the run directory and reads what an earlier submission left.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for the directory of another run, or files that are damaged; [`Error::InputOutput`].
+    pub fn open(path: &Path, job: &RunFile, ranks: usize) -> Result<Self> {
+        let directory = RunDirectory::open_or_create(path, &job.text, false)?;
+        let begun = directory.file(store::RESULTS_FILE).exists();
+        let mut record = if begun { store::read_run(directory.path())? } else { empty_record(job) };
+        let kept = directory.file(store::CONFIGURATIONS_FILE);
+        let configurations = if record.sampling.is_some() && kept.exists() { store::read_configurations(&kept)?.1 } else { Vec::new() };
+        if record.sampling.is_some() && configurations.is_empty() && job.sample.as_ref().is_some_and(|section| section.configurations > 0) {
+            return Err(Error::Refused(format!(
+                "{} is missing, though the sampling of this run is done: put it back, or remove {} to sample again",
+                kept.display(),
+                directory.file(store::RESULTS_FILE).display()
+            )));
+        }
+        record.provenance.submissions.push(this_submission(ranks));
+        let mut desk = Desk { directory, record, configurations };
+        for note in desk.directory.notes.clone() {
+            desk.say(&note)?;
+        }
+        desk.log(&format!("submission {} of {}", desk.record.provenance.submissions.len(), job.name))?;
+        Ok(desk)
+    }
+
+    /// Whether a stage is still to be done.
+    pub fn is_missing(&self, stage: Stage, job: &RunFile) -> bool {
+        match stage {
+            Stage::Sampling => self.record.sampling.is_none(),
+            Stage::Training => {
+                let wanted = job.train.as_ref().map_or(0, |section| section.layers.len());
+                self.record.training.as_ref().map_or(0, |training| training.layers.len()) < wanted
+            }
+            Stage::Renormalization => self.record.renormalization.is_none(),
+        }
+    }
+
+    /// Puts the sampling stage into the files: configurations first, so that a recorded stage has them.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn keep_sampling(&mut self, record: SamplingRecord, configurations: Vec<ConfigurationSet>) -> Result<()> {
+        self.configurations = configurations;
+        if !self.configurations.is_empty() {
+            store::write_configurations(&self.directory.file(store::CONFIGURATIONS_FILE), &self.record.provenance, &self.configurations)?;
+        }
+        self.record.sampling = Some(record);
+        self.save("sampling done")
+    }
+
+    /// Puts the layers trained so far into the files.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn keep_training(&mut self, record: TrainingRecord) -> Result<()> {
+        let layers = record.layers.len();
+        self.record.training = Some(record);
+        self.save(&format!("layer {layers} trained"))
+    }
+
+    /// Puts the renormalization stage into the files.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn keep_renormalization(&mut self, record: RenormalizationRecord) -> Result<()> {
+        self.record.renormalization = Some(record);
+        self.save("renormalization done")
+    }
+
+    /// Writes the report, unless it is there and nothing was done in this submission; tells people where it is.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn finish(&mut self, job: &RunFile) -> Result<()> {
+        let page = self.directory.file("report.html");
+        let recorded = store::read_run(self.directory.path()).is_ok_and(|stored| stored.provenance.submissions.len() == self.record.provenance.submissions.len());
+        if !recorded && page.exists() {
+            return self.say(&format!("this run is done already; its report is at {}", page.display()));
+        }
+        if job.report.figures {
+            let files = crate::report::write_report(self.directory.path(), &self.record)?;
+            self.say(&format!("the report is at {}", files.page.display()))?;
+        }
+        self.say(&format!("done; results are in {}", self.directory.path().display()))
+    }
+
+    fn save(&mut self, what: &str) -> Result<()> {
+        store::write_run(self.directory.path(), &self.record)?;
+        self.log(what)
+    }
+
+    /// A line for people, on stderr and in the log.
+    fn say(&mut self, line: &str) -> Result<()> {
+        eprintln!("kadanoff: {line}");
+        self.log(line)
+    }
+
+    fn log(&self, line: &str) -> Result<()> {
+        let path = self.directory.file("log.txt");
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{} {line}", now());
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(|why| Error::file("open", &path, why))?;
+        file.write_all(text.as_bytes()).map_err(|why| Error::file("write to", &path, why))
+    }
+}
+
+/// Seconds since 1970, UTC.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
+fn empty_record(job: &RunFile) -> RunRecord {
+    RunRecord {
+        provenance: Provenance {
+            program_version: env!("CARGO_PKG_VERSION").to_string(),
+            git_commit: option_env!("KADANOFF_GIT_COMMIT").unwrap_or("unknown").to_string(),
+            run_file: job.text.clone(),
+            run_file_hash: blake3::hash(job.text.as_bytes()).to_hex().to_string(),
+            seed: job.seed,
+            submissions: Vec::new(),
+        },
+        sampling: None,
+        training: None,
+        renormalization: None,
+    }
+}
+
+fn this_submission(ranks: usize) -> Submission {
+    Submission {
+        started: now(),
+        host: gethostname::gethostname().to_string_lossy().into_owned(),
+        instruction_set: InstructionSet::chosen().name().to_string(),
+        ranks,
+        threads: rayon::current_num_threads(),
+        slurm_job: std::env::var("SLURM_JOB_ID").unwrap_or_default(),
+    }
+}

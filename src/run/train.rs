@@ -1,0 +1,229 @@
+//! The stage `[train]`: a stack of machines, layer by layer, on the configurations that the sampling stage kept. All ranks share the minibatches.
+
+use super::exchange::OverRanks;
+use super::memory::peak_resident_bytes;
+use super::progress::Progress;
+use super::renormalize::Subject;
+use crate::comm::{self, Comm};
+use crate::config::{self, TrainSection};
+use crate::error::{Error, Result};
+use crate::lattice::SquareTorus;
+use crate::rbm::{ActivationKind, GradientKind, Matrix, Rbm, Trainer, TrainingData, TrainingOptions, deep};
+use crate::record::{EpochRecord, LayerRecord, TrainingRecord};
+use crate::spins::{BitMatrix, WORD_BITS};
+use crate::store::ConfigurationSet;
+use std::time::Instant;
+
+/// The configurations of the stage and the layers that are trained already.
+pub struct Prior {
+    training: BitMatrix,
+    held_out: BitMatrix,
+    layers: Vec<LayerRecord>,
+}
+
+/// Finds the configurations that the section names, and splits them: the last `held_out` ones are never trained on. They come chain after chain, so that they are
+/// the last chains where there are several.
+fn split(section: &TrainSection, sets: &[ConfigurationSet]) -> Result<(BitMatrix, BitMatrix)> {
+    let set = sets.iter().find(|set| set.size == section.size && set.coupling == section.coupling).ok_or_else(|| {
+        Error::Refused(format!("configurations.h5 holds no configurations of size {} at coupling {}: remove results.h5 to sample again", section.size, section.coupling))
+    })?;
+    let rows = set.spins.rows();
+    if rows != section.samples + section.held_out {
+        return Err(Error::Refused(format!(
+            "configurations.h5 holds {rows} configurations of size {} at coupling {}, the run file asks for {}: remove results.h5 to sample again",
+            section.size,
+            section.coupling,
+            section.samples + section.held_out
+        )));
+    }
+    Ok((set.spins.slice_rows(0..section.samples), set.spins.slice_rows(section.samples..rows)))
+}
+
+/// What rank 0 has at the beginning of the stage.
+///
+/// # Errors
+/// [`Error::Refused`] if the configurations are not those of the run file.
+pub fn prior(section: &TrainSection, done: Option<&TrainingRecord>, sets: &[ConfigurationSet]) -> Result<Prior> {
+    let (training, held_out) = split(section, sets)?;
+    Ok(Prior { training, held_out, layers: done.map(|record| record.layers.clone()).unwrap_or_default() })
+}
+
+/// The same on every rank.
+///
+/// # Errors
+/// [`Error::Bug`] if a message arrived incomplete.
+pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> Result<Prior> {
+    let mut message = Vec::new();
+    if let Some(prior) = &prior {
+        message.extend(prior.training.words().iter().chain(prior.held_out.words()).flat_map(|word| word.to_le_bytes()));
+        message.extend(serde_json::to_vec(&prior.layers).map_err(|why| Error::Bug(format!("trained layers cannot be sent: {why}.")))?);
+    }
+    let message = comm.broadcast(message);
+    if let Some(prior) = prior {
+        return Ok(prior);
+    }
+    let sites = section.size * section.size;
+    let words = sites.div_ceil(WORD_BITS);
+    let bytes = 8 * words * (section.samples + section.held_out);
+    let (spins, layers) = message.split_at_checked(bytes).ok_or_else(|| Error::Bug("the training data arrived incomplete.".to_string()))?;
+    let words: Vec<u64> = spins.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+    let mut all = BitMatrix::new(section.samples + section.held_out, sites);
+    all.words_mut().copy_from_slice(&words);
+    Ok(Prior {
+        training: all.slice_rows(0..section.samples),
+        held_out: all.slice_rows(section.samples..all.rows()),
+        layers: serde_json::from_slice(layers).map_err(|why| Error::Bug(format!("the trained layers arrived damaged: {why}.")))?,
+    })
+}
+
+/// Trains the layers that are missing; hands the record over after each, on rank 0. Collective.
+///
+/// # Errors
+/// [`Error::NotFinite`] naming layer and epoch when a number stops being finite; what `keep` cannot write.
+pub fn run(seed: u64, section: &TrainSection, prior: Prior, comm: &dyn Comm, keep: &mut dyn FnMut(&TrainingRecord) -> Result<()>) -> Result<()> {
+    let exchange = OverRanks(comm);
+    let mut record = empty_record(section, &prior);
+    let mut training = TrainingData::Binary(prior.training);
+    let mut held_out = TrainingData::Binary(prior.held_out);
+    for layer in 0..section.layers.len() {
+        let machine = match prior.layers.get(layer) {
+            Some(done) => machine(done),
+            None => {
+                let (machine, epochs) = comm::agree(comm, train_layer(seed, section, layer, &training, &held_out, &exchange, comm.is_root()))?;
+                let dead_units = deep::dead_units(&machine, &training).len();
+                record.layers.push(layer_record(&machine, epochs, dead_units));
+                record.peak_memory = peak_resident_bytes();
+                let kept = if comm.is_root() { keep(&record) } else { Ok(()) };
+                comm::agree(comm, kept)?;
+                machine
+            }
+        };
+        if layer + 1 < section.layers.len() {
+            let kind = activation_kind(section);
+            training = deep::activations(&machine, &training, kind, seed, 2 * layer as u64);
+            held_out = deep::activations(&machine, &held_out, kind, seed, 2 * layer as u64 + 1);
+        }
+    }
+    Ok(())
+}
+
+fn train_layer(
+    seed: u64,
+    section: &TrainSection,
+    layer: usize,
+    training: &TrainingData,
+    held_out: &TrainingData,
+    exchange: &OverRanks,
+    speaks: bool,
+) -> Result<(Rbm, Vec<EpochRecord>)> {
+    let mut trainer = Trainer::new(training, held_out, options(seed, section, layer), exchange)?;
+    let epochs = section.epochs[layer];
+    let title = format!("training layer {} of {}", layer + 1, section.layers.len());
+    let progress = Progress::new(&title, "samples", (epochs * section.samples) as u64, speaks);
+    let mut records = Vec::with_capacity(epochs);
+    for _ in 0..epochs {
+        let started = Instant::now();
+        let epoch = trainer.epoch()?;
+        records.push(EpochRecord {
+            reconstruction_error: epoch.reconstruction_error,
+            free_energy_gap: epoch.free_energy_gap,
+            weight_norm: epoch.weight_norm,
+            weight_maximum: epoch.weight_maximum,
+            gradient_norm: epoch.gradient_norm,
+            seconds: started.elapsed().as_secs_f64(),
+        });
+        progress.advance(section.samples as u64);
+    }
+    progress.finish();
+    Ok((trainer.into_rbm(), records))
+}
+
+fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptions {
+    TrainingOptions {
+        hidden: section.layers[layer],
+        minibatch: section.minibatch,
+        learning_rate: section.learning_rate[layer],
+        momentum: section.momentum,
+        l1: section.l1[layer],
+        gibbs_steps: section.gibbs_steps,
+        gradient: match section.gradient {
+            config::GradientKind::Plain => GradientKind::Plain,
+            config::GradientKind::Centred => GradientKind::Centred,
+        },
+        shards: section.shards,
+        initial_weight: section.initial_weight,
+        seed,
+        layer: layer as u64,
+    }
+}
+
+fn activation_kind(section: &TrainSection) -> ActivationKind {
+    match section.activations {
+        config::ActivationKind::Probabilities => ActivationKind::Probabilities,
+        config::ActivationKind::States => ActivationKind::States,
+    }
+}
+
+fn empty_record(section: &TrainSection, prior: &Prior) -> TrainingRecord {
+    TrainingRecord {
+        gradient: section.gradient.name().to_string(),
+        activations: section.activations.name().to_string(),
+        coupling: section.coupling,
+        size: section.size,
+        samples: section.samples,
+        held_out: section.held_out,
+        layers: prior.layers.clone(),
+        peak_memory: peak_resident_bytes(),
+    }
+}
+
+fn layer_record(machine: &Rbm, epochs: Vec<EpochRecord>, dead_units: usize) -> LayerRecord {
+    LayerRecord {
+        visible: machine.visible(),
+        hidden: machine.hidden(),
+        weights: machine.weights.to_unpadded(),
+        visible_bias: machine.visible_bias.clone(),
+        hidden_bias: machine.hidden_bias.clone(),
+        epochs,
+        dead_units,
+    }
+}
+
+fn machine(layer: &LayerRecord) -> Rbm {
+    Rbm {
+        weights: Matrix::from_unpadded(layer.visible, layer.hidden, &layer.weights),
+        visible_bias: layer.visible_bias.clone(),
+        hidden_bias: layer.hidden_bias.clone(),
+    }
+}
+
+/// A trained stack with what it takes to judge it.
+pub struct TrainedStack {
+    torus: SquareTorus,
+    machines: Vec<Rbm>,
+    dead_units: Vec<Vec<usize>>,
+    held_out: BitMatrix,
+}
+
+impl TrainedStack {
+    /// The stack as the renormalization stage looks at it.
+    pub fn subject(&self, seed: u64) -> Subject<'_> {
+        Subject { torus: self.torus, stack: &self.machines, dead_units: &self.dead_units, held_out: &self.held_out, seed }
+    }
+}
+
+/// The stack of a finished training stage. Its dead units are found again from the training data.
+///
+/// # Errors
+/// [`Error::Refused`] if the configurations are not those of the run file.
+pub fn stack(section: &TrainSection, record: &TrainingRecord, sets: &[ConfigurationSet]) -> Result<TrainedStack> {
+    let (training, held_out) = split(section, sets)?;
+    let machines: Vec<Rbm> = record.layers.iter().map(machine).collect();
+    let mut data = TrainingData::Binary(training);
+    let mut dead_units = Vec::with_capacity(machines.len());
+    for machine in &machines {
+        dead_units.push(deep::dead_units(machine, &data));
+        data = deep::activations(machine, &data, ActivationKind::Probabilities, 0, 0);
+    }
+    Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out })
+}
