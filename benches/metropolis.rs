@@ -15,7 +15,8 @@ fn sweeps(criterion: &mut Criterion) {
     for side in [64, 256, 1024, 4096] {
         for set in InstructionSet::available() {
             let torus = SquareTorus::new(side).expect("a valid side");
-            let mut chain = Metropolis::new(torus, CRITICAL_COUPLING, Start::Hot, 14103831, 0).expect("a fit lattice").with_instruction_set(set);
+            let mut chain =
+                Metropolis::new(torus, CRITICAL_COUPLING, Start::Hot, 14103831, 0).expect("a fit lattice").with_instruction_set(set);
             (0..20).for_each(|_| {
                 chain.sweep();
             });

@@ -2,7 +2,9 @@
 //!
 //! Everything works on blocks of eight words (512 slots) in flat order, whatever the width of a row. Read [`sideways`] first, then [`count`].
 
-use super::vector::{BLOCK, Block, Halves, Vector, Words};
+#[cfg(target_arch = "x86_64")]
+use super::vector::Register;
+use super::vector::{BLOCK, Block, Halves, Vector};
 use super::{Chosen, InstructionSet, dispatch};
 
 /// Consecutive rows of one colour.
@@ -27,36 +29,92 @@ pub struct Rows {
 #[inline(always)]
 pub fn sideways(other: &[u64], rows: Rows, start: usize, out: &mut [u64]) {
     let width = rows.width;
-    let (last_word, last_bit) = ((rows.columns - 1) % width, (rows.columns - 1) / width);
     let end = (rows.count * width).min(start + out.len()) - start;
+    let out = &mut out[..end];
+    let seam = Seam { word: (rows.columns - 1) % width, bit: (rows.columns - 1) / width };
+    // Short rows come by the dozen in each group: their widths are constants, so that the loops over them are unrolled.
+    match width {
+        1 => sideways_rows::<1>(other, rows, start, out, seam),
+        2 => sideways_rows::<2>(other, rows, start, out, seam),
+        3 => sideways_rows::<3>(other, rows, start, out, seam),
+        4 => sideways_rows::<4>(other, rows, start, out, seam),
+        _ => sideways_rows::<0>(other, rows, start, out, seam),
+    }
+}
+
+/// The rows of [`sideways`]; `WIDTH` is their width or 0 for any.
+#[inline(always)]
+fn sideways_rows<const WIDTH: usize>(other: &[u64], rows: Rows, start: usize, out: &mut [u64], seam: Seam) {
+    let width = if WIDTH == 0 { rows.width } else { WIDTH };
     let (mut row, mut word, mut filled) = (rows.first + start / width, start % width, 0);
-    while filled < end {
+    while filled < out.len() {
         let source = &other[(row + 1) * width..(row + 2) * width];
-        let part = (width - word).min(end - filled);
+        let part = (width - word).min(out.len() - filled);
         let target = &mut out[filled..filled + part];
-        if (row + rows.colour) % 2 == 0 {
-            if word == 0 {
-                // Column 0 has column L/2 - 1 before it; the other columns of word 0 have the last word, one bit lower.
-                target[0] = source[width - 1] << 1 | (source[last_word] >> last_bit & 1);
-                target[1..].copy_from_slice(&source[..part - 1]);
-            } else {
-                target.copy_from_slice(&source[word - 1..word - 1 + part]);
-            }
+        let back = (row + rows.colour) % 2 == 0;
+        if WIDTH != 0 && part == WIDTH {
+            whole_row::<WIDTH>(source, seam, back, target);
+        } else if back {
+            shift_back(source, seam, word, target);
         } else {
-            if word + part == width {
-                target[..part - 1].copy_from_slice(&source[word + 1..]);
-                target[part - 1] = source[0] >> 1;
-            } else {
-                target.copy_from_slice(&source[word + 1..word + 1 + part]);
-            }
-            if (word..word + part).contains(&last_word) {
-                // After column L/2 - 1 comes column 0. The shift left a clear bit there: either from a slot that does not exist or from the end of the word.
-                target[last_word - word] |= (source[0] & 1) << last_bit;
-            }
+            shift_forth(source, seam, word, target);
         }
         filled += part;
         word = 0;
         row += 1;
+    }
+}
+
+/// A whole row of constant width.
+#[inline(always)]
+fn whole_row<const WIDTH: usize>(source: &[u64], seam: Seam, back: bool, target: &mut [u64]) {
+    let (source, target) = (&source[..WIDTH], &mut target[..WIDTH]);
+    if back {
+        for word in (1..WIDTH).rev() {
+            target[word] = source[word - 1];
+        }
+        target[0] = source[WIDTH - 1] << 1 | (source[seam.word % WIDTH] >> seam.bit & 1);
+    } else {
+        for word in 1..WIDTH {
+            target[word - 1] = source[word];
+        }
+        target[WIDTH - 1] = source[0] >> 1;
+        target[seam.word % WIDTH] |= (source[0] & 1) << seam.bit;
+    }
+}
+
+/// Where the last column of a row lies, L/2 - 1.
+#[derive(Debug, Clone, Copy)]
+struct Seam {
+    word: usize,
+    bit: usize,
+}
+
+/// Each column gets the one before it, from word `from` of the row on.
+#[inline(always)]
+fn shift_back(source: &[u64], seam: Seam, from: usize, target: &mut [u64]) {
+    let width = source.len();
+    // Column 0 has the last column before it; the other columns of word 0 have the last word, one bit lower.
+    let before = if from == 0 { source[width - 1] << 1 | (source[seam.word] >> seam.bit & 1) } else { source[from - 1] };
+    let rest = target.len() - 1;
+    target[0] = before;
+    target[1..].copy_from_slice(&source[from..from + rest]);
+}
+
+/// Each column gets the one after it, from word `from` of the row on.
+#[inline(always)]
+fn shift_forth(source: &[u64], seam: Seam, from: usize, target: &mut [u64]) {
+    let width = source.len();
+    let to = from + target.len();
+    // Whole words from the next word; the last word of the row from the first one, one bit higher.
+    let inside = to.min(width - 1) - from;
+    target[..inside].copy_from_slice(&source[from + 1..from + 1 + inside]);
+    if to == width {
+        target[inside] = source[0] >> 1;
+    }
+    if (from..to).contains(&seam.word) {
+        // After the last column comes column 0. The shift left a clear bit there, from a slot that does not exist or from the end of the word.
+        target[seam.word - from] |= (source[0] & 1) << seam.bit;
     }
 }
 
@@ -125,13 +183,15 @@ pub struct Counts {
 /// has one end of colour 0.
 pub fn count(set: InstructionSet, even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts {
     match set.chosen_kind() {
-        Chosen::Avx512 => count_words(set, even, odd, rows, valid),
+        #[cfg(target_arch = "x86_64")]
+        Chosen::Avx512 => count_register(set, even, odd, rows, valid),
         _ => count_halves(set, even, odd, rows, valid),
     }
 }
 
+#[cfg(target_arch = "x86_64")]
 dispatch! {
-    fn count_words(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts = count_body::<Words>;
+    fn count_register(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts = count_body::<Register>;
 }
 dispatch! {
     fn count_halves(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts = count_body::<Halves>;

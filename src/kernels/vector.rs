@@ -1,8 +1,9 @@
 //! Eight words as one value, so that a kernel is written once and still keeps its values in registers.
 //!
-//! The compiler turns loops over `[u64; 8]` into one 512-bit register, but not into two of 256 bits: where such values live across a loop it takes them
-//! apart into eight scalars. So there are two kinds: [`Words`] for AVX-512, and [`Halves`], two `wide::u64x4`, for AVX2 and everything else (`wide`
-//! chooses its instructions for the baseline of the build, and the baseline has AVX2 wherever there is x86).
+//! There are two kinds. `Register` is one 512-bit register, for AVX-512, by name of its instructions. [`Halves`] is two `wide::u64x4`, for everything
+//! else: `wide` chooses its instructions for the baseline of the build, which has AVX2 wherever there is x86. Loops over `[u64; 8]` would be shorter, but
+//! where such values live across a loop the compiler (1.95) takes them apart into eight scalars for AVX2, at half the speed, and shuffles pieces of
+//! registers for AVX-512.
 
 use super::generator::Lanes;
 use std::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Not};
@@ -48,60 +49,34 @@ pub trait Vector:
     }
 }
 
-/// Eight words in one register of 512 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(C, align(64))]
-pub struct Words(Block);
-
-/// Eight words in two registers of 256 bits.
+/// Eight words in two registers of 256 bits, or whatever the baseline of the build has.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Halves(u64x4, u64x4);
 
 macro_rules! operators {
-    ($($trait:ident $method:ident $assign_trait:ident $assign_method:ident $operator:tt;)*) => {$(
-        impl $trait for Words {
+    ($vector:ident: $($trait:ident $method:ident $assign_trait:ident $assign_method:ident = |$a:ident, $b:ident| $value:expr;)*) => {$(
+        impl $trait for $vector {
             type Output = Self;
             #[inline(always)]
-            fn $method(mut self, other: Self) -> Self {
-                for lane in 0..BLOCK {
-                    self.0[lane] = self.0[lane] $operator other.0[lane];
-                }
-                self
-            }
-        }
-        impl $trait for Halves {
-            type Output = Self;
-            #[inline(always)]
+            #[allow(unsafe_code)]
             fn $method(self, other: Self) -> Self {
-                Halves(self.0 $operator other.0, self.1 $operator other.1)
+                let ($a, $b) = (self, other);
+                $value
             }
         }
-        impl $assign_trait for Words {
+        impl $assign_trait for $vector {
             #[inline(always)]
             fn $assign_method(&mut self, other: Self) {
-                *self = *self $operator other;
-            }
-        }
-        impl $assign_trait for Halves {
-            #[inline(always)]
-            fn $assign_method(&mut self, other: Self) {
-                *self = *self $operator other;
+                *self = $trait::$method(*self, other);
             }
         }
     )*};
 }
-operators! {
-    BitAnd bitand BitAndAssign bitand_assign &;
-    BitOr bitor BitOrAssign bitor_assign |;
-    BitXor bitxor BitXorAssign bitxor_assign ^;
-}
 
-impl Not for Words {
-    type Output = Self;
-    #[inline(always)]
-    fn not(self) -> Self {
-        Words(self.0.map(|word| !word))
-    }
+operators! { Halves:
+    BitAnd bitand BitAndAssign bitand_assign = |a, b| Halves(a.0 & b.0, a.1 & b.1);
+    BitOr bitor BitOrAssign bitor_assign = |a, b| Halves(a.0 | b.0, a.1 | b.1);
+    BitXor bitxor BitXorAssign bitxor_assign = |a, b| Halves(a.0 ^ b.0, a.1 ^ b.1);
 }
 
 impl Not for Halves {
@@ -109,40 +84,6 @@ impl Not for Halves {
     #[inline(always)]
     fn not(self) -> Self {
         Halves(!self.0, !self.1)
-    }
-}
-
-impl Vector for Words {
-    #[inline(always)]
-    fn splat(word: u64) -> Self {
-        Words([word; BLOCK])
-    }
-    #[inline(always)]
-    fn from_block(block: Block) -> Self {
-        Words(block)
-    }
-    #[inline(always)]
-    fn to_block(self) -> Block {
-        self.0
-    }
-    #[inline(always)]
-    fn add(mut self, other: Self) -> Self {
-        for lane in 0..BLOCK {
-            self.0[lane] = self.0[lane].wrapping_add(other.0[lane]);
-        }
-        self
-    }
-    #[inline(always)]
-    fn shift_left<const BITS: u32>(self) -> Self {
-        Words(self.0.map(|word| word << BITS))
-    }
-    #[inline(always)]
-    fn rotate_left<const BITS: u32>(self) -> Self {
-        Words(self.0.map(|word| word.rotate_left(BITS)))
-    }
-    #[inline(always)]
-    fn any(self) -> bool {
-        self.0.iter().fold(0, |all, word| all | word) != 0
     }
 }
 
@@ -176,6 +117,71 @@ impl Vector for Halves {
     #[inline(always)]
     fn any(self) -> bool {
         (self.0 | self.1).to_array().iter().fold(0, |all, word| all | word) != 0
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use register::Register;
+
+#[cfg(target_arch = "x86_64")]
+mod register {
+    use super::*;
+    use std::arch::x86_64::*;
+
+    /// Eight words in one register of 512 bits. Hidden from all but the kernels: every function here asks the processor for AVX-512 F, and only bodies
+    /// that `dispatch!` runs as `avx512` may use it.
+    #[derive(Debug, Clone, Copy)]
+    pub(in super::super) struct Register(__m512i);
+
+    // SAFETY, of each `unsafe` in this module: the instruction exists, because code over `Register` runs only behind `Chosen::Avx512`, which was made
+    // after the processor was asked. The instructions touch no memory.
+    operators! { Register:
+        BitAnd bitand BitAndAssign bitand_assign = |a, b| Register(unsafe { _mm512_and_si512(a.0, b.0) });
+        BitOr bitor BitOrAssign bitor_assign = |a, b| Register(unsafe { _mm512_or_si512(a.0, b.0) });
+        BitXor bitxor BitXorAssign bitxor_assign = |a, b| Register(unsafe { _mm512_xor_si512(a.0, b.0) });
+    }
+
+    impl Not for Register {
+        type Output = Self;
+        #[inline(always)]
+        fn not(self) -> Self {
+            self ^ Self::splat(u64::MAX)
+        }
+    }
+
+    #[allow(unsafe_code)]
+    impl Vector for Register {
+        #[inline(always)]
+        fn splat(word: u64) -> Self {
+            Register(unsafe { _mm512_set1_epi64(word as i64) })
+        }
+        #[inline(always)]
+        fn from_block(block: Block) -> Self {
+            // SAFETY: both are 64 bytes, and any bits are a value of either.
+            Register(unsafe { std::mem::transmute::<Block, __m512i>(block) })
+        }
+        #[inline(always)]
+        fn to_block(self) -> Block {
+            // SAFETY: as above.
+            unsafe { std::mem::transmute::<__m512i, Block>(self.0) }
+        }
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            Register(unsafe { _mm512_add_epi64(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn shift_left<const BITS: u32>(self) -> Self {
+            Register(unsafe { _mm512_slli_epi64::<BITS>(self.0) })
+        }
+        #[inline(always)]
+        fn rotate_left<const BITS: u32>(self) -> Self {
+            // The form with an immediate wants a signed constant, which a generic one cannot be turned into; the compiler finds the immediate itself.
+            Register(unsafe { _mm512_rolv_epi64(self.0, _mm512_set1_epi64(i64::from(BITS))) })
+        }
+        #[inline(always)]
+        fn any(self) -> bool {
+            unsafe { _mm512_test_epi64_mask(self.0, self.0) != 0 }
+        }
     }
 }
 
@@ -224,8 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn both_kinds_of_vector_follow_the_lanes() {
-        follows_the_lanes::<Words>();
+    fn vectors_follow_the_lanes() {
         follows_the_lanes::<Halves>();
     }
 }

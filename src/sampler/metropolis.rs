@@ -91,9 +91,22 @@ mod tests {
     /// shorter than a word, of whole words, with clear slots, several rows a block, several blocks a row, and groups that end inside a row.
     #[test]
     fn every_instruction_set_gives_the_chain_of_the_reference() {
-        for (side, sweeps) in
-            [(4, 300), (6, 300), (8, 100), (10, 100), (40, 20), (64, 20), (96, 10), (100, 10), (126, 10), (128, 10), (130, 10), (250, 6), (1022, 1), (1024, 1)]
-        {
+        for (side, sweeps) in [
+            (4, 300),
+            (6, 300),
+            (8, 100),
+            (10, 100),
+            (40, 20),
+            (64, 20),
+            (96, 10),
+            (100, 10),
+            (126, 10),
+            (128, 10),
+            (130, 10),
+            (250, 6),
+            (1022, 1),
+            (1024, 1),
+        ] {
             let torus = SquareTorus::new(side).expect("a valid side");
             for (chain, coupling) in [(0, 0.2), (1, 0.44), (2, 0.0)] {
                 let start = if chain == 1 { Start::Cold } else { Start::Hot };
@@ -106,7 +119,12 @@ mod tests {
                     reference.sweep();
                     for fast in &mut chains {
                         assert_eq!(fast.sweep(), torus.sites() as u64);
-                        assert_eq!(fast.configuration(), reference.configuration(), "{}, side {side}, K {coupling}, sweep {sweep}", fast.instruction_set);
+                        assert_eq!(
+                            fast.configuration(),
+                            reference.configuration(),
+                            "{}, side {side}, K {coupling}, sweep {sweep}",
+                            fast.instruction_set
+                        );
                         assert_eq!(fast.measure(), reference.measure());
                         assert_eq!(fast.stream().clone().words(), reference.next_words(), "{}, side {side}", fast.instruction_set);
                     }
