@@ -5,9 +5,14 @@
 //! kernels are exact, floating-point kernels fix the order of their sums and name each fused multiply-add. So the portable path is the definition
 //! of correct, and the tests compare the others with it bit by bit.
 
+#![allow(unsafe_code)]
+
+pub mod bernoulli;
 pub mod checkerboard;
 pub mod generator;
 pub mod metropolis;
+pub mod swendsen_wang;
+pub mod tiles;
 pub mod vector;
 
 use std::sync::OnceLock;

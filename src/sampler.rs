@@ -3,8 +3,15 @@
 pub mod metropolis;
 pub mod reference;
 pub mod start;
+pub mod swendsen_wang;
+pub mod wolff;
 
-use crate::error::Result;
+pub use metropolis::Metropolis;
+pub use start::initial_configuration;
+pub use swendsen_wang::SwendsenWang;
+pub use wolff::Wolff;
+
+use crate::error::{Error, Result};
 use crate::measure::Measurement;
 use crate::spins::Configuration;
 
@@ -68,8 +75,21 @@ pub fn build(
     seed: u64,
     chain: u64,
 ) -> Result<Box<dyn Sampler>> {
-    match algorithm {
-        Algorithm::Metropolis => Ok(Box::new(metropolis::Metropolis::new(torus, coupling, start, seed, chain)?)),
-        Algorithm::SwendsenWang | Algorithm::Wolff => unimplemented!("the cluster samplers are being written"),
+    Ok(match algorithm {
+        Algorithm::Metropolis => Box::new(Metropolis::new(torus, coupling, start, seed, chain)?),
+        Algorithm::SwendsenWang => Box::new(SwendsenWang::new(torus, coupling, start, seed, chain)?),
+        Algorithm::Wolff => Box::new(Wolff::new(torus, coupling, start, seed, chain)?),
+    })
+}
+
+/// The probability 1 - e^(-2K) that a bond between equal spins joins them in a cluster, as a 64-bit threshold (`kernels::bernoulli`).
+///
+/// # Errors
+/// [`Error::Usage`] if the coupling is negative (clusters of equal spins would be wrong) or not finite.
+fn bond_threshold(coupling: f64) -> Result<u64> {
+    if coupling.is_finite() && coupling >= 0.0 {
+        Ok(crate::kernels::bernoulli::threshold(-(-2.0 * coupling).exp_m1()))
+    } else {
+        Err(Error::Usage(format!("a cluster algorithm cannot run at the coupling {coupling}: write a finite coupling that is not negative")))
     }
 }

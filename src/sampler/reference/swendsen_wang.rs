@@ -1,0 +1,72 @@
+//! Swendsen and Wang's algorithm, PRL 58, 86 (1987), one bond at a time.
+
+use crate::error::Result;
+use crate::lattice::SquareTorus;
+use crate::measure::Measurement;
+use crate::random::{Purpose, Stream};
+use crate::sampler::{Sampler, Start, bond_threshold, initial_configuration};
+use crate::spins::Configuration;
+
+/// A Swendsen-Wang chain on spins +1 and -1, with the stream (seed, Reference, chain).
+#[derive(Debug, Clone)]
+pub struct ReferenceSwendsenWang {
+    torus: SquareTorus,
+    spins: Vec<i8>,
+    threshold: u64,
+    stream: Stream,
+}
+
+impl ReferenceSwendsenWang {
+    /// The chain number `chain` at coupling K = J / k_B T.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Usage`] if the coupling is negative or not finite.
+    pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
+        let first = initial_configuration(torus, start, seed, chain);
+        let spins = (0..torus.sites()).map(|site| first.spin(site) as i8).collect();
+        Ok(ReferenceSwendsenWang { torus, spins, threshold: bond_threshold(coupling)?, stream: Stream::new(seed, Purpose::Reference, chain) })
+    }
+}
+
+/// The root of the tree of `site`.
+fn root(parents: &[usize], mut site: usize) -> usize {
+    while parents[site] != site {
+        site = parents[site];
+    }
+    site
+}
+
+impl Sampler for ReferenceSwendsenWang {
+    fn sweep(&mut self) -> u64 {
+        let sites = self.torus.sites();
+        let mut parents: Vec<usize> = (0..sites).collect();
+        for site in 0..sites {
+            let [right, _, down, _] = self.torus.neighbours(site);
+            for neighbour in [right, down] {
+                if self.spins[site] == self.spins[neighbour] && self.stream.word() < self.threshold {
+                    let (first, second) = (root(&parents, site), root(&parents, neighbour));
+                    parents[first.max(second)] = first.min(second);
+                }
+            }
+        }
+        // A root is the first site of its cluster, so that its new spin is drawn before the others read it.
+        for site in 0..sites {
+            let first = root(&parents, site);
+            self.spins[site] = if first == site { 1 - 2 * (self.stream.word() >> 63) as i8 } else { self.spins[first] };
+        }
+        sites as u64
+    }
+
+    fn measure(&self) -> Measurement {
+        let configuration = self.configuration();
+        Measurement { energy: configuration.energy(), magnetization: configuration.magnetization() }
+    }
+
+    fn configuration(&self) -> Configuration {
+        let mut configuration = Configuration::all_down(self.torus);
+        for (site, &spin) in self.spins.iter().enumerate() {
+            configuration.set(site, spin > 0);
+        }
+        configuration
+    }
+}
