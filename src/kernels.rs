@@ -5,7 +5,13 @@
 //! kernels are exact, floating-point kernels fix the order of their sums and name each fused multiply-add. So the portable path is the definition
 //! of correct, and the tests compare the others with it bit by bit.
 
+pub mod activation;
+pub mod forward;
 pub mod generator;
+pub mod statistics;
+pub mod tables;
+pub mod update;
+pub mod vector;
 
 use std::sync::OnceLock;
 
