@@ -11,7 +11,7 @@ pub mod generator;
 pub mod statistics;
 pub mod tables;
 pub mod update;
-pub mod vector;
+pub mod float_vector;
 
 use std::sync::OnceLock;
 

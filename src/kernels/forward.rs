@@ -9,7 +9,7 @@
 
 use super::dispatch;
 use super::tables::{UNITS_PER_GROUP, fill};
-use super::vector::{Vector, transpose};
+use super::float_vector::{Vector, transpose};
 
 const TILE: usize = Vector::WIDTH;
 const ENTRIES: usize = 1 << UNITS_PER_GROUP;

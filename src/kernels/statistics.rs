@@ -9,7 +9,7 @@
 
 use super::dispatch;
 use super::tables::{SAMPLES_PER_GROUP, fill};
-use super::vector::Vector;
+use super::float_vector::Vector;
 
 /// Entries of one table.
 pub const ENTRIES: usize = 1 << SAMPLES_PER_GROUP;

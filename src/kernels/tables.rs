@@ -4,7 +4,7 @@
 //! The order of the sums is part of the result. Entry m is the sum of the rows whose bit is set in m, lowest row first; it begins with the row itself, and
 //! entry 0 is +0. A longer sum begins with its start value and adds one entry a group, groups ascending. K is a constant of the kernel, never of the machine.
 
-use super::vector::Vector;
+use super::float_vector::Vector;
 
 /// Units a group where the samples are many and the tables made anew for each block of units.
 pub const UNITS_PER_GROUP: usize = 4;

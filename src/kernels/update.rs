@@ -1,7 +1,7 @@
 //! One step of learning for the weights of a hidden panel: gradient, momentum, L1 and the new weights in one pass over memory.
 
 use super::dispatch;
-use super::vector::Vector;
+use super::float_vector::Vector;
 
 /// What a step of learning is made of.
 #[derive(Debug, Clone, Copy, PartialEq)]
