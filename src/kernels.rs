@@ -6,12 +6,12 @@
 //! of correct, and the tests compare the others with it bit by bit.
 
 pub mod activation;
+pub mod float_vector;
 pub mod forward;
 pub mod generator;
 pub mod statistics;
 pub mod tables;
 pub mod update;
-pub mod float_vector;
 
 use std::sync::OnceLock;
 
@@ -131,7 +131,7 @@ impl std::fmt::Display for InstructionSet {
 macro_rules! dispatch {
     ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $output:ty)? = $body:path;) => {
         $(#[$meta])*
-        #[allow(clippy::too_many_arguments)]
+        #[allow(clippy::too_many_arguments, unsafe_code)]
         $visibility fn $name(set: $crate::kernels::InstructionSet, $($argument: $kind),*) $(-> $output)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vbmi,avx512vbmi2,avx512vpopcntdq,avx512bitalg,avx2,fma,bmi1,bmi2,popcnt,lzcnt")]

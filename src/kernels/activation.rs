@@ -4,8 +4,8 @@
 //! machine is not asked. A NaN stays a NaN everywhere except in a drawn bit, which becomes 0: whoever draws must look at the parameters too.
 
 use super::dispatch;
-use super::generator::Lanes;
 use super::float_vector::Vector;
+use super::generator::Lanes;
 use wide::f32x8;
 
 /// Applies a function to each lane; loops this small become vector instructions.

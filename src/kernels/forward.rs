@@ -8,8 +8,8 @@
 //! ascending (see `tables`); numbers start with the bias and add w * x with one rounding each, sending units ascending.
 
 use super::dispatch;
-use super::tables::{UNITS_PER_GROUP, fill};
 use super::float_vector::{Vector, transpose};
+use super::tables::{UNITS_PER_GROUP, fill};
 
 const TILE: usize = Vector::WIDTH;
 const ENTRIES: usize = 1 << UNITS_PER_GROUP;

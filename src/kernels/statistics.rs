@@ -8,8 +8,8 @@
 //! one pass over memory changes nothing.
 
 use super::dispatch;
-use super::tables::{SAMPLES_PER_GROUP, fill};
 use super::float_vector::Vector;
+use super::tables::{SAMPLES_PER_GROUP, fill};
 
 /// Entries of one table.
 pub const ENTRIES: usize = 1 << SAMPLES_PER_GROUP;
