@@ -7,12 +7,18 @@
 
 #![allow(unsafe_code)]
 
+pub mod activation;
 pub mod bernoulli;
 pub mod checkerboard;
+pub mod float_vector;
+pub mod forward;
 pub mod generator;
 pub mod metropolis;
+pub mod statistics;
 pub mod swendsen_wang;
+pub mod tables;
 pub mod tiles;
+pub mod update;
 pub mod vector;
 
 use std::sync::OnceLock;

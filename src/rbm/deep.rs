@@ -1,0 +1,142 @@
+//! The stack: each layer is trained on what the layer below makes of the data. Up with probabilities, down with probabilities.
+
+use super::gibbs::{self, Conditional};
+use super::panels::{Machine, Units, bits_to_rows, numbers_to_rows};
+use super::{Matrix, Rbm, TrainingData};
+use crate::kernels::InstructionSet;
+use crate::kernels::float_vector::Vector;
+use crate::random::Purpose;
+use crate::spins::BitMatrix;
+
+/// What of a layer is the data of the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActivationKind {
+    /// p(h = 1 | v), numbers between 0 and 1, as in the code of Hinton and Salakhutdinov.
+    Probabilities,
+    /// Drawn 0/1 states.
+    States,
+}
+
+/// Below this standard deviation of p(h = 1 | v) over the data a hidden unit is dead: it says nothing about them.
+pub const DEAD: f64 = 0.02;
+
+/// Samples worked on together; the streams of drawn activities belong to blocks of this many samples.
+const BLOCK: usize = 256;
+
+/// Does `work` on blocks of samples: (first sample, samples, units).
+fn each_block(data: &TrainingData, mut work: impl FnMut(usize, usize, &Units)) {
+    let mut units = Units::like(data);
+    for start in (0..data.samples()).step_by(BLOCK) {
+        let end = data.samples().min(start + BLOCK);
+        units.load(data, start..end);
+        work(start, end - start, &units);
+    }
+}
+
+fn probabilities(layer: Conditional, panels: usize, samples: usize) -> Vec<Vector> {
+    let mut numbers = vec![Vector::ZERO; panels * samples];
+    gibbs::activate(InstructionSet::chosen(), layer, samples, &mut numbers);
+    numbers
+}
+
+/// The hidden layer of every sample, the data of the next layer. Drawn states come from the streams (seed, Activations, layer 2^56 + block 2^24 + panel)
+/// with blocks of 256 samples; `layer` is the place of `rbm` in its stack, from 0.
+///
+/// # Panics
+/// If the samples have another number of units than the machine sees.
+pub fn activations(rbm: &Rbm, data: &TrainingData, kind: ActivationKind, seed: u64, layer: u64) -> TrainingData {
+    assert_eq!(rbm.visible(), data.units(), "a machine sees one number a visible unit");
+    let machine = Machine::from(rbm);
+    let panels = machine.hidden_panels();
+    match kind {
+        ActivationKind::Probabilities => {
+            let mut matrix = Matrix::zero(data.samples(), rbm.hidden());
+            each_block(data, |start, samples, units| {
+                let numbers = probabilities(Conditional::Hidden(&machine, units), panels, samples);
+                numbers_to_rows(&numbers, samples, &mut matrix, start);
+            });
+            TrainingData::Real(matrix)
+        }
+        ActivationKind::States => {
+            let mut matrix = BitMatrix::new(data.samples(), rbm.hidden());
+            let width = matrix.words_per_row();
+            each_block(data, |start, samples, units| {
+                let block = (start / BLOCK) as u64;
+                let index = |panel: usize, _: usize| layer << 56 | block << 24 | panel as u64;
+                let mut lanes = gibbs::streams(seed, Purpose::Activations, panels, 0..1, index);
+                let mut bits = vec![0; panels * samples];
+                let whole = 0..samples;
+                gibbs::sample(
+                    InstructionSet::chosen(),
+                    Conditional::Hidden(&machine, units),
+                    std::slice::from_ref(&whole),
+                    &mut lanes,
+                    &mut bits,
+                );
+                bits_to_rows(&bits, samples, &mut matrix.words_mut()[start * width..(start + samples) * width], width);
+            });
+            TrainingData::Binary(matrix)
+        }
+    }
+}
+
+/// The activities of the top layer, going up with probabilities only: nothing is drawn.
+///
+/// # Panics
+/// If a layer does not fit on the one below.
+pub fn up(stack: &[Rbm], data: &BitMatrix) -> TrainingData {
+    let visible = TrainingData::Binary(data.clone());
+    stack.iter().fold(visible, |below, rbm| activations(rbm, &below, ActivationKind::Probabilities, 0, 0))
+}
+
+/// What comes back of each configuration after going up to the top of `stack` and down again, with probabilities all the way: p(v = 1) of each visible unit.
+/// For a lower layer give the lower part of the stack, `&stack[..=layer]`.
+///
+/// # Panics
+/// If the stack is empty or a layer does not fit on the one below.
+pub fn reconstruct(stack: &[Rbm], data: &BitMatrix) -> Matrix {
+    assert!(!stack.is_empty(), "only a layer can be gone up to");
+    let top = up(stack, data);
+    let down = stack.iter().rev().fold(top, |above, rbm| {
+        let machine = Machine::from(rbm);
+        let mut matrix = Matrix::zero(above.samples(), rbm.visible());
+        each_block(&above, |start, samples, units| {
+            let numbers = probabilities(Conditional::Visible(&machine, units), machine.visible_panels(), samples);
+            numbers_to_rows(&numbers, samples, &mut matrix, start);
+        });
+        TrainingData::Real(matrix)
+    });
+    match down {
+        TrainingData::Real(matrix) => matrix,
+        TrainingData::Binary(_) => Matrix::zero(0, data.columns()),
+    }
+}
+
+/// The hidden units that never move: standard deviation of p(h = 1 | v) over the data below [`DEAD`]. Sums in f64 in the order of the samples.
+///
+/// # Panics
+/// If the samples have another number of units than the machine sees.
+pub fn dead_units(rbm: &Rbm, data: &TrainingData) -> Vec<usize> {
+    assert_eq!(rbm.visible(), data.units(), "a machine sees one number a visible unit");
+    let machine = Machine::from(rbm);
+    let (mut sums, mut squares) = (vec![0f64; rbm.hidden()], vec![0f64; rbm.hidden()]);
+    each_block(data, |_, samples, units| {
+        let numbers = probabilities(Conditional::Hidden(&machine, units), machine.hidden_panels(), samples);
+        for unit in 0..rbm.hidden() {
+            for vector in &numbers[unit / Vector::WIDTH * samples..][..samples] {
+                let p = f64::from(vector.0[unit % Vector::WIDTH]);
+                sums[unit] += p;
+                squares[unit] += p * p;
+            }
+        }
+    });
+    let count = data.samples().max(1) as f64;
+    (0..rbm.hidden())
+        .filter(|&unit| {
+            let mean = sums[unit] / count;
+            // A variance that rounding made negative is zero.
+            (squares[unit] / count - mean * mean).max(0.0).sqrt() < DEAD
+        })
+        .collect()
+}

@@ -1,0 +1,187 @@
+//! Gibbs steps: a whole layer is drawn given the other. The trainer takes them a minibatch at a time; [`GibbsChains`] are the chains of a trained machine.
+//!
+//! The samples are cut into strips, and each strip has a random stream for every panel of sixteen units; so neither threads, which take panels, nor ranks,
+//! which own strips, can change what is drawn.
+
+use super::panels::{Machine, Units, WIDTH, bits_to_matrix, mask};
+use super::{Rbm, TrainingData};
+use crate::kernels::float_vector::Vector;
+use crate::kernels::{InstructionSet, activation};
+use crate::random::{LaneStream, Purpose};
+use crate::spins::BitMatrix;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// The layer that receives, and what it is given.
+#[derive(Clone, Copy)]
+pub enum Conditional<'a> {
+    /// The hidden units given the visible ones.
+    Hidden(&'a Machine, &'a Units),
+    /// The visible units given the hidden ones.
+    Visible(&'a Machine, &'a Units),
+}
+
+impl Conditional<'_> {
+    /// The fields of one panel.
+    pub fn fields(&self, set: InstructionSet, panel: usize, fields: &mut [Vector]) {
+        match self {
+            Conditional::Hidden(machine, visible) => machine.hidden_fields(set, panel, visible, fields),
+            Conditional::Visible(machine, hidden) => machine.visible_fields(set, panel, hidden, fields),
+        }
+    }
+
+    /// The lanes of a panel that hold units.
+    pub fn mask(&self, panel: usize) -> u16 {
+        match self {
+            Conditional::Hidden(machine, _) => mask(panel, machine.hidden),
+            Conditional::Visible(machine, _) => mask(panel, machine.visible),
+        }
+    }
+}
+
+/// Draws all panels into `bits`. `lanes` holds the streams of panel p and strip t at p * strips + t; the strips cover the samples in order.
+pub fn sample(set: InstructionSet, layer: Conditional, strips: &[Range<usize>], lanes: &mut [LaneStream], bits: &mut [u16]) {
+    let samples = strips.last().map_or(0, |strip| strip.end);
+    if samples == 0 {
+        return;
+    }
+    let panels = bits.par_chunks_mut(samples).zip(lanes.par_chunks_mut(strips.len())).enumerate();
+    panels.for_each_init(
+        || vec![Vector::ZERO; samples],
+        |fields, (panel, (bits, lanes))| {
+            layer.fields(set, panel, fields);
+            for (strip, stream) in strips.iter().zip(lanes) {
+                activation::sample(set, &fields[strip.clone()], layer.mask(panel), &mut stream.lanes, &mut bits[strip.clone()]);
+            }
+        },
+    );
+}
+
+/// Computes the probabilities of all panels for `samples` samples.
+pub fn activate(set: InstructionSet, layer: Conditional, samples: usize, probabilities: &mut [Vector]) {
+    if samples == 0 {
+        return;
+    }
+    probabilities.par_chunks_mut(samples).enumerate().for_each(|(panel, fields)| {
+        layer.fields(set, panel, fields);
+        activation::activate(set, fields, layer.mask(panel));
+    });
+}
+
+/// [`sample`] and [`activate`] at once.
+pub fn activate_and_sample(
+    set: InstructionSet,
+    layer: Conditional,
+    strips: &[Range<usize>],
+    lanes: &mut [LaneStream],
+    probabilities: &mut [Vector],
+    bits: &mut [u16],
+) {
+    let samples = strips.last().map_or(0, |strip| strip.end);
+    if samples == 0 {
+        return;
+    }
+    let panels =
+        probabilities.par_chunks_mut(samples).zip(bits.par_chunks_mut(samples)).zip(lanes.par_chunks_mut(strips.len())).enumerate();
+    panels.for_each(|(panel, ((fields, bits), lanes))| {
+        layer.fields(set, panel, fields);
+        for (strip, stream) in strips.iter().zip(lanes) {
+            let (fields, bits) = (&mut fields[strip.clone()], &mut bits[strip.clone()]);
+            activation::activate_and_sample(set, fields, layer.mask(panel), &mut stream.lanes, bits);
+        }
+    });
+}
+
+/// The streams of a layer, panel-major: panel p and strip t from `index(p, t)`.
+pub fn streams(
+    seed: u64,
+    purpose: Purpose,
+    panels: usize,
+    strips: Range<usize>,
+    index: impl Fn(usize, usize) -> u64 + Sync,
+) -> Vec<LaneStream> {
+    let width = strips.len();
+    let make = |place: usize| LaneStream::new(seed, purpose, index(place / width, strips.start + place % width));
+    (0..panels * width).into_par_iter().map(make).collect()
+}
+
+/// Strips of `length` samples, the last one shorter.
+pub fn strips(samples: usize, length: usize) -> Vec<Range<usize>> {
+    (0..samples).step_by(length).map(|start| start..samples.min(start + length)).collect()
+}
+
+/// Chains of a strip.
+const CHAINS_PER_STRIP: usize = 128;
+
+/// Independent Markov chains of a machine, advanced together.
+#[derive(Debug, Clone)]
+pub struct GibbsChains {
+    machine: Machine,
+    strips: Vec<Range<usize>>,
+    visible: Units,
+    hidden: Units,
+    visible_lanes: Vec<LaneStream>,
+    hidden_lanes: Vec<LaneStream>,
+}
+
+impl GibbsChains {
+    /// One chain a row of `start`, at these visible states. The streams are (seed, NetworkSampling, index 2^40 + strip 2^20 + panel) with strips of 128 chains
+    /// and the visible panels counted from 2^19; `index` below 2^24 tells several sets of chains apart.
+    ///
+    /// # Panics
+    /// If the states have another number of units than the machine sees.
+    pub fn new(rbm: &Rbm, start: &BitMatrix, seed: u64, index: u64) -> Self {
+        assert_eq!(rbm.visible(), start.columns(), "a chain starts from one bit a visible unit");
+        let machine = Machine::from(rbm);
+        let strips = strips(start.rows(), CHAINS_PER_STRIP);
+        let data = TrainingData::Binary(start.clone());
+        let mut visible = Units::like(&data);
+        visible.load(&data, 0..start.rows());
+        let hidden = Units::Bits(vec![0; machine.hidden_panels() * start.rows()]);
+        let lanes = |panels: usize, first: u64| {
+            streams(seed, Purpose::NetworkSampling, panels, 0..strips.len(), |panel, strip| {
+                index << 40 | (strip as u64) << 20 | (panel as u64 + first)
+            })
+        };
+        let (hidden_lanes, visible_lanes) = (lanes(machine.hidden_panels(), 0), lanes(machine.visible_panels(), 1 << 19));
+        GibbsChains { machine, strips, visible, hidden, visible_lanes, hidden_lanes }
+    }
+
+    /// The number of chains.
+    pub fn chains(&self) -> usize {
+        self.strips.last().map_or(0, |strip| strip.end)
+    }
+
+    /// Draws the hidden layer given the visible one, then the visible one given the hidden one.
+    pub fn sweep(&mut self) {
+        self.sweep_on(InstructionSet::chosen());
+    }
+
+    /// [`Self::sweep`] with the kernels of one instruction set; the result does not depend on it.
+    pub fn sweep_on(&mut self, set: InstructionSet) {
+        let (Units::Bits(visible), Units::Bits(hidden)) = (&mut self.visible, &mut self.hidden) else { return };
+        let given = Units::Bits(std::mem::take(visible));
+        sample(set, Conditional::Hidden(&self.machine, &given), &self.strips, &mut self.hidden_lanes, hidden);
+        let Units::Bits(mut states) = given else { return };
+        sample(set, Conditional::Visible(&self.machine, &self.hidden), &self.strips, &mut self.visible_lanes, &mut states);
+        self.visible = Units::Bits(states);
+    }
+
+    /// The visible states, one row a chain.
+    pub fn visible(&self) -> BitMatrix {
+        match &self.visible {
+            Units::Bits(bits) => bits_to_matrix(bits, self.chains(), self.machine.visible),
+            Units::Numbers(_) => BitMatrix::new(0, self.machine.visible),
+        }
+    }
+
+    /// Units drawn in one sweep of all chains, padding not counted.
+    pub fn units_per_sweep(&self) -> usize {
+        self.chains() * (self.machine.visible + self.machine.hidden)
+    }
+}
+
+/// The number of panels that hold `units` units.
+pub fn panels(units: usize) -> usize {
+    units.div_ceil(WIDTH)
+}

@@ -1,0 +1,81 @@
+//! What is watched of a training machine: cheap, exact in its meaning, the same on every rank.
+
+use super::panels::{Machine, Units, mask};
+use super::{Rbm, TrainingData};
+use crate::kernels::float_vector::Vector;
+use crate::kernels::{InstructionSet, activation};
+use rayon::prelude::*;
+
+/// Training samples that are compared with the held-out ones, at most.
+pub const MOST_TRAINING_SAMPLES: usize = 2000;
+
+/// Samples that are worked on together; it changes no result.
+pub const SAMPLES_AT_ONCE: usize = 256;
+
+/// One epoch in numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Epoch {
+    /// Mean squared difference between a visible unit and its probability after one Gibbs step, per unit, over the samples as they were trained on.
+    pub reconstruction_error: f64,
+    /// Mean free energy of the held-out data minus that of as many training data (the first ones, at most 2000), in nats; 0 without held-out data.
+    pub free_energy_gap: f64,
+    /// Root mean square of the weights.
+    pub weight_norm: f64,
+    /// Largest absolute weight.
+    pub weight_maximum: f64,
+    /// Root mean square of the last minibatch's gradient of the weights, penalty not counted.
+    pub gradient_norm: f64,
+}
+
+/// The free energies F(v) = -c.v - sum_j ln(1 + e^(b_j + v.W_j)) = H^RBM\[v\] of the first `samples` samples, in nats: fields in f32, sums in f64 in the order of the units.
+pub fn free_energies(set: InstructionSet, machine: &Machine, data: &TrainingData, samples: usize) -> Vec<f64> {
+    let blocks: Vec<usize> = (0..samples).step_by(SAMPLES_AT_ONCE).collect();
+    let of_block = |start: usize| {
+        let rows = start..samples.min(start + SAMPLES_AT_ONCE);
+        let count = rows.len();
+        let mut units = Units::like(data);
+        units.load(data, rows.clone());
+        let mut sums: Vec<f64> = rows.map(|row| visible_part(machine, data, row)).collect();
+        let mut fields = vec![Vector::ZERO; count];
+        for panel in 0..machine.hidden_panels() {
+            machine.hidden_fields(set, panel, &units, &mut fields);
+            activation::add_softplus(set, &fields, mask(panel, machine.hidden), &mut sums);
+        }
+        sums.into_iter().map(|sum| -sum).collect::<Vec<f64>>()
+    };
+    let blocks: Vec<Vec<f64>> = blocks.into_par_iter().map(of_block).collect();
+    blocks.concat()
+}
+
+/// c.v of one sample.
+fn visible_part(machine: &Machine, data: &TrainingData, row: usize) -> f64 {
+    let bias = |unit: usize| f64::from(machine.visible_bias[unit / Vector::WIDTH].0[unit % Vector::WIDTH]);
+    match data {
+        TrainingData::Binary(matrix) => matrix.bits(row).iter_ones().map(bias).sum(),
+        TrainingData::Real(matrix) => matrix.row(row).iter().enumerate().map(|(unit, &value)| f64::from(value) * bias(unit)).sum(),
+    }
+}
+
+/// Mean free energy of the held-out data minus that of as many training data, at most [`MOST_TRAINING_SAMPLES`]; 0 without held-out data.
+pub fn free_energy_gap(set: InstructionSet, machine: &Machine, data: &TrainingData, held_out: &TrainingData) -> f64 {
+    let count = held_out.samples();
+    if count == 0 {
+        return 0.0;
+    }
+    let mean = |energies: Vec<f64>| energies.iter().sum::<f64>() / energies.len() as f64;
+    let training = count.min(data.samples()).min(MOST_TRAINING_SAMPLES);
+    mean(free_energies(set, machine, held_out, count)) - mean(free_energies(set, machine, data, training))
+}
+
+/// Root mean square and largest absolute value of the weights.
+pub fn weight_size(rbm: &Rbm) -> (f64, f64) {
+    let (mut squares, mut maximum) = (0.0, 0f64);
+    for row in 0..rbm.visible() {
+        for &weight in rbm.weights.row(row) {
+            let weight = f64::from(weight);
+            squares += weight * weight;
+            maximum = maximum.max(weight.abs());
+        }
+    }
+    ((squares / (rbm.visible() * rbm.hidden()) as f64).sqrt(), maximum)
+}
