@@ -8,3 +8,4 @@ pub mod rbm;
 pub mod record;
 pub mod sampler;
 pub mod spins;
+pub mod store;
