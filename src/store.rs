@@ -1,0 +1,73 @@
+//! The files of a run directory: what a run leaves, how it gets there whole, and how it is read back without trusting it.
+//!
+//! Read in this order: [`directory`] (what may be in DIR), [`lock`] (one job at a time), [`durable`] (a file is replaced whole or not at all), [`seal`] (no
+//! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`] and
+//! [`renormalization`], [`network`], [`configurations`], [`summary`]. Rank 0 alone calls all of this, from one thread.
+
+pub mod configurations;
+pub mod directory;
+pub mod durable;
+pub mod hdf5;
+pub mod lock;
+pub mod network;
+pub mod provenance;
+pub mod renormalization;
+pub mod results;
+pub mod sampling;
+pub mod seal;
+pub mod summary;
+
+pub use configurations::{ConfigurationSet, read_configurations, write_configurations};
+pub use directory::RunDirectory;
+pub use network::{read_network, write_network};
+pub use results::{read_results, write_results};
+pub use summary::write_summary;
+
+use crate::error::{Error, Result};
+use crate::record::RunRecord;
+use std::path::Path;
+
+/// The version of the layout of all files. A reader refuses a newer one.
+pub const FORMAT_VERSION: u64 = 1;
+/// Everything people read: sampling, training curves, renormalization.
+pub const RESULTS_FILE: &str = "results.h5";
+/// The trained stack.
+pub const NETWORK_FILE: &str = "network.h5";
+/// Bit-packed spin configurations.
+pub const CONFIGURATIONS_FILE: &str = "configurations.h5";
+/// The numbers of `results.h5` without the long arrays.
+pub const SUMMARY_FILE: &str = "summary.json";
+
+/// Writes `network.h5` (where something was trained), `results.h5` and `summary.json` of a run directory, each replaced whole.
+///
+/// # Errors
+/// [`Error::InputOutput`] if a file cannot be written; the old one is then intact.
+pub fn write_run(directory: &Path, record: &RunRecord) -> Result<()> {
+    if let Some(training) = &record.training {
+        write_network(&directory.join(NETWORK_FILE), &record.provenance, training)?;
+    }
+    write_results(&directory.join(RESULTS_FILE), record)?;
+    write_summary(&directory.join(SUMMARY_FILE), record)
+}
+
+/// Reads what [`write_run`] wrote, weights included.
+///
+/// # Errors
+/// [`Error::Refused`] if a file is damaged, foreign, or belongs to another run; [`Error::InputOutput`] if it cannot be read.
+pub fn read_run(directory: &Path) -> Result<RunRecord> {
+    let mut record = read_results(&directory.join(RESULTS_FILE))?;
+    if record.training.is_some() {
+        let path = directory.join(NETWORK_FILE);
+        let (provenance, training) = read_network(&path)?;
+        if (&provenance.run_file_hash, provenance.seed) != (&record.provenance.run_file_hash, record.provenance.seed) {
+            return Err(Error::Refused(format!(
+                "{} and {RESULTS_FILE} beside it come from different run files (BLAKE3 {} and {}): remove the one that does not belong here",
+                path.display(),
+                provenance.run_file_hash,
+                record.provenance.run_file_hash
+            )));
+        }
+        record.training = Some(training);
+    }
+    Ok(record)
+}

@@ -1,0 +1,276 @@
+//! The group `/sampling` of `results.h5`: every observable over (size, coupling), and one group `L40`, `L80` ... a size with the series over (coupling, chain,
+//! draw). Ensembles that are not measured yet are NaN (or 0 where integers count), chains that end early are filled up and say so.
+
+use super::hdf5::{GroupReader, GroupWriter, label};
+use crate::error::{Error, Result};
+use crate::measure::Series;
+use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
+
+/// What stands for a draw that was not taken.
+const NO_DRAW: i64 = i64::MIN;
+/// The number of draws of a chain that does not exist.
+const NO_CHAIN: i64 = -1;
+/// The parts of an estimate: what the name of the variable ends with (NeXus looks for `_errors`), whether it has the units of the observable, and its words.
+const PARTS: [(&str, bool, &str); 5] = [
+    ("", true, ""),
+    ("_errors", true, "standard error of the "),
+    ("_autocorrelation_time", false, "integrated autocorrelation time in draws of the "),
+    ("_effective_samples", false, "effective number of independent draws of the "),
+    ("_exact", true, "exact "),
+];
+
+fn parts(observable: &Observable) -> [f64; 5] {
+    let estimate = &observable.estimate;
+    let exact = observable.exact.unwrap_or(f64::NAN);
+    [estimate.mean, estimate.error, estimate.autocorrelation_time, estimate.effective_samples, exact]
+}
+
+/// Fills the group `sampling`.
+///
+/// # Errors
+/// [`Error::InputOutput`]; [`Error::Bug`] if the record contradicts itself.
+pub fn write(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
+    let couplings = sampling.couplings.len();
+    for (index, ensemble) in sampling.ensembles.iter().enumerate() {
+        let place = (couplings > 0).then(|| (sampling.sizes.get(index / couplings).copied(), sampling.couplings[index % couplings]));
+        if place != Some((Some(ensemble.size), ensemble.coupling)) {
+            return Err(Error::Bug(format!("ensemble {index} (L = {}, K = {}) is out of order.", ensemble.size, ensemble.coupling)));
+        }
+    }
+    group
+        .attributes()
+        .text("NX_class", "NXdata")?
+        .text("algorithm", &sampling.algorithm)?
+        .number("replicas", sampling.replicas as u64)?
+        .number("thermalization", sampling.thermalization as u64)?
+        .number("measure_every", sampling.measure_every as u64)?
+        .number("draws", sampling.draws as u64)?
+        .number("ensembles", sampling.ensembles.len() as u64)?;
+    let sizes: Vec<i64> = sampling.sizes.iter().map(|&size| size as i64).collect();
+    group.dimension("size", &sizes, label("1", "side L of the lattice"))?;
+    group.dimension("coupling", &sampling.couplings, label("1", "coupling K = J / (k_B T)"))?;
+    write_observables(group, sampling)?;
+    for (index, &size) in sampling.sizes.iter().enumerate() {
+        let first = (index * couplings).min(sampling.ensembles.len());
+        let last = (first + couplings).min(sampling.ensembles.len());
+        if first < last {
+            write_series(&group.group(&format!("L{size}"))?, size, &sampling.ensembles[first..last])?;
+        }
+    }
+    Ok(())
+}
+
+fn write_observables(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
+    let over = ["size", "coupling"];
+    let cells = sampling.sizes.len() * sampling.couplings.len();
+    let mut updates: Vec<u64> = sampling.ensembles.iter().map(|ensemble| ensemble.spin_updates).collect();
+    updates.resize(cells, 0);
+    group.variable("spin_updates", &over, &updates, label("1", "spin updates, thermalization included"))?;
+    let mut seconds: Vec<f64> = sampling.ensembles.iter().map(|ensemble| ensemble.seconds).collect();
+    seconds.resize(cells, f64::NAN);
+    group.variable("seconds", &over, &seconds, label("s", "time in sweeps, summed over chains"))?;
+    let mut lists: Vec<String> = Vec::with_capacity(cells);
+    let mut known: Vec<&Observable> = Vec::new();
+    for observable in sampling.ensembles.iter().flat_map(|ensemble| &ensemble.observables) {
+        match known.iter().find(|one| one.name == observable.name) {
+            None => known.push(observable),
+            Some(one) if (&one.units, &one.long_name) == (&observable.units, &observable.long_name) => {}
+            Some(_) => return Err(Error::Bug(format!("{} has two units or two long names.", observable.name))),
+        }
+    }
+    for ensemble in &sampling.ensembles {
+        let names: Vec<&str> = ensemble.observables.iter().map(|observable| observable.name.as_str()).collect();
+        lists.push(names.join(" "));
+    }
+    lists.resize(cells, String::new());
+    group.texts("observables", &over, &lists, "names of the observables estimated")?;
+    for observable in &known {
+        for (which, (ending, of_units, words)) in PARTS.into_iter().enumerate() {
+            let values: Vec<f64> = (0..cells)
+                .map(|cell| {
+                    let found = sampling.ensembles.get(cell).and_then(|ensemble| ensemble.observables.iter().find(|one| one.name == observable.name));
+                    found.map_or(f64::NAN, |one| parts(one)[which])
+                })
+                .collect();
+            let long_name = format!("{words}{}", observable.long_name);
+            let units = if of_units { observable.units.as_str() } else { "1" };
+            group.variable(&format!("{}{ending}", observable.name), &over, &values, label(units, &long_name))?;
+        }
+    }
+    if let Some(first) = known.first() {
+        group.attributes().text("signal", &first.name)?.texts("axes", &over)?;
+    }
+    Ok(())
+}
+
+fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Result<()> {
+    if let Some(chain) = ensembles.iter().flat_map(|ensemble| &ensemble.chains).find(|chain| chain.energy.len() != chain.magnetization.len()) {
+        let (energies, magnetizations) = (chain.energy.len(), chain.magnetization.len());
+        return Err(Error::Bug(format!("a chain of size {size} has {energies} energies and {magnetizations} magnetizations.")));
+    }
+    let couplings: Vec<f64> = ensembles.iter().map(|ensemble| ensemble.coupling).collect();
+    let chains = ensembles.iter().map(|ensemble| ensemble.chains.len()).max().unwrap_or(0);
+    let draws = ensembles.iter().flat_map(|ensemble| &ensemble.chains).map(Series::len).max().unwrap_or(0);
+    group.attributes().number("chains", chains as u64)?.number("draws", draws as u64)?.text("NX_class", "NXdata")?;
+    group.dimension("coupling", &couplings, label("1", "coupling K = J / (k_B T)"))?;
+    if chains == 0 {
+        return Ok(());
+    }
+    group.index("chain", chains, "independent chain")?;
+    let taken: Vec<i64> = ensembles
+        .iter()
+        .flat_map(|ensemble| (0..chains).map(|chain| ensemble.chains.get(chain).map_or(NO_CHAIN, |series| series.len() as i64)))
+        .collect();
+    group.variable("measurements", &["coupling", "chain"], &taken, label("1", "draws taken of each chain (-1 where there is no chain)"))?;
+    if draws == 0 {
+        return Ok(());
+    }
+    group.index("draw", draws, "measurement of a chain")?;
+    let ragged = taken.iter().any(|&taken| taken != draws as i64);
+    let names: [(&str, &str, &str, fn(&Series) -> &[i64]); 2] = [
+        ("energy", "J", "energy E = -J sum of s_i s_j over the bonds", |series| &series.energy),
+        ("magnetization", "1", "magnetization M = sum of s_i", |series| &series.magnetization),
+    ];
+    for (name, units, long_name, of) in names {
+        group.blocks(name, &["coupling", "chain", "draw"], label(units, long_name), |range| {
+            let mut values = Vec::with_capacity(range.len() * chains * draws);
+            for ensemble in &ensembles[range] {
+                for chain in 0..chains {
+                    let end = values.len() + draws;
+                    values.extend_from_slice(ensemble.chains.get(chain).map_or(&[][..], of));
+                    values.resize(end, NO_DRAW);
+                }
+            }
+            values
+        })?;
+        if ragged {
+            group.annotate(name, |attributes| attributes.number("_FillValue", NO_DRAW).map(|_| ()))?;
+        }
+    }
+    group.attributes().text("signal", "energy")?.texts("axes", &["coupling", "chain", "draw"])?;
+    Ok(())
+}
+
+/// Reads the group `sampling`.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
+    let sizes: Vec<usize> = group
+        .array::<i64>("size", 1)?
+        .values
+        .into_iter()
+        .map(|size| usize::try_from(size).map_err(|why| group.wrong("size", why)))
+        .collect::<Result<_>>()?;
+    let couplings = group.array::<f64>("coupling", 1)?.values;
+    let cells = [sizes.len(), couplings.len()];
+    let count = group.count("ensembles")?;
+    if count > cells[0] * cells[1] {
+        return Err(group.wrong("ensembles", format!("{count} ensembles are more than {cells:?} sizes and couplings have")));
+    }
+    let updates = group.shaped::<u64>("spin_updates", &cells)?;
+    let seconds = group.shaped::<f64>("seconds", &cells)?;
+    let mut chains = Vec::with_capacity(count);
+    for (index, &size) in sizes.iter().enumerate() {
+        let first = (index * couplings.len()).min(count);
+        let last = (first + couplings.len()).min(count);
+        if first < last {
+            chains.extend(read_series(&group.group(&format!("L{size}"))?, last - first)?);
+        }
+    }
+    let mut ensembles: Vec<Ensemble> = chains
+        .into_iter()
+        .enumerate()
+        .map(|(index, chains)| Ensemble {
+            size: sizes[index / couplings.len()],
+            coupling: couplings[index % couplings.len()],
+            chains,
+            observables: Vec::new(),
+            spin_updates: updates[index],
+            seconds: seconds[index],
+        })
+        .collect();
+    read_observables(group, cells, &mut ensembles)?;
+    Ok(SamplingRecord {
+        algorithm: group.text("algorithm")?,
+        sizes,
+        couplings,
+        replicas: group.count("replicas")?,
+        thermalization: group.count("thermalization")?,
+        measure_every: group.count("measure_every")?,
+        draws: group.count("draws")?,
+        ensembles,
+    })
+}
+
+fn read_observables(group: &GroupReader, cells: [usize; 2], ensembles: &mut [Ensemble]) -> Result<()> {
+    struct Known<'a> {
+        name: &'a str,
+        long_name: String,
+        units: String,
+        parts: [Vec<f64>; 5],
+    }
+    let lists = group.texts("observables", &cells)?;
+    let mut known: Vec<Known<'_>> = Vec::new();
+    // Ensembles are in the order of the cells, from the first on.
+    for (cell, ensemble) in ensembles.iter_mut().enumerate() {
+        for name in lists[cell].split_whitespace() {
+            if !known.iter().any(|one| one.name == name) {
+                let mut parts: [Vec<f64>; 5] = Default::default();
+                for (part, (ending, _, _)) in parts.iter_mut().zip(PARTS) {
+                    *part = group.shaped(&format!("{name}{ending}"), &cells)?;
+                }
+                known.push(Known { name, long_name: group.text_of(name, "long_name")?, units: group.text_of(name, "units")?, parts });
+            }
+            let one = known.iter().find(|one| one.name == name).expect("it was put there above if it was not yet");
+            let [mean, error, autocorrelation_time, effective_samples, exact] = [0, 1, 2, 3, 4].map(|part: usize| one.parts[part][cell]);
+            ensemble.observables.push(Observable {
+                name: name.to_string(),
+                long_name: one.long_name.clone(),
+                units: one.units.clone(),
+                estimate: Estimate { mean, error, autocorrelation_time, effective_samples },
+                exact: (!exact.is_nan()).then_some(exact),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The chains of each coupling of one size.
+fn read_series(group: &GroupReader, couplings: usize) -> Result<Vec<Vec<Series>>> {
+    let (chains, draws) = (group.count("chains")?, group.count("draws")?);
+    if chains == 0 {
+        return Ok(vec![Vec::new(); couplings]);
+    }
+    let taken = group.shaped::<i64>("measurements", &[couplings, chains])?;
+    let length = |cell: usize| usize::try_from(taken[cell]).ok();
+    if let Some(&wrong) = taken.iter().find(|&&taken| taken != NO_CHAIN && usize::try_from(taken).map_or(true, |taken| taken > draws)) {
+        return Err(group.wrong("measurements", format!("a chain of {wrong} draws cannot be among {draws}")));
+    }
+    let mut all = vec![Vec::new(); couplings];
+    for (coupling, list) in all.iter_mut().enumerate() {
+        *list = (0..chains).filter_map(|chain| length(coupling * chains + chain)).map(|_| Series::default()).collect::<Vec<_>>();
+    }
+    if draws == 0 {
+        return Ok(all);
+    }
+    let places: [(&str, fn(&mut Series) -> &mut Vec<i64>); 2] =
+        [("energy", |series| &mut series.energy), ("magnetization", |series| &mut series.magnetization)];
+    for (name, of) in places {
+        if group.shape::<i64>(name, 3)? != [couplings, chains, draws] {
+            return Err(group.wrong(name, format!("its shape is not {:?}", [couplings, chains, draws])));
+        }
+        group.blocks::<i64>(name, 3, |range, values| {
+            for (row, coupling) in range.enumerate() {
+                let lists = all[coupling].iter_mut();
+                let existing = (0..chains).filter_map(|chain| length(coupling * chains + chain).map(|length| (chain, length)));
+                for (series, (chain, length)) in lists.zip(existing) {
+                    let start = (row * chains + chain) * draws;
+                    *of(series) = values[start..start + length].to_vec();
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(all)
+}

@@ -1,0 +1,118 @@
+//! `summary.json`: the numbers of a run without its long arrays, for a person and for a script. A number that does not exist is null.
+
+use super::durable;
+use crate::error::{Error, Result};
+use crate::record::{LayerRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TrainingRecord};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// Replaces `path` by the summary of a run.
+///
+/// # Errors
+/// [`Error::InputOutput`]; the old file is then intact.
+pub fn write_summary(path: &Path, record: &RunRecord) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(&summary(record)).map_err(|why| Error::Bug(format!("the summary is not JSON: {why}.")))?;
+    text.push('\n');
+    durable::write(path, text.as_bytes())
+}
+
+/// The summary as a JSON object.
+pub fn summary(record: &RunRecord) -> Value {
+    let origin = &record.provenance;
+    json!({
+        "program": "kadanoff",
+        "program_version": origin.program_version,
+        "git_commit": origin.git_commit,
+        "run_file_hash": origin.run_file_hash,
+        "seed": origin.seed,
+        "submissions": origin.submissions,
+        "sampling": record.sampling.as_ref().map(sampling),
+        "training": record.training.as_ref().map(training),
+        "renormalization": record.renormalization.as_ref().map(renormalization),
+    })
+}
+
+fn sampling(part: &SamplingRecord) -> Value {
+    let ensembles: Vec<Value> = part
+        .ensembles
+        .iter()
+        .map(|ensemble| {
+            let observables: Map<String, Value> = ensemble.observables.iter().map(|one| (one.name.clone(), observable(one))).collect();
+            json!({
+                "size": ensemble.size,
+                "coupling": ensemble.coupling,
+                "chains": ensemble.chains.len(),
+                "draws": ensemble.chains.iter().map(|chain| chain.len()).sum::<usize>(),
+                "spin_updates": ensemble.spin_updates,
+                "seconds": ensemble.seconds,
+                "observables": observables,
+            })
+        })
+        .collect();
+    json!({
+        "algorithm": part.algorithm,
+        "sizes": part.sizes,
+        "couplings": part.couplings,
+        "replicas": part.replicas,
+        "thermalization": part.thermalization,
+        "measure_every": part.measure_every,
+        "draws": part.draws,
+        "ensembles": ensembles,
+    })
+}
+
+fn observable(one: &Observable) -> Value {
+    let estimate = &one.estimate;
+    json!({
+        "long_name": one.long_name,
+        "units": one.units,
+        "mean": estimate.mean,
+        "error": estimate.error,
+        "autocorrelation_time": estimate.autocorrelation_time,
+        "effective_samples": estimate.effective_samples,
+        "exact": one.exact,
+        "deviation_in_standard_errors": one.exact.map(|exact| (estimate.mean - exact) / estimate.error).filter(|deviation| deviation.is_finite()),
+    })
+}
+
+fn training(part: &TrainingRecord) -> Value {
+    let layer = |layer: &LayerRecord| {
+        json!({
+            "visible": layer.visible,
+            "hidden": layer.hidden,
+            "epochs": layer.epochs.len(),
+            "seconds": layer.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>(),
+            "last_epoch": layer.epochs.last(),
+            "dead_units": layer.dead_units,
+        })
+    };
+    json!({
+        "gradient": part.gradient,
+        "activations": part.activations,
+        "coupling": part.coupling,
+        "size": part.size,
+        "samples": part.samples,
+        "held_out": part.held_out,
+        "peak_memory": part.peak_memory,
+        "layers": part.layers.iter().map(layer).collect::<Vec<_>>(),
+    })
+}
+
+fn renormalization(part: &RenormalizationRecord) -> Value {
+    let fields: Vec<Value> = part
+        .receptive_fields
+        .iter()
+        .map(|layer| {
+            json!({
+                "units": layer.units,
+                "windows": [4, 8, 16],
+                "mean_window_share": layer.mean_window_share,
+                "median_window_share": layer.median_window_share,
+                "random_window_share": layer.random_window_share,
+                "median_participation_ratio": layer.median_participation_ratio,
+                "tiling": layer.tiling,
+            })
+        })
+        .collect();
+    json!({ "mappings": part.mappings, "receptive_fields": fields, "reconstructions": part.reconstructions })
+}
