@@ -6,5 +6,6 @@ pub mod measure;
 pub mod random;
 pub mod rbm;
 pub mod record;
+pub mod report;
 pub mod sampler;
 pub mod spins;
