@@ -44,6 +44,11 @@ impl Scale {
         }
     }
 
+    /// The value, or the end of the scale beyond which it lies.
+    pub fn clamp(self, value: f64) -> f64 {
+        value.clamp(self.low.min(self.high), self.low.max(self.high))
+    }
+
     /// Where a value falls, 0 at the low end and 1 at the high end; `None` outside or not finite.
     fn share(self, value: f64) -> Option<f64> {
         let share = if self.logarithmic {
@@ -71,14 +76,20 @@ impl Scale {
                 .map(|value| (value, power_label(value)))
                 .collect();
         }
-        let span = self.high - self.low;
-        let rough = span / about.max(1) as f64;
+        let (low, high) = (self.low.min(self.high), self.low.max(self.high));
+        let rough = (high - low) / about.max(1) as f64;
         let power = 10f64.powf(rough.log10().floor());
-        let step =
-            [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|&step| step >= rough * 0.999).unwrap_or(10.0 * power);
+        // The step whose ratio to the wished one is closest to 1: 1.4, 3.2 and 7.1 are the geometric means of 1, 2, 5 and 10.
+        let factor = match rough / power {
+            ratio if ratio < 1.4 => 1.0,
+            ratio if ratio < 3.2 => 2.0,
+            ratio if ratio < 7.1 => 5.0,
+            _ => 10.0,
+        };
+        let step = factor * power;
         let decimals = usize::try_from(-((step * 1.0001).log10().floor() as i32)).unwrap_or(0);
-        let first = (self.low / step - 1e-9).ceil() as i64;
-        let last = (self.high / step + 1e-9).floor() as i64;
+        let first = (low / step - 1e-9).ceil() as i64;
+        let last = (high / step + 1e-9).floor() as i64;
         let largest = self.low.abs().max(self.high.abs());
         (first..=last)
             .map(|count| {
@@ -134,7 +145,7 @@ impl Panel {
         Some(self.bottom - self.y.share(y)? * (self.bottom - self.top))
     }
 
-    /// Grid, spines, ticks, labels. An empty label takes its tick labels along.
+    /// Grid, spines, ticks, labels. An empty label takes its ticks' labels along.
     pub fn axes(&self, drawing: &mut Drawing, x_label: &str, y_label: &str) {
         let about_x = ((self.right - self.left) / 75.0).round().clamp(2.0, 10.0) as usize;
         let about_y = ((self.bottom - self.top) / 38.0).round().clamp(2.0, 8.0) as usize;
@@ -151,8 +162,8 @@ impl Panel {
         for (value, label) in self.x.ticks(about_x) {
             let Some(share) = self.x.share(value) else { continue };
             let x = self.left + share * (self.right - self.left);
-            drawing.line(&[[x, self.bottom], [x, self.bottom + 4.0]], MUTED, 0.75);
             if !x_label.is_empty() {
+                drawing.line(&[[x, self.bottom], [x, self.bottom + 4.0]], MUTED, 0.75);
                 drawing.text(&label, [x, self.bottom + 16.0], SMALL, INK, Anchor::Middle);
             }
         }
@@ -237,10 +248,11 @@ impl Panel {
         if !error.is_finite() || error <= 0.0 || self.at(x, mean).is_none() {
             return;
         }
-        let clamp = |value: f64| value.clamp(self.y.low, self.y.high);
+        let clamp = |value: f64| self.y.clamp(value);
         let (Some(low), Some(high)) = (self.at(x, clamp(mean - error)), self.at(x, clamp(mean + error))) else { return };
         drawing.line(&[low, high], colour, 1.25);
-        for end in [low, high] {
+        // Caps on a bar shorter than they are wide would only make a blot.
+        for end in [low, high].into_iter().filter(|_| low[1] - high[1] > 5.0) {
             drawing.line(&[[end[0] - 3.5, end[1]], [end[0] + 3.5, end[1]]], colour, 1.25);
         }
     }

@@ -66,7 +66,7 @@ fn paint(drawing: &mut Drawing, panel: &Panel, layer: &ReceptiveFieldRecord, sid
     for measures in live().filter(|_| layer.units <= CIRCLED_UNITS) {
         for points in circles(measures, measures.radius_of_gyration, side) {
             let closed = points.iter().chain(points.first()).map(|point| (point[0], point[1]));
-            panel.curve(drawing, closed, style::tint(colour, 0.5), 0.6);
+            panel.curve(drawing, closed, style::tint(colour, 0.8), 0.7);
         }
     }
     for measures in live() {

@@ -108,7 +108,7 @@ fn draw(sampling: &SamplingRecord, couplings: &[f64], sizes: &[usize]) -> (Drawi
         };
         let letter = char::from(b'a' + cell as u8);
         panel.axes(&mut drawing, "coupling K", &label);
-        panel.landmark(&mut drawing, critical_coupling(), "Kc");
+        panel.landmark(&mut drawing, critical_coupling(), "critical");
         drawing.heading(&letter.to_string(), [left - 4.0, top - 10.0], 13.0, INK, Anchor::Start);
         letters.push(format!("({letter}) {}", escape(&sample.long_name)));
         for (index, &size) in sizes.iter().enumerate() {

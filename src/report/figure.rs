@@ -246,9 +246,8 @@ fn paint<B: DrawingBackend>(marks: &[Mark], backend: &mut B, form: Device) -> Re
                     Anchor::End => HPos::Right,
                 };
                 let ink = rgb(*colour);
-                let mut style = TextStyle::from((FontFamily::Name(FONT_FAMILY), size).into_font())
-                    .color(&ink)
-                    .pos(Pos::new(horizontal, VPos::Top));
+                let mut style =
+                    TextStyle::from((FontFamily::Name(FONT_FAMILY), size).into_font()).color(&ink).pos(Pos::new(horizontal, VPos::Top));
                 if *bold && !form.is_bitmap {
                     style.font = style.font.style(FontStyle::Bold);
                 }

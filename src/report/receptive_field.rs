@@ -11,8 +11,8 @@ const DRAWN_UNITS: usize = 400;
 /// Cells of a picture along one side at most; larger lattices show fewer units.
 const LARGEST_PICTURE: usize = 1640;
 /// Cells between two fields.
-const GAP: usize = 2;
-const GAP_COLOUR: Colour = [0xc9, 0xce, 0xd4];
+const GAP: usize = 1;
+const GAP_COLOUR: Colour = [0xb4, 0xbc, 0xc5];
 
 /// The section of the receptive fields.
 pub(super) fn section(renormalization: &RenormalizationRecord, training: Option<&TrainingRecord>) -> Section {

@@ -4,7 +4,7 @@ use super::axes::{Panel, Scale};
 use super::figure::{Anchor, Drawing};
 use super::html::{Section, Table};
 use super::number::{self, list, with_error};
-use super::style::{self, EXACT, INK, MUTED};
+use super::style::{self, INK, MUTED};
 use crate::record::{ReconstructionRecord, RenormalizationRecord, TrainingRecord};
 
 /// The section of the reconstructions.
@@ -156,7 +156,7 @@ fn correlations(drawing: &mut Drawing, records: &[ReconstructionRecord]) {
         return;
     };
     let panel = Panel { left: 700.0, top: 62.0, right: 896.0, bottom: 312.0, x: Scale::between(0.0, points.len() as f64), y };
-    panel.axes(drawing, "", "⟨ss′⟩ of neighbouring block spins");
+    panel.axes(drawing, "", "correlation of neighbouring blocks");
     panel.curve(
         drawing,
         points.iter().enumerate().map(|(index, (_, value))| (index as f64 + 0.5, value[0])),
@@ -171,7 +171,7 @@ fn correlations(drawing: &mut Drawing, records: &[ReconstructionRecord]) {
             drawing.text(&format!("{side} × {side}"), [point[0], panel.bottom + 17.0], 11.0, INK, Anchor::Middle);
         }
     }
-    panel.level(drawing, 0.0, EXACT, 0.75);
+    panel.level(drawing, 0.0, MUTED, 1.0);
     drawing.text("side of the block", [798.0, 345.0], 11.0, MUTED, Anchor::Middle);
     drawing.heading("b", [696.0, 32.0], 13.0, INK, Anchor::Start);
 }

@@ -16,7 +16,7 @@ const DRAWN_CHAINS: usize = 3;
 /// Points of one curve.
 const DRAWN_POINTS: usize = 2000;
 /// Bins of a histogram.
-const BINS: usize = 60;
+const BINS: i64 = 50;
 
 /// The section of the sampling stage.
 pub(super) fn section(sampling: &SamplingRecord) -> Section {
@@ -145,7 +145,7 @@ fn series_figure(sampling: &SamplingRecord, ensemble: &Ensemble) -> Option<Drawi
         lines.push(Level { value: estimate.estimate.mean, error: estimate.estimate.error, colour: MEASURED, width: 1.5 });
     }
     lines.extend(exact.map(|value| Level { value, error: 0.0, colour: EXACT, width: 1.25 }));
-    row(&mut drawing, 38.0, 188.0, &energies, Scale::linear(values)?, &lines, step, ["", "energy per site (J)"]);
+    row(&mut drawing, [38.0, 188.0], &energies, Scale::linear(values)?, &lines, [step, 4.0 / sites], ["", "energy per site (J)"]);
 
     let magnetizations: Vec<Vec<f64>> = ensemble.chains.iter().map(magnetization).collect();
     let largest = magnetizations.iter().flatten().fold(0.02f64, |largest, value| largest.max(value.abs()));
@@ -154,7 +154,15 @@ fn series_figure(sampling: &SamplingRecord, ensemble: &Ensemble) -> Option<Drawi
         lines.extend([1.0, -1.0].map(|sign| Level { value: sign * mean, error: *error, colour: MEASURED, width: 1.5 }));
     }
     let scale = Scale::between(-1.08 * largest, 1.08 * largest);
-    row(&mut drawing, 226.0, 376.0, &magnetizations, scale, &lines, step, ["sweeps after thermalization", "magnetization per site"]);
+    row(
+        &mut drawing,
+        [226.0, 376.0],
+        &magnetizations,
+        scale,
+        &lines,
+        [step, 2.0 / sites],
+        ["sweeps after thermalization", "magnetization per site"],
+    );
 
     drawing.heading(&ensemble::name(ensemble), [74.0, 22.0], 13.0, INK, Anchor::Start);
     let chains = energies.len().min(DRAWN_CHAINS);
@@ -176,9 +184,17 @@ struct Level {
     width: f64,
 }
 
-/// One observable: its series on the left, the histogram of all chains on the right.
-#[allow(clippy::too_many_arguments)]
-fn row(drawing: &mut Drawing, top: f64, bottom: f64, chains: &[Vec<f64>], y: Scale, levels: &[Level], step: f64, labels: [&str; 2]) {
+/// One observable: its series on the left, the histogram of all chains on the right. `steps` are the sweeps between two measurements and the smallest difference of two values.
+fn row(
+    drawing: &mut Drawing,
+    [top, bottom]: [f64; 2],
+    chains: &[Vec<f64>],
+    y: Scale,
+    levels: &[Level],
+    steps: [f64; 2],
+    labels: [&str; 2],
+) {
+    let [step, quantum] = steps;
     let longest = chains.iter().map(Vec::len).max().unwrap_or(0);
     let x = Scale::between(0.0, (longest.max(2) - 1) as f64 * step);
     let series = Panel { left: 74.0, top, right: 730.0, bottom, x, y };
@@ -189,21 +205,24 @@ fn row(drawing: &mut Drawing, top: f64, bottom: f64, chains: &[Vec<f64>], y: Sca
         series.curve(drawing, points, style::chain(index), 0.8);
     }
 
-    let values: Vec<f64> = chains.iter().flatten().copied().filter(|value| value.is_finite()).collect();
-    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
-    let mut counts = [0usize; BINS];
-    let width = ((high - low) / BINS as f64).max(f64::MIN_POSITIVE);
+    // Energies differ by multiples of 4 J, magnetizations by multiples of 2: a bin holds a whole number of these, or the histogram would be a comb.
+    let values: Vec<i64> = chains.iter().flatten().map(|value| (value / quantum).round() as i64).collect();
+    let (low, high) = (values.iter().copied().min().unwrap_or(0), values.iter().copied().max().unwrap_or(0));
+    let width = (high - low) / BINS + 1;
+    let mut counts = [0usize; BINS as usize];
     for value in &values {
-        counts[(((value - low) / width) as usize).min(BINS - 1)] += 1;
+        counts[((value - low) / width) as usize] += 1;
     }
     let largest = counts.iter().copied().max().unwrap_or(0).max(1);
     let histogram = Panel { left: 748.0, right: 900.0, x: Scale::between(0.0, 1.08 * largest as f64), ..series };
     for (bin, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let bottom = low + bin as f64 * width;
-        let corners = (histogram.at(0.0, bottom), histogram.at(count as f64, (bottom + width).min(high)));
-        if let (Some(corner), Some(opposite)) = corners {
-            drawing.rectangle(corner, opposite, style::tint(style::chain(1), 0.55));
-        }
+        let edge = |bin: usize| ((low + bin as i64 * width) as f64 - 0.5) * quantum;
+        let (Some(foot), Some(corner)) =
+            (histogram.at(0.0, histogram.y.clamp(edge(bin))), histogram.at(count as f64, histogram.y.clamp(edge(bin + 1))))
+        else {
+            continue;
+        };
+        drawing.rectangle(foot, corner, style::tint(style::chain(1), 0.55));
     }
     drawing.line(&[[histogram.left, top], [histogram.left, bottom]], MUTED, 1.0);
     for level in levels {

@@ -20,7 +20,7 @@ pub(super) const EXACT: Colour = [0xd5, 0x5e, 0x00];
 /// What was measured, where there is only one thing.
 pub(super) const MEASURED: Colour = [0x00, 0x72, 0xb2];
 /// A unit without a field.
-pub(super) const DEAD: Colour = [0xcf, 0xd4, 0xda];
+pub(super) const DEAD: Colour = [0xdf, 0xe2, 0xe7];
 
 /// Categories: sizes, layers.
 const CATEGORIES: [Colour; 7] = [

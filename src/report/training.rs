@@ -103,7 +103,7 @@ pub(super) fn seconds_per_epoch(layer: &LayerRecord) -> Option<f64> {
 }
 
 fn draw(layers: &[LayerRecord]) -> Drawing {
-    let mut drawing = Drawing::new(920.0, 590.0);
+    let mut drawing = Drawing::new(932.0, 590.0);
     let longest = layers.iter().map(|layer| layer.epochs.len()).max().unwrap_or(0);
     let x = Scale::between(0.0, longest.max(2) as f64);
     type Curve = fn(&EpochRecord) -> f64;
