@@ -1,0 +1,90 @@
+//! The report of a run: figures and one page, made from a [`RunRecord`] and nothing else. Rank 0 calls it.
+//!
+//! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `training`, `receptive_field` and `centres`,
+//! `reconstruction` and `examples`, `mapping`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
+//! `ensemble` (words about an ensemble), `durable`.
+//!
+//! Sentences state what the numbers of the record say: each is computed, and a section without data does not appear.
+
+mod axes;
+mod caution;
+mod centres;
+mod coupling;
+mod durable;
+mod ensemble;
+mod examples;
+mod figure;
+mod html;
+mod mapping;
+mod number;
+mod page;
+mod receptive_field;
+mod reconstruction;
+mod sampling;
+mod style;
+mod training;
+
+use crate::error::{Error, Result};
+use crate::record::RunRecord;
+use html::{Block, Section};
+use std::path::{Path, PathBuf};
+
+/// The files of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportFiles {
+    /// `report.html`: self-contained, opens offline, needs no scripts.
+    pub page: PathBuf,
+    /// `figures/*.svg` and `figures/*.png`, in the order of the page, SVG before PNG.
+    pub figures: Vec<PathBuf>,
+}
+
+/// Writes `report.html` and `figures/` into `directory`, which is created if need be. Files of an earlier report are replaced one by one; a reader never sees half of one.
+///
+/// Stages that the record does not have are left out, and numbers that are not finite are shown as a dash and warned of: an incomplete or broken run has a report too.
+///
+/// # Errors
+/// [`Error::InputOutput`] if a file cannot be written.
+pub fn write_report(directory: &Path, record: &RunRecord) -> Result<ReportFiles> {
+    let sections = sections(record);
+    let folder = directory.join("figures");
+    std::fs::create_dir_all(&folder).map_err(|why| Error::file("create", &folder, why))?;
+    let mut figures = Vec::new();
+    let mut rendered = Vec::new();
+    for block in sections.iter().flat_map(|section| &section.blocks) {
+        let Block::Figure(figure) = block else { continue };
+        let picture = figure::render(&figure.drawing, &figure.description)?;
+        for (extension, bytes) in [("svg", picture.svg.as_bytes()), ("png", picture.png.as_slice())] {
+            let path = folder.join(format!("{}.{extension}", figure.name));
+            durable::write_file(&path, bytes)?;
+            figures.push(path);
+        }
+        rendered.push(picture);
+    }
+    let page = directory.join("report.html");
+    durable::write_file(&page, page::page(record, &sections, &caution::warnings(record), &rendered).as_bytes())?;
+    Ok(ReportFiles { page, figures })
+}
+
+/// The sections for which there are data, in the order of the page.
+fn sections(record: &RunRecord) -> Vec<Section> {
+    let mut sections = Vec::new();
+    if let Some(sampling) = record.sampling.as_ref().filter(|sampling| !sampling.ensembles.is_empty()) {
+        let mut section = sampling::section(sampling);
+        coupling::add(&mut section, sampling);
+        sections.push(section);
+    }
+    let training = record.training.as_ref();
+    sections.extend(training.filter(|training| !training.layers.is_empty()).map(training::section));
+    if let Some(renormalization) = &record.renormalization {
+        if !renormalization.receptive_fields.is_empty() {
+            sections.push(receptive_field::section(renormalization, training));
+        }
+        if !(renormalization.reconstructions.is_empty() && renormalization.examples.is_empty()) {
+            sections.push(reconstruction::section(renormalization, training));
+        }
+        if !renormalization.mappings.is_empty() {
+            sections.push(mapping::section(&renormalization.mappings));
+        }
+    }
+    sections
+}

@@ -1,0 +1,185 @@
+//! What a reader must know before believing anything else: the warnings at the top of the page.
+
+use super::ensemble::{self, LARGE_DEVIATION, SHORT_CHAIN, deviation};
+use super::html::escape;
+use super::number::{fixed, list, percent, significant, thousands};
+use super::{mapping, reconstruction};
+use crate::record::{RenormalizationRecord, RunRecord, SamplingRecord, TrainingRecord};
+
+/// Share of dead units beyond which a layer is warned of.
+const DEAD_SHARE: f64 = 0.02;
+/// Warnings of one kind that are spelt out.
+const SPELT_OUT: usize = 4;
+
+/// All warnings as sentences (HTML), the gravest first.
+pub(super) fn warnings(record: &RunRecord) -> Vec<String> {
+    let mut warnings = Vec::new();
+    warnings.extend(not_finite(record));
+    if let Some(sampling) = &record.sampling {
+        sampling_warnings(sampling, &mut warnings);
+    }
+    if let Some(training) = &record.training {
+        training_warnings(training, &mut warnings);
+    }
+    if let Some(renormalization) = &record.renormalization {
+        renormalization_warnings(renormalization, &mut warnings);
+    }
+    warnings
+}
+
+/// The first few of a kind, and how many more there are.
+fn some_of(all: Vec<String>) -> String {
+    let more = all.len().saturating_sub(SPELT_OUT);
+    let mut shown: Vec<String> = all.into_iter().take(SPELT_OUT).collect();
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    list(&shown)
+}
+
+fn not_finite(record: &RunRecord) -> Option<String> {
+    let mut places: Vec<(String, usize)> = Vec::new();
+    let mut count = |place: String, values: &mut dyn Iterator<Item = f64>| {
+        let bad = values.filter(|value| !value.is_finite()).count();
+        if bad > 0 {
+            places.push((place, bad));
+        }
+    };
+    for ensemble in record.sampling.iter().flat_map(|sampling| &sampling.ensembles) {
+        let estimates = ensemble.observables.iter().map(|observable| observable.estimate);
+        count(
+            format!("the observables of {}", ensemble::name(ensemble)),
+            &mut estimates.flat_map(|estimate| [estimate.mean, estimate.error, estimate.autocorrelation_time, estimate.effective_samples]),
+        );
+    }
+    for (index, layer) in record.training.iter().flat_map(|training| &training.layers).enumerate() {
+        let parameters = layer.weights.iter().chain(&layer.visible_bias).chain(&layer.hidden_bias);
+        count(format!("the parameters of layer {}", index + 1), &mut parameters.map(|&value| f64::from(value)));
+        let epochs = layer.epochs.iter().flat_map(|epoch| {
+            [epoch.reconstruction_error, epoch.free_energy_gap, epoch.weight_norm, epoch.weight_maximum, epoch.gradient_norm, epoch.seconds]
+        });
+        count(format!("the training curves of layer {}", index + 1), &mut epochs.into_iter());
+    }
+    if let Some(renormalization) = &record.renormalization {
+        for (index, layer) in renormalization.receptive_fields.iter().enumerate() {
+            count(format!("the receptive fields of layer {}", index + 1), &mut layer.fields.iter().map(|&value| f64::from(value)));
+        }
+        for layer in &renormalization.reconstructions {
+            let values = [Some(layer.agreement), layer.block_agreement, layer.iterated_block_agreement, layer.block_correlation];
+            count(format!("the reconstruction from {} units", layer.units), &mut values.into_iter().flatten().flatten());
+        }
+        for machine in &renormalization.mappings {
+            let values = [
+                machine.hamiltonian_difference,
+                machine.free_energy_difference,
+                machine.divergence,
+                machine.mean_trace,
+                machine.trace_violation,
+            ];
+            count(format!("the mapping of “{}”", escape(&machine.name)), &mut values.into_iter());
+        }
+    }
+    if places.is_empty() {
+        return None;
+    }
+    let all = places.into_iter().map(|(place, bad)| format!("{} in {place}", thousands(bad as u64))).collect();
+    Some(format!(
+        "<b>Numbers that are not finite:</b> {}. They are shown as a dash; nothing computed from them can be trusted.",
+        some_of(all)
+    ))
+}
+
+fn sampling_warnings(sampling: &SamplingRecord, warnings: &mut Vec<String>) {
+    let deviating: Vec<String> = sampling
+        .ensembles
+        .iter()
+        .flat_map(|ensemble| ensemble.observables.iter().map(move |observable| (ensemble, observable)))
+        .filter_map(|(ensemble, observable)| {
+            Some((ensemble, observable, deviation(observable).filter(|deviation| deviation.abs() > LARGE_DEVIATION)?))
+        })
+        .map(|(ensemble, observable, deviation)| {
+            let by =
+                if deviation.is_finite() { format!("by {} errors", fixed(deviation.abs(), 1)) } else { "without any error".to_string() };
+            format!("{} at {} {by}", escape(&observable.long_name), ensemble::name(ensemble))
+        })
+        .collect();
+    if !deviating.is_empty() {
+        warnings.push(format!("<b>More than four standard errors from the exact value:</b> {}.", some_of(deviating)));
+    }
+    let short: Vec<String> = sampling
+        .ensembles
+        .iter()
+        .filter_map(|ensemble| Some((ensemble, ensemble::slowest(ensemble)?)))
+        .filter(|(ensemble, (_, time))| {
+            ensemble::shortest_chain(ensemble) > 0 && (ensemble::shortest_chain(ensemble) as f64) < SHORT_CHAIN * time
+        })
+        .map(|(ensemble, (observable, time))| {
+            let length = significant(ensemble::shortest_chain(ensemble) as f64 / time, 2);
+            format!("{} ({length} <i>τ</i><sub>int</sub> of the {})", ensemble::name(ensemble), escape(&observable.long_name))
+        })
+        .collect();
+    if !short.is_empty() {
+        warnings.push(format!(
+            "<b>Chains shorter than 100 autocorrelation times:</b> {}. Their errors are too small, by an unknown amount.",
+            some_of(short)
+        ));
+    }
+    let unfinished = sampling
+        .ensembles
+        .iter()
+        .filter(|ensemble| ensemble.chains.len() < sampling.replicas || ensemble::shortest_chain(ensemble) < sampling.draws)
+        .count()
+        + (sampling.sizes.len() * sampling.couplings.len()).saturating_sub(sampling.ensembles.len());
+    if unfinished > 0 {
+        warnings.push(format!(
+            "<b>Sampling is not finished:</b> {unfinished} of {} ensembles lack measurements. This report shows what there is.",
+            sampling.sizes.len() * sampling.couplings.len()
+        ));
+    }
+}
+
+fn training_warnings(training: &TrainingRecord, warnings: &mut Vec<String>) {
+    let dead: Vec<String> = training
+        .layers
+        .iter()
+        .enumerate()
+        .filter(|(_, layer)| layer.hidden > 0 && layer.dead_units as f64 > DEAD_SHARE * layer.hidden as f64)
+        .map(|(index, layer)| {
+            let share = percent(layer.dead_units as f64 / layer.hidden as f64, 1);
+            format!("{} of {} in layer {} ({share} %)", layer.dead_units, layer.hidden, index + 1)
+        })
+        .collect();
+    if !dead.is_empty() {
+        warnings.push(format!(
+            "<b>Dead hidden units:</b> {}. They never move over the data; a smaller L1 penalty or the centred gradient helps.",
+            some_of(dead)
+        ));
+    }
+}
+
+fn renormalization_warnings(renormalization: &RenormalizationRecord, warnings: &mut Vec<String>) {
+    let below: Vec<String> = renormalization
+        .reconstructions
+        .iter()
+        .filter(|record| reconstruction::advantage(record).is_some_and(|advantage| advantage < -2.0))
+        .map(|record| {
+            let block = reconstruction::best_block(record).map_or(f64::NAN, |block| block[0]);
+            format!("{} units return {} %, blocks {} %", record.units, percent(record.agreement[0], 1), percent(block, 1))
+        })
+        .collect();
+    if !below.is_empty() {
+        warnings.push(format!("<b>Reconstruction below block spins of the same compression:</b> {}.", some_of(below)));
+    }
+    let broken: Vec<String> = renormalization
+        .mappings
+        .iter()
+        .filter(|machine| !mapping::holds(machine))
+        .map(|machine| format!("“{}”", escape(&machine.name)))
+        .collect();
+    if !broken.is_empty() {
+        warnings.push(format!(
+            "<b>The exact mapping does not hold to rounding</b> for {}: an identity is violated, so the calculation is wrong.",
+            some_of(broken)
+        ));
+    }
+}

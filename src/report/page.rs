@@ -1,0 +1,233 @@
+//! The page: head with key facts, warnings, findings and speeds; then the sections with their figures and tables numbered; then where it all came from.
+
+use super::figure::Rendered;
+use super::html::{Block, Section, Table, escape, table_html};
+use super::number::{self, bytes, date, duration, list, significant, thousands};
+use super::{ensemble, training};
+use crate::record::{RunRecord, Submission};
+
+const STYLE: &str = include_str!("page.css");
+
+/// The whole document. `rendered` holds the figures of all sections in order.
+pub(super) fn page(record: &RunRecord, sections: &[Section], warnings: &[String], rendered: &[Rendered]) -> String {
+    let title = title(record);
+    let mut html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
+         <meta name=\"generator\" content=\"kadanoff {}\"/>\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<p class=\"kind\">Kadanoff · report of \
+         a run</p>\n<h1>{title}</h1>\n",
+        escape(&record.provenance.program_version)
+    );
+    html.push_str(&facts(record));
+    html.push_str("</header>\n");
+    html.push_str(&warning_box(warnings));
+    let mut numbers = Numbers::default();
+    html.push_str(&findings(sections));
+    if let Some(table) = speeds(record) {
+        html.push_str(&table_html(&table, numbers.table()));
+    }
+    let mut rendered = rendered.iter();
+    for (index, section) in sections.iter().enumerate() {
+        html.push_str(&format!("<section>\n<h2><span>{}</span> {}</h2>\n", index + 1, section.title));
+        for block in &section.blocks {
+            match block {
+                Block::Paragraph(text) => html.push_str(&format!("<p>{text}</p>\n")),
+                Block::Table(table) => html.push_str(&table_html(table, numbers.table())),
+                Block::Figure(figure) => {
+                    let svg = rendered.next().map_or("", |rendered| rendered.svg.as_str());
+                    html.push_str(&format!(
+                        "<figure style=\"--width:{}px\">\n{svg}<figcaption><b>Figure {}.</b> {} <a href=\"figures/{name}.svg\">SVG</a> <a \
+                         href=\"figures/{name}.png\">PNG</a></figcaption>\n</figure>\n",
+                        figure.drawing.width,
+                        numbers.figure(),
+                        figure.caption,
+                        name = escape(&figure.name)
+                    ));
+                }
+            }
+        }
+        html.push_str("</section>\n");
+    }
+    html.push_str(&provenance(record));
+    html.push_str("</main>\n</body>\n</html>\n");
+    html
+}
+
+/// Figures and tables are counted over the whole page.
+#[derive(Default)]
+struct Numbers {
+    figures: usize,
+    tables: usize,
+}
+
+impl Numbers {
+    fn figure(&mut self) -> usize {
+        self.figures += 1;
+        self.figures
+    }
+
+    fn table(&mut self) -> usize {
+        self.tables += 1;
+        self.tables
+    }
+}
+
+fn lattices(sizes: &[usize]) -> String {
+    list(&sizes.iter().map(|size| format!("{size} × {size}")).collect::<Vec<String>>())
+}
+
+fn title(record: &RunRecord) -> String {
+    let lattice = match (&record.sampling, &record.training) {
+        (Some(sampling), _) if !sampling.sizes.is_empty() => format!("The Ising model on {}", lattices(&sampling.sizes)),
+        (_, Some(training)) => format!("The Ising model on {0} × {0}", training.size),
+        _ => "A run without results yet".to_string(),
+    };
+    match &record.training {
+        Some(training) if !training.layers.is_empty() => format!("{lattice} and a {} network", training::architecture(&training.layers)),
+        _ => lattice,
+    }
+}
+
+fn facts(record: &RunRecord) -> String {
+    let provenance = &record.provenance;
+    let mut facts: Vec<(&str, String)> = Vec::new();
+    if let Some(sampling) = &record.sampling {
+        facts.push(("lattice", format!("{} torus", lattices(&sampling.sizes))));
+        facts.push(("coupling <i>K</i> = <i>J</i> / <i>k</i><sub>B</sub><i>T</i>", couplings(&sampling.couplings)));
+        facts.push(("algorithm", escape(&sampling.algorithm)));
+        facts.push(("chains × draws", format!("{} × {}", thousands(sampling.replicas as u64), thousands(sampling.draws as u64))));
+    }
+    if let Some(training) = &record.training {
+        facts.push(("network", training::architecture(&training.layers)));
+        facts.push((
+            "training set",
+            format!("{} configurations, {} held out", thousands(training.samples as u64), thousands(training.held_out as u64)),
+        ));
+    }
+    facts.push(("seed", provenance.seed.to_string()));
+    if let Some(last) = provenance.submissions.last() {
+        facts.push(("started", date(provenance.submissions.first().unwrap_or(last).started)));
+        facts.push(("host", format!("{}, {}", escape(&last.host), escape(&last.instruction_set))));
+        facts.push(("ranks × threads", format!("{} × {}", last.ranks, last.threads)));
+        if !last.slurm_job.is_empty() {
+            facts.push(("SLURM job", escape(&last.slurm_job)));
+        }
+    }
+    facts.push((
+        "program",
+        format!("kadanoff {}, commit {}", escape(&provenance.program_version), escape(&short_commit(&provenance.git_commit))),
+    ));
+    let mut html = "<dl class=\"facts\">\n".to_string();
+    for (name, value) in facts {
+        html.push_str(&format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"));
+    }
+    html.push_str("</dl>\n");
+    html
+}
+
+fn couplings(couplings: &[f64]) -> String {
+    match couplings {
+        [] => number::DASH.to_string(),
+        few if few.len() <= 4 => list(&few.iter().map(|&coupling| ensemble::coupling(coupling)).collect::<Vec<String>>()),
+        many => {
+            let low = many.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = many.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            format!("{} values, {} … {}", many.len(), ensemble::coupling(low), ensemble::coupling(high))
+        }
+    }
+}
+
+fn short_commit(commit: &str) -> String {
+    if commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()) { commit[..12].to_string() } else { commit.to_string() }
+}
+
+fn warning_box(warnings: &[String]) -> String {
+    if warnings.is_empty() {
+        return "<p class=\"clear\">No warnings: nothing deviates from exact values by more than four standard errors, all numbers are finite, and no chain is too short.</p>\n"
+            .to_string();
+    }
+    let items: String = warnings.iter().map(|warning| format!("<li>{warning}</li>\n")).collect();
+    format!("<aside class=\"warnings\" role=\"note\">\n<h2>Read this first</h2>\n<ul>\n{items}</ul>\n</aside>\n")
+}
+
+fn findings(sections: &[Section]) -> String {
+    let items: String = sections.iter().flat_map(|section| &section.findings).map(|finding| format!("<li>{finding}</li>\n")).collect();
+    if items.is_empty() {
+        return "<p>This run has produced nothing to report yet.</p>\n".to_string();
+    }
+    format!("<section class=\"findings\">\n<h2>Findings</h2>\n<ul>\n{items}</ul>\n</section>\n")
+}
+
+fn speeds(record: &RunRecord) -> Option<Table> {
+    let heads = ["work", "amount", "time", "speed"];
+    let mut table = Table::new(
+        "Speed. Sampling: spin updates, thermalization included (flipped spins for Wolff), over the time spent in sweeps, summed over chains. Training: the median time of an epoch.",
+        &heads,
+    );
+    let mut is_empty = true;
+    for ensemble in record.sampling.iter().flat_map(|sampling| &sampling.ensembles) {
+        let speed = ensemble.spin_updates as f64 / ensemble.seconds;
+        table.row(&[
+            format!("sampling {}", ensemble::name(ensemble)),
+            format!("{} spin updates", significant(ensemble.spin_updates as f64, 3)),
+            duration(ensemble.seconds),
+            if speed.is_finite() { format!("{} per second", significant(speed, 3)) } else { number::DASH.to_string() },
+        ]);
+        is_empty = false;
+    }
+    for (index, layer) in record.training.iter().flat_map(|training| &training.layers).enumerate() {
+        table.row(&[
+            format!("training layer {} ({} → {})", index + 1, layer.visible, layer.hidden),
+            format!("{} epochs", layer.epochs.len()),
+            duration(layer.epochs.iter().map(|epoch| epoch.seconds).sum()),
+            training::seconds_per_epoch(layer).map_or(number::DASH.to_string(), |seconds| format!("{} per epoch", duration(seconds))),
+        ]);
+        is_empty = false;
+    }
+    table.is_long = record.sampling.as_ref().is_some_and(|sampling| sampling.ensembles.len() > 12);
+    (!is_empty).then_some(table)
+}
+
+fn provenance(record: &RunRecord) -> String {
+    let provenance = &record.provenance;
+    let mut html = "<section class=\"provenance\">\n<h2>Where this came from</h2>\n".to_string();
+    html.push_str(&format!(
+        "<p>kadanoff {}, commit <code>{}</code>, seed {}. The run file has {} and the BLAKE3 digest <code>{}</code>. A run file and a seed fix every number of this page, \
+         times excepted, on any number of ranks and threads.</p>\n",
+        escape(&provenance.program_version),
+        escape(&provenance.git_commit),
+        provenance.seed,
+        bytes(provenance.run_file.len() as u64),
+        escape(&provenance.run_file_hash),
+    ));
+    if !provenance.submissions.is_empty() {
+        let rows: String = provenance.submissions.iter().enumerate().map(|(index, submission)| submission_row(index, submission)).collect();
+        html.push_str(&format!(
+            "<div class=\"table\"><table class=\"words\">\n<thead><tr><th scope=\"col\">start</th><th scope=\"col\">time</th><th scope=\"col\">host</th><th scope=\"col\">instruction \
+             set</th><th scope=\"col\">ranks × threads</th><th scope=\"col\">SLURM job</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
+        ));
+    }
+    if !provenance.run_file.is_empty() {
+        html.push_str(&format!(
+            "<details open=\"open\"><summary>The run file</summary>\n<pre>{}</pre>\n</details>\n",
+            escape(&provenance.run_file)
+        ));
+    }
+    html.push_str(
+        "<p class=\"reference\">The mapping: P. Mehta and D. J. Schwab, arXiv:1410.3831. Exact values on the torus: B. Kaufman, Phys. Rev. 76, 1232 (1949). Colours: M. Okabe and K. Ito; C. \
+         Brewer.</p>\n</section>\n",
+    );
+    html
+}
+
+fn submission_row(index: usize, submission: &Submission) -> String {
+    format!(
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{} × {}</td><td>{}</td></tr>\n",
+        index + 1,
+        date(submission.started),
+        escape(&submission.host),
+        escape(&submission.instruction_set),
+        submission.ranks,
+        submission.threads,
+        if submission.slurm_job.is_empty() { number::DASH.to_string() } else { escape(&submission.slurm_job) }
+    )
+}

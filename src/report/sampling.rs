@@ -1,0 +1,319 @@
+//! The sampling stage on paper: time series and histograms of some ensembles, and the table of all observables.
+
+use super::axes::{Panel, Scale, legend};
+use super::ensemble::{self, LARGE_DEVIATION, SHORT_CHAIN, deviation};
+use super::figure::{Anchor, Drawing};
+use super::html::{Section, Table, escape};
+use super::number::{self, fixed, significant, thousands, with_error};
+use super::style::{self, EXACT, INK, MEASURED, MUTED};
+use crate::measure::Series;
+use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
+
+/// Ensembles whose series are drawn.
+const DRAWN_ENSEMBLES: usize = 6;
+/// Chains drawn in one panel.
+const DRAWN_CHAINS: usize = 3;
+/// Points of one curve.
+const DRAWN_POINTS: usize = 2000;
+/// Bins of a histogram.
+const BINS: i64 = 50;
+
+/// The section of the sampling stage.
+pub(super) fn section(sampling: &SamplingRecord) -> Section {
+    let mut section = Section::new("Sampling");
+    section.paragraph(introduction(sampling));
+    section.findings.extend(agreement(sampling));
+    if let Some(sentence) = slowest_mode(sampling) {
+        section.paragraph(sentence);
+    }
+    for ensemble in drawn(sampling) {
+        if let Some(drawing) = series_figure(sampling, ensemble) {
+            let name = ensemble::name(ensemble);
+            section.figure(
+                format!("series-L{}-K{}", ensemble.size, ensemble::coupling(ensemble.coupling)),
+                drawing,
+                format!("Time series and histograms of the energy and the magnetization per site, {name}."),
+                series_caption(ensemble),
+            );
+        }
+    }
+    if sampling.ensembles.iter().any(|ensemble| !ensemble.observables.is_empty()) {
+        section.table(observable_table(sampling));
+    }
+    section
+}
+
+fn introduction(sampling: &SamplingRecord) -> String {
+    let drawn = drawn(sampling).len();
+    let which = match (sampling.ensembles.len(), drawn) {
+        (1, _) => "The figure shows its series.".to_string(),
+        (all, drawn) if all == drawn => "The figures show the series of each.".to_string(),
+        (_, drawn) => format!("The figures show the series of {drawn} of them, evenly spaced."),
+    };
+    format!(
+        "The {} algorithm sampled {} of {} chain{}. Each chain was discarded for {} sweeps and then measured {} times, every {} sweep{}. {which} Errors include \
+         autocorrelation; the number in parentheses is the standard error of the last digits.",
+        escape(&sampling.algorithm),
+        if sampling.ensembles.len() == 1 { "one ensemble".to_string() } else { format!("{} ensembles", sampling.ensembles.len()) },
+        thousands(sampling.replicas as u64),
+        if sampling.replicas == 1 { "" } else { "s" },
+        thousands(sampling.thermalization as u64),
+        thousands(sampling.draws as u64),
+        thousands(sampling.measure_every as u64),
+        if sampling.measure_every == 1 { "" } else { "s" },
+    )
+}
+
+/// The comparison with the exact values in one or two sentences.
+fn agreement(sampling: &SamplingRecord) -> Vec<String> {
+    let mut findings = Vec::new();
+    let compared: Vec<(&Ensemble, &Observable, f64)> = sampling
+        .ensembles
+        .iter()
+        .flat_map(|ensemble| ensemble.observables.iter().map(move |observable| (ensemble, observable)))
+        .filter_map(|(ensemble, observable)| Some((ensemble, observable, deviation(observable)?)))
+        .collect();
+    if let [ensemble] = sampling.ensembles.as_slice()
+        && let Some((_, energy, deviation)) = compared.iter().find(|(_, observable, _)| observable.name == "energy_per_site")
+    {
+        findings.push(format!(
+            "The energy per site of {} is {} {}; the exact value of the finite torus, {}, lies {} standard errors away.",
+            ensemble::name(ensemble),
+            with_error(energy.estimate.mean, energy.estimate.error),
+            unit(energy),
+            significant(energy.exact.unwrap_or(f64::NAN), 8),
+            fixed(deviation.abs(), 1),
+        ));
+    }
+    if let Some((ensemble, observable, largest)) = compared.iter().max_by(|one, other| one.2.abs().total_cmp(&other.2.abs())) {
+        let outside = compared.iter().filter(|(_, _, deviation)| deviation.abs() > LARGE_DEVIATION).count();
+        let verdict = if outside == 0 {
+            "none is more than four standard errors away".to_string()
+        } else {
+            format!("{outside} of them {} more than four standard errors away", if outside == 1 { "is" } else { "are" })
+        };
+        findings.push(format!(
+            "{} estimate{} compared with exact values: {verdict}; the largest deviation is {} standard errors ({}, {}).",
+            compared.len(),
+            if compared.len() == 1 { " was" } else { "s were" },
+            fixed(largest.abs(), 1),
+            escape(&observable.long_name),
+            ensemble::name(ensemble),
+        ));
+    }
+    findings
+}
+
+fn slowest_mode(sampling: &SamplingRecord) -> Option<String> {
+    let (ensemble, (observable, time)) = sampling
+        .ensembles
+        .iter()
+        .filter_map(|ensemble| Some((ensemble, ensemble::slowest(ensemble)?)))
+        .max_by(|one, other| one.1.1.total_cmp(&other.1.1))?;
+    let length = ensemble::shortest_chain(ensemble) as f64 / time;
+    Some(format!(
+        "The slowest observable is the {} at {}: its integrated autocorrelation time is {} draws, so that a chain is {} of these times long{}.",
+        escape(&observable.long_name),
+        ensemble::name(ensemble),
+        significant(time, 3),
+        significant(length, 3),
+        if length < SHORT_CHAIN { ", too short to trust the time itself" } else { "" },
+    ))
+}
+
+/// The ensembles whose series are drawn: all, or some evenly spaced.
+fn drawn(sampling: &SamplingRecord) -> Vec<&Ensemble> {
+    let all = &sampling.ensembles;
+    let count = all.len().min(DRAWN_ENSEMBLES);
+    (0..count).map(|index| &all[if count < 2 { 0 } else { index * (all.len() - 1) / (count - 1) }]).collect()
+}
+
+fn series_figure(sampling: &SamplingRecord, ensemble: &Ensemble) -> Option<Drawing> {
+    let sites = (ensemble.size * ensemble.size) as f64;
+    let energy = |series: &Series| series.energy.iter().map(|&energy| energy as f64 / sites).collect::<Vec<f64>>();
+    let magnetization =
+        |series: &Series| series.magnetization.iter().map(|&magnetization| magnetization as f64 / sites).collect::<Vec<f64>>();
+    let mut drawing = Drawing::new(920.0, 430.0);
+    let step = sampling.measure_every.max(1) as f64;
+
+    let energies: Vec<Vec<f64>> = ensemble.chains.iter().map(energy).collect();
+    let estimate = ensemble::observable(ensemble, "energy_per_site");
+    let exact = estimate.and_then(|observable| observable.exact);
+    let values = energies.iter().flatten().copied().chain(exact);
+    let mut lines = Vec::new();
+    if let Some(estimate) = estimate {
+        lines.push(Level { value: estimate.estimate.mean, error: estimate.estimate.error, colour: MEASURED, width: 1.5 });
+    }
+    lines.extend(exact.map(|value| Level { value, error: 0.0, colour: EXACT, width: 1.25 }));
+    row(&mut drawing, [38.0, 188.0], &energies, Scale::linear(values)?, &lines, [step, 4.0 / sites], ["", "energy per site (J)"]);
+
+    let magnetizations: Vec<Vec<f64>> = ensemble.chains.iter().map(magnetization).collect();
+    let largest = magnetizations.iter().flatten().fold(0.02f64, |largest, value| largest.max(value.abs()));
+    let mut lines = Vec::new();
+    if let Some(Observable { estimate: Estimate { mean, error, .. }, .. }) = ensemble::observable(ensemble, "absolute_magnetization") {
+        lines.extend([1.0, -1.0].map(|sign| Level { value: sign * mean, error: *error, colour: MEASURED, width: 1.5 }));
+    }
+    let scale = Scale::between(-1.08 * largest, 1.08 * largest);
+    row(
+        &mut drawing,
+        [226.0, 376.0],
+        &magnetizations,
+        scale,
+        &lines,
+        [step, 2.0 / sites],
+        ["sweeps after thermalization", "magnetization per site"],
+    );
+
+    drawing.heading(&ensemble::name(ensemble), [74.0, 22.0], 13.0, INK, Anchor::Start);
+    let chains = energies.len().min(DRAWN_CHAINS);
+    let mut entries: Vec<_> = (0..chains).map(|chain| (style::chain(chain), format!("chain {chain}"))).collect();
+    entries.push((MEASURED, "mean ± error".to_string()));
+    if exact.is_some() {
+        entries.push((EXACT, "exact".to_string()));
+    }
+    legend(&mut drawing, [300.0, 22.0], &entries);
+    drawing.text("all chains", [824.0, 409.0], 11.0, MUTED, Anchor::Middle);
+    Some(drawing)
+}
+
+/// A horizontal line with a band of one error on either side.
+struct Level {
+    value: f64,
+    error: f64,
+    colour: style::Colour,
+    width: f64,
+}
+
+/// One observable: its series on the left, the histogram of all chains on the right. `steps` are the sweeps between two measurements and the smallest difference of two values.
+fn row(
+    drawing: &mut Drawing,
+    [top, bottom]: [f64; 2],
+    chains: &[Vec<f64>],
+    y: Scale,
+    levels: &[Level],
+    steps: [f64; 2],
+    labels: [&str; 2],
+) {
+    let [step, quantum] = steps;
+    let longest = chains.iter().map(Vec::len).max().unwrap_or(0);
+    let x = Scale::between(0.0, (longest.max(2) - 1) as f64 * step);
+    let series = Panel { left: 74.0, top, right: 730.0, bottom, x, y };
+    series.axes(drawing, labels[0], labels[1]);
+    for (index, chain) in chains.iter().take(DRAWN_CHAINS).enumerate() {
+        let stride = chain.len().div_ceil(DRAWN_POINTS).max(1);
+        let points = chain.iter().enumerate().step_by(stride).map(|(draw, &value)| (draw as f64 * step, value));
+        series.curve(drawing, points, style::chain(index), 0.8);
+    }
+
+    // Energies differ by multiples of 4 J, magnetizations by multiples of 2: a bin holds a whole number of these, or the histogram would be a comb.
+    let values: Vec<i64> = chains.iter().flatten().map(|value| (value / quantum).round() as i64).collect();
+    let (low, high) = (values.iter().copied().min().unwrap_or(0), values.iter().copied().max().unwrap_or(0));
+    let width = (high - low) / BINS + 1;
+    let mut counts = [0usize; BINS as usize];
+    for value in &values {
+        counts[((value - low) / width) as usize] += 1;
+    }
+    let largest = counts.iter().copied().max().unwrap_or(0).max(1);
+    let histogram = Panel { left: 748.0, right: 900.0, x: Scale::between(0.0, 1.08 * largest as f64), ..series };
+    for (bin, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let edge = |bin: usize| ((low + bin as i64 * width) as f64 - 0.5) * quantum;
+        let (Some(foot), Some(corner)) =
+            (histogram.at(0.0, histogram.y.clamp(edge(bin))), histogram.at(count as f64, histogram.y.clamp(edge(bin + 1))))
+        else {
+            continue;
+        };
+        drawing.rectangle(foot, corner, style::tint(style::chain(1), 0.55));
+    }
+    drawing.line(&[[histogram.left, top], [histogram.left, bottom]], MUTED, 1.0);
+    for level in levels {
+        for panel in [&series, &histogram] {
+            let (left, right) = (panel.left, panel.right);
+            if let (Some(below), Some(above)) = (panel.height(level.value - level.error), panel.height(level.value + level.error)) {
+                drawing.polygon(&[[left, below], [right, below], [right, above], [left, above]], level.colour, 0.35);
+            }
+            panel.level(drawing, level.value, level.colour, level.width);
+        }
+    }
+}
+
+fn series_caption(ensemble: &Ensemble) -> String {
+    let chains = ensemble.chains.len();
+    let shown = chains.min(DRAWN_CHAINS);
+    let mut caption = format!(
+        "<b>{}.</b> Energy and magnetization per site of {} of {} chain{}, thinned to at most {} points; right, the histogram over all chains. ",
+        ensemble::name(ensemble),
+        shown,
+        chains,
+        if chains == 1 { "" } else { "s" },
+        thousands(DRAWN_POINTS as u64),
+    );
+    if let Some(energy) = ensemble::observable(ensemble, "energy_per_site") {
+        caption.push_str(&format!(
+            "Blue: mean {} {} with its error as a band",
+            with_error(energy.estimate.mean, energy.estimate.error),
+            unit(energy)
+        ));
+        match energy.exact {
+            Some(exact) => caption.push_str(&format!("; vermilion: exact value {}. ", significant(exact, 8))),
+            None => caption.push_str(". "),
+        }
+    }
+    if let Some(magnetization) = ensemble::observable(ensemble, "absolute_magnetization") {
+        caption.push_str(&format!(
+            "The lines in the lower panel are ±⟨|m|⟩ = ±{}.",
+            with_error(magnetization.estimate.mean, magnetization.estimate.error)
+        ));
+    }
+    caption
+}
+
+/// The unit as it follows a number: nothing for a pure number.
+pub(super) fn unit(observable: &Observable) -> String {
+    match observable.units.as_str() {
+        "1" | "" => String::new(),
+        "k_B" => "<i>k</i><sub>B</sub>".to_string(),
+        other => format!("<i>{}</i>", escape(other)),
+    }
+}
+
+fn observable_table(sampling: &SamplingRecord) -> Table {
+    let heads = ["observable", "unit", "mean (error)", "exact", "deviation / error", "<i>τ</i><sub>int</sub> (draws)", "effective samples"];
+    let mut table = Table::new(
+        "Observables of all chains together. Deviations from the exact value of the same finite torus are in standard errors, set in colour beyond four. \
+         <i>τ</i><sub>int</sub> is ½ for independent draws; the effective samples are draws / 2<i>τ</i><sub>int</sub>.",
+        &heads,
+    );
+    table.is_long = sampling.ensembles.len() > DRAWN_ENSEMBLES;
+    for ensemble in &sampling.ensembles {
+        table.group(&ensemble::name(ensemble), heads.len());
+        for observable in &ensemble.observables {
+            let estimate = &observable.estimate;
+            let deviation = match deviation(observable) {
+                Some(deviation) if deviation.abs() > LARGE_DEVIATION => {
+                    format!("<span class=\"bad\">{}</span>", fixed_or_infinite(deviation))
+                }
+                Some(deviation) => fixed(deviation, 1),
+                None => number::DASH.to_string(),
+            };
+            let units = unit(observable);
+            table.row(&[
+                escape(&observable.long_name),
+                if units.is_empty() { "1".to_string() } else { units },
+                with_error(estimate.mean, estimate.error),
+                observable.exact.map_or(number::DASH.to_string(), |exact| significant(exact, 8)),
+                deviation,
+                significant(estimate.autocorrelation_time, 3),
+                if estimate.effective_samples.is_finite() {
+                    thousands(estimate.effective_samples.max(0.0).round() as u64)
+                } else {
+                    number::DASH.to_string()
+                },
+            ]);
+        }
+    }
+    table
+}
+
+fn fixed_or_infinite(deviation: f64) -> String {
+    if deviation.is_finite() { fixed(deviation, 1) } else { "∞".to_string() }
+}
