@@ -164,7 +164,7 @@ fn couplings(section: &Section, lattice: Option<&LatticeSection>) -> Option<Coup
         "temperatures" => section
             .required("temperatures", example, |field| {
                 let values = field.distinct("temperatures", |field| {
-                    field.number("a temperature k_B T / J of at least 0.01", |value| value >= 1.0 / LARGEST_COUPLING && value <= 1e9)
+                    field.number("a temperature k_B T / J from 0.01 to 10^9", |value| (1.0 / LARGEST_COUPLING..=1e9).contains(&value))
                 })?;
                 Some(values.into_iter().map(|temperature| 1.0 / temperature).collect())
             })

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# One kadanoff run on one node of a SLURM cluster.
+#
+#   sbatch jobs/single-node.sh                                    (jobs/mehta-schwab.toml)
+#   sbatch jobs/single-node.sh my-run.toml runs/my-run            (another run file, another folder)
+#
+# Submit it from the root of the repository, after a build on the login node (README.md, "Building"). Change the lines below to what your cluster has.
+
+#SBATCH --job-name=kadanoff
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+# One process; its threads share the chains of the sampling and the shards of the training.
+#SBATCH --cpus-per-task=16
+# The run file is held against the memory of the job before anything is computed, so a run that needs more is refused in the first second.
+#SBATCH --mem=8G
+#SBATCH --time=02:00:00
+#SBATCH --output=%x-%j.log
+
+set -euo pipefail
+
+# Modules of the build, if HDF5 came from one:
+# module load hdf5
+
+run_file=${1:-jobs/mehta-schwab.toml}
+folder=${2:-runs/$(basename "$run_file" .toml)}
+program=${KADANOFF:-target/release/kadanoff}
+
+if [[ ! -x $program ]]; then
+  echo "There is no $program: build it first (cargo build --release), or name the binary as KADANOFF=/path/to/kadanoff." >&2
+  exit 2
+fi
+
+# srun gives the process the cores of the allocation. The results do not depend on how many there are.
+srun --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}"
