@@ -9,6 +9,11 @@ use crate::error::{Error, Result};
 use crate::rbm::ExactRbm;
 
 /// J' = 1/2 ln cosh 2J after one decimation, the same as tanh J' = tanh^2 J (Eq. 24). Keeps its digits for weak and for strong couplings.
+///
+/// ```
+/// let decimated = kadanoff::rg::decimation::decimated_coupling(1.0);
+/// assert!((decimated.tanh() - 1f64.tanh().powi(2)).abs() < 1e-15);
+/// ```
 pub fn decimated_coupling(coupling: f64) -> f64 {
     log_cosh(2.0 * coupling) / 2.0
 }

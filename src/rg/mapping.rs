@@ -30,6 +30,17 @@ enum Given<'a> {
 }
 
 /// A renormalization step in Kadanoff's sense, which is a Boltzmann machine and the law it was meant for.
+///
+/// One hidden spin that copies the first of two visible spins satisfies the trace condition, and the machine it is fits the data perfectly:
+///
+/// ```
+/// use kadanoff::rg::mapping::{VariationalStep, examples::ring_hamiltonian};
+/// let copies = |v: u64, h: u64| if v & 1 == h { 0.0 } else { f64::NEG_INFINITY };
+/// let step = VariationalStep::from_operator(2, 1, copies, ring_hamiltonian(2, 0.5))?;
+/// assert_eq!(step.log_trace(0b01), 0.0);
+/// assert!(step.summary().divergence.abs() < 1e-15);
+/// # Ok::<(), kadanoff::error::Error>(())
+/// ```
 pub struct VariationalStep<'a> {
     visible: usize,
     hidden: usize,

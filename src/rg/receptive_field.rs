@@ -4,8 +4,7 @@
 //! unit. [`receptive_fields`] multiplies, [`measure_field`] puts numbers on one image, [`summarize_layer`] on a layer, beside the null of random weights: the
 //! best of all windows holds a share well above its area even for noise, so a share means nothing without it.
 //!
-//! Radius and means are ruled by tails and by dead units: judge by window shares, participation ratio and medians. Every number here is the same, bit for bit,
-//! for any number of threads; window shares do not change at all when a field is shifted around the torus.
+//! Radius and means are ruled by tails and by dead units: judge by window shares, participation ratio and medians. No number depends on threads.
 
 use super::{Control, control_stream};
 use crate::error::{Error, Result};
@@ -104,7 +103,7 @@ fn product(left: &Matrix, right: &Matrix) -> Matrix {
 pub fn measure_field(torus: SquareTorus, field: &[f32]) -> FieldMeasures {
     assert_eq!(field.len(), torus.sites(), "a receptive field has one number a site");
     let side = torus.side();
-    // Scaled by the largest entry, so that neither squares nor fourth powers leave the range of numbers. A power of two: the scaling is exact.
+    // Scaled by a power of two (exact), so that neither squares nor fourth powers leave the range of numbers.
     let largest = field.iter().fold(0f32, |largest, value| largest.max(value.abs()));
     if largest == 0.0 {
         return FieldMeasures::default();
@@ -130,7 +129,7 @@ pub fn measure_field(torus: SquareTorus, field: &[f32]) -> FieldMeasures {
         centre,
         radius_of_gyration: ((spread(&columns, centre[0]) + spread(&rows, centre[1])) / total).sqrt(),
         participation_ratio: total * total / fourth,
-        window_share: WINDOW_SIDES.map(|window| if window >= side { 1.0 } else { best_window(side, &squares, window) / total }),
+        window_share: WINDOW_SIDES.map(|window| if window >= side { 1.0 } else { (best_window(side, &squares, window) / total).min(1.0) }),
         sign_coherence: sum.abs() / absolute,
     }
 }
@@ -225,13 +224,12 @@ pub fn summarize_layer(
         live[unit] = false;
     }
     let counted: Vec<FieldMeasures> = measures.iter().zip(&live).filter(|&(_, &live)| live).map(|(&measures, _)| measures).collect();
-    let ratios = counted.iter().map(|measures| measures.participation_ratio).collect();
     Ok(ReceptiveFieldSummary {
         units,
         fields: transposed.to_unpadded(),
         mean_window_share: mean_window_share(&counted),
         median_window_share: [0, 1, 2].map(|window| median(counted.iter().map(|measures| measures.window_share[window]).collect())),
-        median_participation_ratio: median(ratios),
+        median_participation_ratio: median(counted.iter().map(|measures| measures.participation_ratio).collect()),
         random_window_share: mean_window_share(&random_measures(torus, units, seed, layer)),
         tiling: tiling(torus, units, counted.iter().map(|measures| measures.centre)),
         measures,
@@ -255,8 +253,14 @@ pub fn summarize(torus: SquareTorus, weights: &[&Matrix], dead_units: &[Vec<usiz
 /// at each site, independent from site to site: one field of any layer has the law of plain normal noise, and that is what is drawn.
 pub fn random_measures(torus: SquareTorus, units: usize, seed: u64, layer: usize) -> Vec<FieldMeasures> {
     let mut stream = control_stream(seed, Control::RandomWeights, layer as u64);
-    let noise: Vec<Vec<f32>> = (0..units).map(|_| (0..torus.sites()).map(|_| stream.normal() as f32).collect()).collect();
-    noise.par_iter().map(|field| measure_field(torus, field)).collect()
+    // A few fields at a time: a large lattice never has all of its noise in memory.
+    let mut measures = Vec::with_capacity(units);
+    while measures.len() < units {
+        let batch = (units - measures.len()).min(32);
+        let noise: Vec<Vec<f32>> = (0..batch).map(|_| (0..torus.sites()).map(|_| stream.normal() as f32).collect()).collect();
+        measures.par_extend(noise.par_iter().map(|field| measure_field(torus, field)));
+    }
+    measures
 }
 
 /// The mean share inside the windows, 0 for no fields.
@@ -390,13 +394,10 @@ mod tests {
     fn random_stacks_look_like_noise() {
         let torus = torus(40);
         let mut stream = Stream::new(4, Purpose::Check, 2);
-        let mut random = |rows: usize, columns: usize| {
-            let values: Vec<f32> = (0..rows * columns).map(|_| stream.normal() as f32).collect();
-            Matrix::from_unpadded(rows, columns, &values)
-        };
-        let (first, second) = (random(1600, 60), random(60, 40));
-        let summaries = summarize(torus, &[&first, &second], &[vec![], vec![]], 9).unwrap();
-        for summary in summaries {
+        let mut noise = |count: usize| -> Vec<f32> { (0..count).map(|_| stream.normal() as f32).collect() };
+        let first = Matrix::from_unpadded(1600, 60, &noise(1600 * 60));
+        let second = Matrix::from_unpadded(60, 40, &noise(60 * 40));
+        for summary in summarize(torus, &[&first, &second], &[vec![], vec![]], 9).unwrap() {
             for window in 0..3 {
                 assert!((summary.mean_window_share[window] - summary.random_window_share[window]).abs() < 0.006, "window {window}");
             }
