@@ -145,9 +145,9 @@ pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Resu
         let rows = match name {
             "metropolis" => sampling::metropolis(threads)?,
             "swendsen-wang" => sampling::swendsen_wang(threads)?,
-            "wolff" => sampling::wolff()?,
-            "cd1" => network::contrastive_divergence()?,
-            _ => network::gibbs()?,
+            "wolff" => sampling::wolff(threads)?,
+            "cd1" => network::contrastive_divergence(threads)?,
+            _ => network::gibbs(threads)?,
         };
         rows.iter().for_each(&mut *show);
     }

@@ -8,7 +8,9 @@ use crate::comm::{self, Comm};
 use crate::config::{self, TrainSection};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
-use crate::rbm::{ActivationKind, GradientKind, Matrix, Rbm, Trainer, TrainingData, TrainingOptions, deep};
+use crate::rbm::deep::{self, ActivationKind};
+use crate::rbm::train::Trainer;
+use crate::rbm::{GradientKind, Matrix, Rbm, TrainingData, TrainingOptions};
 use crate::record::{EpochRecord, LayerRecord, TrainingRecord};
 use crate::spins::{BitMatrix, WORD_BITS};
 use crate::store::ConfigurationSet;
@@ -135,12 +137,12 @@ fn train_layer(
         progress.advance(section.samples as u64);
     }
     progress.finish();
-    Ok((trainer.into_rbm(), records))
+    Ok((trainer.rbm().clone(), records))
 }
 
 fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptions {
     TrainingOptions {
-        hidden: section.layers[layer],
+        epochs: section.epochs[layer] as u64,
         minibatch: section.minibatch,
         learning_rate: section.learning_rate[layer],
         momentum: section.momentum,
@@ -152,8 +154,7 @@ fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptions {
         },
         shards: section.shards,
         initial_weight: section.initial_weight,
-        seed,
-        layer: layer as u64,
+        ..TrainingOptions::new(section.layers[layer], seed, layer as u64)
     }
 }
 

@@ -1,0 +1,69 @@
+//! The speeds of the samplers at K_c, each in turn with its one-spin-at-a-time reference.
+
+use super::{Contender, Row, Subject, Unit, row_against};
+use crate::error::{Error, Result};
+use crate::exact::critical_coupling;
+use crate::lattice::SquareTorus;
+use crate::sampler::reference;
+use crate::sampler::{Algorithm, Sampler, Start, build};
+use rayon::prelude::*;
+
+const SEED: u64 = 14103831;
+/// The reference runs on a lattice that stays in the cache, which is its best case.
+const REFERENCE_SIDE: usize = 256;
+/// Sweeps from the ordered start before the clock runs; large lattices take fewer, they are far from the wall of the cache anyway.
+const THERMALIZATION: usize = 100;
+
+/// Attempted flips a nanosecond of checkerboard Metropolis, one lattice a thread.
+pub fn metropolis(threads: usize) -> Result<Vec<Row>> {
+    rows("metropolis", Algorithm::Metropolis, &[64, 256, 1024, 4096, 16384], threads, Unit::WorkPerNanosecond("flips/ns"))
+}
+
+/// Nanoseconds a site and sweep of Swendsen-Wang, one lattice a thread.
+pub fn swendsen_wang(threads: usize) -> Result<Vec<Row>> {
+    rows("swendsen-wang", Algorithm::SwendsenWang, &[64, 256, 1024, 4096], threads, Unit::NanosecondsPerWork("ns/site"))
+}
+
+/// Nanoseconds a flipped spin of Wolff, one lattice a thread.
+pub fn wolff(threads: usize) -> Result<Vec<Row>> {
+    rows("wolff", Algorithm::Wolff, &[64, 256, 1024, 4096], threads, Unit::NanosecondsPerWork("ns/flipped spin"))
+}
+
+fn rows(name: &'static str, algorithm: Algorithm, sides: &[usize], threads: usize, unit: Unit) -> Result<Vec<Row>> {
+    sides.iter().map(|&side| row(Subject { name, size: side.into(), threads, unit }, algorithm, side)).collect()
+}
+
+/// One row. What was timed is verified: energy and magnetization, which the sampler keeps in packed form, must be those of its configuration counted bond by bond.
+fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
+    let (name, torus) = (subject.name, SquareTorus::new(side)?);
+    let mut samplers: Vec<Box<dyn Sampler>> =
+        (0..subject.threads as u64).map(|chain| build(algorithm, torus, critical_coupling(), Start::Cold, SEED, chain)).collect::<Result<_>>()?;
+    let sweeps = if side > 4096 { 2 } else { THERMALIZATION };
+    samplers.par_iter_mut().for_each(|sampler| {
+        for _ in 0..sweeps {
+            sampler.sweep();
+        }
+        sampler.end_thermalization();
+    });
+    let mut slow = reference_of(algorithm)?;
+    let turn = || samplers.par_iter_mut().map(|sampler| sampler.sweep()).sum::<u64>() as f64;
+    let contender = Contender { name: algorithm.name().to_string(), turn: Box::new(turn) };
+    let rival = Contender { name: "one spin at a time".to_string(), turn: Box::new(move || slow.sweep() as f64) };
+    let row = row_against(subject, contender, rival);
+    for sampler in &samplers {
+        let (measured, configuration) = (sampler.measure(), sampler.configuration());
+        if (measured.energy, measured.magnetization) != (configuration.energy(), configuration.magnetization()) {
+            return Err(Error::Bug(format!("the {name} sampler of side {side} measures another energy than its configuration has.")));
+        }
+    }
+    Ok(row)
+}
+
+fn reference_of(algorithm: Algorithm) -> Result<Box<dyn Sampler>> {
+    let (torus, coupling) = (SquareTorus::new(REFERENCE_SIDE)?, critical_coupling());
+    Ok(match algorithm {
+        Algorithm::Metropolis => Box::new(reference::Metropolis::new(torus, coupling, Start::Cold, SEED, 0)?),
+        Algorithm::SwendsenWang => Box::new(reference::swendsen_wang::ReferenceSwendsenWang::new(torus, coupling, Start::Cold, SEED, 0)?),
+        Algorithm::Wolff => Box::new(reference::wolff::ReferenceWolff::new(torus, coupling, Start::Cold, SEED, 0)?),
+    })
+}

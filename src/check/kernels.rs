@@ -1,0 +1,115 @@
+//! The kernels of every instruction set of this processor against the portable ones, and those against plain programs.
+
+use super::{Check, sentence};
+use crate::kernels::InstructionSet;
+use crate::kernels::generator::Lanes;
+use crate::lattice::SquareTorus;
+use crate::random::{LaneStream, Purpose, Stream};
+use crate::rbm::gibbs::GibbsChains;
+use crate::rbm::train::{Alone, Trainer};
+use crate::rbm::{GradientKind, Rbm, TrainingData, TrainingOptions};
+use crate::sampler::{Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
+use crate::spins::BitMatrix;
+
+const SEED: u64 = 14103831;
+const COUPLING: f64 = 0.43;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { question: "random lanes continue the scalar stream", answer: lanes },
+    Check { question: "Metropolis equals one spin at a time, on every instruction set", answer: metropolis },
+    Check { question: "Swendsen-Wang and Wolff give the same spins on every instruction set", answer: clusters },
+    Check { question: "networks learn the same weights and draw the same states on every instruction set", answer: networks },
+];
+
+fn names() -> String {
+    InstructionSet::available().iter().map(|set| set.name()).collect::<Vec<_>>().join(", ")
+}
+
+fn lanes() -> Result<String, String> {
+    let mut lanes = LaneStream::new(SEED, Purpose::Check, 1);
+    let mut scalar = Stream::new(SEED, Purpose::Check, 1);
+    for step in 0..10_000 {
+        if lanes.words()[0] != scalar.word() {
+            return Err(format!("lane 0 leaves the scalar stream at step {step}"));
+        }
+    }
+    Ok(format!("10,000 steps of {} lanes", Lanes::COUNT))
+}
+
+fn metropolis() -> Result<String, String> {
+    for side in [4, 10, 40, 128, 250] {
+        let torus = SquareTorus::new(side).map_err(sentence)?;
+        for set in InstructionSet::available() {
+            let mut fast = Metropolis::new(torus, COUPLING, Start::Hot, SEED, 0).map_err(sentence)?.with_instruction_set(set);
+            let mut plain = reference::Metropolis::new(torus, COUPLING, Start::Hot, SEED, 0).map_err(sentence)?;
+            for sweep in 0..5 {
+                fast.sweep();
+                plain.sweep();
+                if fast.configuration() != plain.configuration() || fast.measure() != plain.measure() {
+                    return Err(format!("{set}, side {side}: the spins differ after sweep {}", sweep + 1));
+                }
+            }
+            let mut stream = fast.stream().clone();
+            if stream.words() != plain.next_words() {
+                return Err(format!("{set}, side {side}: another number of random words was used"));
+            }
+        }
+    }
+    Ok(format!("sides 4 to 250 on {}", names()))
+}
+
+fn clusters() -> Result<String, String> {
+    for side in [5, 40, 65, 128] {
+        let torus = SquareTorus::new(side).map_err(sentence)?;
+        let run = |set| {
+            let mut bonds = SwendsenWang::with_instruction_set(set, torus, COUPLING, Start::Hot, SEED, 0).map_err(sentence)?;
+            let mut single = Wolff::with_instruction_set(set, torus, COUPLING, Start::Hot, SEED, 0).map_err(sentence)?;
+            for _ in 0..20 {
+                bonds.sweep();
+                single.sweep();
+            }
+            for (configuration, measured) in [(bonds.configuration(), bonds.measure()), (single.configuration(), single.measure())] {
+                if configuration.energy() != measured.energy || configuration.magnetization() != measured.magnetization {
+                    return Err(format!("{set}, side {side}: the measured energy or magnetization is not that of the spins"));
+                }
+            }
+            Ok((bonds.configuration(), single.configuration()))
+        };
+        let portable = run(InstructionSet::PORTABLE)?;
+        for set in InstructionSet::available() {
+            if run(set)? != portable {
+                return Err(format!("{set}, side {side}: other spins than the portable kernels"));
+            }
+        }
+    }
+    Ok(format!("sides 5 to 128 on {}", names()))
+}
+
+fn networks() -> Result<String, String> {
+    let (visible, hidden, samples) = (65, 37, 103);
+    let mut bits = BitMatrix::new(samples, visible);
+    let mut stream = Stream::new(SEED, Purpose::Check, 2);
+    for row in 0..samples {
+        (0..visible).for_each(|column| bits.set(row, column, stream.below(3) == 0));
+    }
+    let (data, none) = (TrainingData::Binary(bits.clone()), TrainingData::Binary(BitMatrix::new(0, visible)));
+    let run = |set, gradient| -> Result<(Rbm, BitMatrix), String> {
+        let options = TrainingOptions { minibatch: 20, gradient, l1: 1e-3, ..TrainingOptions::new(hidden, SEED, 0) };
+        let mut trainer = Trainer::new(&data, &none, options, &Alone).map_err(sentence)?.on(set);
+        for _ in 0..3 {
+            trainer.epoch().map_err(sentence)?;
+        }
+        let mut chains = GibbsChains::new(trainer.rbm(), &bits, SEED, 0);
+        (0..5).for_each(|_| chains.sweep_on(set));
+        Ok((trainer.rbm().clone(), chains.visible()))
+    };
+    for gradient in [GradientKind::Plain, GradientKind::Centred] {
+        let portable = run(InstructionSet::PORTABLE, gradient)?;
+        for set in InstructionSet::available() {
+            if run(set, gradient)? != portable {
+                return Err(format!("{set}: another machine than the portable kernels give"));
+            }
+        }
+    }
+    Ok(format!("{visible} x {hidden} units on {}", names()))
+}
