@@ -355,7 +355,6 @@ fn flip_clusters_body(spins: &mut [Words], clusters: &[BatchClusters], parents: 
             }
         }
         transpose(&mut flips);
-        // In a cluster that reaches its smallest site against the raster order only that site was set; every site of the cluster must be reached.
         flood(&mut flips, &found.right, &found.down);
         for site in 0..BATCH {
             own[site] ^= flips[site];
@@ -389,3 +388,6 @@ dispatch! {
     /// M and E of tiled spins, see [`TileGrid::magnetization_and_energy`].
     pub fn count(grid: &TileGrid, spins: &[Words]) -> (i64, i64) = count_body;
 }
+
+#[cfg(test)]
+mod tests;

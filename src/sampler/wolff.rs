@@ -130,13 +130,15 @@ impl Wolff {
             self.stack.resize(1024, 0);
         }
         self.stack[0] = first;
-        let (mut top, mut size) = (1, 0);
+        let mut ring = self.stack.len() as u64 - 1;
+        let (mut top, mut size) = (1u64, 0u64);
         // Bits of the pool that are left, under a marker bit.
         let mut bits = 1;
-        while top > 0 {
-            if top + DIRECTIONS > self.stack.len() {
-                self.stack.resize(2 * self.stack.len(), 0);
+        while size < top {
+            if top - size + DIRECTIONS as u64 > ring {
+                ring = grow_ring(&mut self.stack, size, top);
             }
+            let stack = self.stack.as_mut_slice();
             if bits == 1 {
                 if self.pool_used == POOL {
                     bernoulli::fill(self.instruction_set, self.threshold, &mut self.stream.lanes, &mut self.pool);
@@ -147,24 +149,27 @@ impl Wolff {
                 bits &= u64::MAX >> 3;
                 self.pool_used += 1;
             }
-            top -= 1;
+            let position = stack[(size & ring) as usize];
             size += 1;
-            let position = self.stack[top];
             let (column, row) = (position & column_mask, position & !column_mask);
-            let neighbours = [
-                if column == last { row } else { position + 1 },
-                if column == 0 { position + last } else { position - 1 },
-                if row == last_row { column } else { position + row_step },
-                if row == 0 { position + last_row } else { position - row_step },
-            ];
-            for neighbour in neighbours {
-                let (word, bit) = (&mut spins[neighbour as usize / WORD_BITS], neighbour % 64);
-                let joins = !(*word >> bit ^ cluster_spin) & bits & 1;
-                *word ^= joins << bit;
-                self.stack[top] = neighbour;
-                top += joins as usize;
-                bits >>= 1;
-            }
+            let right = if column == last { row } else { position + 1 };
+            let left = if column == 0 { position + last } else { position - 1 };
+            let down = if row == last_row { column } else { position + row_step };
+            let up = if row == 0 { position + last_row } else { position - row_step };
+            // The four are different sites: all are read before one is written, so that no decision waits for a store.
+            let joins = |neighbour: u32, bits: u64| !(spins[neighbour as usize / WORD_BITS] >> (neighbour % 64) ^ cluster_spin) & bits & 1;
+            let (joins_right, joins_left) = (joins(right, bits), joins(left, bits >> 1));
+            let (joins_down, joins_up) = (joins(down, bits >> 2), joins(up, bits >> 3));
+            let mut add = |neighbour: u32, joins: u64| {
+                spins[neighbour as usize / WORD_BITS] ^= joins << (neighbour % 64);
+                stack[(top & ring) as usize] = neighbour;
+                top += joins;
+            };
+            add(right, joins_right);
+            add(left, joins_left);
+            add(down, joins_down);
+            add(up, joins_up);
+            bits >>= DIRECTIONS;
         }
         self.clusters += 1;
         self.flipped_spins += size;
@@ -211,6 +216,18 @@ impl Wolff {
             }
         }
     }
+}
+
+#[cold]
+fn grow_ring(queue: &mut Vec<u32>, first: u64, end: u64) -> u64 {
+    let old = queue.len() as u64 - 1;
+    let new = 2 * old + 1;
+    let waiting: Vec<u32> = (first..end).map(|index| queue[(index & old) as usize]).collect();
+    queue.resize(new as usize + 1, 0);
+    for (index, position) in (first..end).zip(waiting) {
+        queue[(index & new) as usize] = position;
+    }
+    new
 }
 
 /// 64 bits of a string of bits from bit `start` on, clear past the end.
