@@ -8,16 +8,15 @@ use super::float_vector::Vector;
 use super::generator::Lanes;
 use wide::f32x8;
 
-/// Applies a function to each lane; loops this small become vector instructions.
-#[inline(always)]
-fn map(x: &Vector, function: impl Fn(f32) -> f32) -> Vector {
-    Vector(std::array::from_fn(|lane| function(x.0[lane])))
-}
-
-/// Applies a function to each lane of two vectors.
-#[inline(always)]
-fn zip(x: &Vector, y: &Vector, function: impl Fn(f32, f32) -> f32) -> Vector {
-    Vector(std::array::from_fn(|lane| function(x.0[lane], y.0[lane])))
+/// `lanes!(lane => expression)`: the vector of the expression's values. Loops this small become vector instructions, which closures do not promise.
+macro_rules! lanes {
+    ($lane:ident => $value:expr) => {{
+        let mut result = Vector::ZERO;
+        for $lane in 0..Vector::WIDTH {
+            result.0[$lane] = $value;
+        }
+        result
+    }};
 }
 
 /// The largest argument of [`exponential`]; its value 1.65e38 may be added to 1 and multiplied by a number below 1 without overflow.
@@ -39,27 +38,33 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// fused multiply-adds.
 #[inline(always)]
 pub fn exponential(x: &Vector) -> Vector {
-    let x = map(x, |x| if x > LARGEST_EXPONENT { LARGEST_EXPONENT } else { x });
-    let x = map(&x, |x| if x < SMALLEST_EXPONENT { SMALLEST_EXPONENT } else { x });
-    let shifted = map(&x, |x| x.mul_add(std::f32::consts::LOG2_E, ROUNDER));
-    let count = map(&shifted, |shifted| shifted - ROUNDER);
-    let rest = zip(&count, &x, |count, x| count.mul_add(-LN_2_HIGH, x));
-    let rest = zip(&count, &rest, |count, rest| count.mul_add(-LN_2_LOW, rest));
-    let mut sum = map(&rest, |rest| rest.mul_add(1.987_569_1e-4, 1.398_199_9e-3));
+    let x = lanes!(l => if x.0[l] > LARGEST_EXPONENT { LARGEST_EXPONENT } else { x.0[l] });
+    let x = lanes!(l => if x.0[l] < SMALLEST_EXPONENT { SMALLEST_EXPONENT } else { x.0[l] });
+    let shifted = lanes!(l => x.0[l].mul_add(std::f32::consts::LOG2_E, ROUNDER));
+    let count = lanes!(l => shifted.0[l] - ROUNDER);
+    let rest = lanes!(l => count.0[l].mul_add(-LN_2_HIGH, x.0[l]));
+    let rest = lanes!(l => count.0[l].mul_add(-LN_2_LOW, rest.0[l]));
+    let mut sum = lanes!(l => rest.0[l].mul_add(1.987_569_1e-4, 1.398_199_9e-3));
     for coefficient in [8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        sum = zip(&sum, &rest, |sum, rest| sum.mul_add(rest, coefficient));
+        sum = lanes!(l => sum.0[l].mul_add(rest.0[l], coefficient));
     }
-    let square = map(&rest, |rest| rest * rest);
-    let tail = map(&rest, |rest| rest + 1.0);
-    let power = Vector(std::array::from_fn(|lane| sum.0[lane].mul_add(square.0[lane], tail.0[lane])));
+    let square = rest.times(&rest);
+    let tail = lanes!(l => rest.0[l] + 1.0);
+    let power = tail.plus_products(&sum, &square);
     // The integer n stands in the low bits of `shifted`; the bits above it leave on the left.
-    zip(&power, &shifted, |power, shifted| power * f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3F80_0000)))
+    lanes!(l => power.0[l] * f32::from_bits((shifted.0[l].to_bits() << 23).wrapping_add(0x3F80_0000)))
 }
 
 /// 1 / (1 + e^-x) in each lane.
 #[inline(always)]
 pub fn logistic(x: &Vector) -> Vector {
-    map(&exponential(&x.negated()), |odds_against| 1.0 / (1.0 + odds_against))
+    probability(&exponential(&x.negated()))
+}
+
+/// 1 / (1 + odds_against) in each lane.
+#[inline(always)]
+fn probability(odds_against: &Vector) -> Vector {
+    lanes!(l => 1.0 / (1.0 + odds_against.0[l]))
 }
 
 /// ln(1 + e^x) in each lane, = max(x, 0) + ln(1 + y) with y = e^-|x|; absolute error below 2e-7 + 1e-7 |x|. NaN gives NaN.
@@ -67,15 +72,15 @@ pub fn logistic(x: &Vector) -> Vector {
 /// ln(1 + y) = 2 artanh(z) with z = y / (2 + y) <= 1/3, whose series in z^2 falls by nine a term.
 #[inline(always)]
 pub fn softplus(x: &Vector) -> Vector {
-    let y = exponential(&map(x, |x| -x.abs()));
-    let z = map(&y, |y| y / (2.0 + y));
-    let square = map(&z, |z| z * z);
-    let mut sum = map(&square, |square| square.mul_add(2.0 / 15.0, 2.0 / 13.0));
+    let y = exponential(&lanes!(l => -x.0[l].abs()));
+    let z = lanes!(l => y.0[l] / (2.0 + y.0[l]));
+    let square = z.times(&z);
+    let mut sum = lanes!(l => square.0[l].mul_add(2.0 / 15.0, 2.0 / 13.0));
     for coefficient in [2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0] {
-        sum = zip(&sum, &square, |sum, square| sum.mul_add(square, coefficient));
+        sum = lanes!(l => sum.0[l].mul_add(square.0[l], coefficient));
     }
-    let positive = map(x, |x| if x < 0.0 { 0.0 } else { x });
-    Vector(std::array::from_fn(|lane| sum.0[lane].mul_add(z.0[lane], positive.0[lane])))
+    let positive = lanes!(l => if x.0[l] < 0.0 { 0.0 } else { x.0[l] });
+    positive.plus_products(&sum, &z)
 }
 
 /// The next sixteen uniform numbers, odd multiples of 2^-24 between 0 and 1, so that u and 1 - u have the same law. Lane 2 l is the low half of the word of
@@ -83,18 +88,22 @@ pub fn softplus(x: &Vector) -> Vector {
 #[inline(always)]
 fn uniforms(lanes: &mut Lanes) -> Vector {
     let words = lanes.step();
-    let halves: [u32; 16] = std::array::from_fn(|lane| (words[lane / 2] >> (32 * (lane % 2))) as u32);
+    let mut halves = [0u32; Vector::WIDTH];
+    for (pair, &word) in halves.chunks_exact_mut(2).zip(&words) {
+        pair[0] = word as u32;
+        pair[1] = (word >> 32) as u32;
+    }
     // 1 + r 2^-23 with the bits of r as mantissa; then r 2^-23 + 2^-24, exact.
-    Vector(halves.map(|half| f32::from_bits(half >> 9 | 0x3F80_0000) - (1.0 - f32::EPSILON / 2.0)))
+    lanes!(l => f32::from_bits(halves[l] >> 9 | 0x3F80_0000) - (1.0 - f32::EPSILON / 2.0))
 }
 
 /// One bit a lane: u (1 + odds_against) < 1, which is u < p without a division. p is met to the nearest multiple of 2^-23.
 #[inline(always)]
 fn draw(odds_against: &Vector, lanes: &mut Lanes) -> u16 {
-    let product = zip(&uniforms(lanes), odds_against, |u, odds| u * (1.0 + odds));
+    let uniforms = uniforms(lanes);
+    let [low, high] = lanes!(l => uniforms.0[l] * (1.0 + odds_against.0[l])).halves();
     let one = f32x8::splat(1.0);
-    let [low, high] = product.halves().map(|half| half.simd_lt(one).to_bitmask());
-    (low | high << 8) as u16
+    (low.simd_lt(one).to_bitmask() | high.simd_lt(one).to_bitmask() << 8) as u16
 }
 
 dispatch! {
@@ -132,13 +141,13 @@ dispatch! {
 /// The bits of a mask as factors 0 and 1.
 #[inline(always)]
 pub fn bits_to_vector(bits: u16) -> Vector {
-    Vector(std::array::from_fn(|lane| (bits >> lane & 1) as f32))
+    lanes!(l => (u32::from(bits) >> l & 1) as f32)
 }
 
 /// Zero outside the mask, whatever stood there.
 #[inline(always)]
 fn masked(x: &Vector, mask: u16) -> Vector {
-    if mask == u16::MAX { *x } else { Vector(std::array::from_fn(|lane| if mask >> lane & 1 == 1 { x.0[lane] } else { 0.0 })) }
+    if mask == u16::MAX { *x } else { lanes!(l => if mask >> l & 1 == 1 { x.0[l] } else { 0.0 }) }
 }
 
 #[inline(always)]
@@ -163,7 +172,7 @@ fn activate_and_sample_body(fields: &mut [Vector], mask: u16, lanes: &mut Lanes,
     for (field, bits) in fields.iter_mut().zip(bits) {
         let odds_against = exponential(&field.negated());
         *bits = draw(&odds_against, &mut state) & mask;
-        *field = masked(&map(&odds_against, |odds| 1.0 / (1.0 + odds)), mask);
+        *field = masked(&probability(&odds_against), mask);
     }
     *lanes = state;
 }
@@ -179,8 +188,8 @@ fn add_softplus_body(fields: &[Vector], mask: u16, sums: &mut [f64]) {
 fn squared_distance_to_bits_body(bits: &[u16], probabilities: &[Vector]) -> f64 {
     let mut sums = Vector::ZERO;
     for (&bits, probability) in bits.iter().zip(probabilities) {
-        let difference = zip(&bits_to_vector(bits), probability, |unit, probability| unit - probability);
-        sums = Vector(std::array::from_fn(|lane| difference.0[lane].mul_add(difference.0[lane], sums.0[lane])));
+        let difference = bits_to_vector(bits).plus(&probability.negated());
+        sums = sums.plus_products(&difference, &difference);
     }
     sums.sum()
 }
@@ -189,8 +198,8 @@ fn squared_distance_to_bits_body(bits: &[u16], probabilities: &[Vector]) -> f64 
 fn squared_distance_body(units: &[Vector], probabilities: &[Vector]) -> f64 {
     let mut sums = Vector::ZERO;
     for (unit, probability) in units.iter().zip(probabilities) {
-        let difference = zip(unit, probability, |unit, probability| unit - probability);
-        sums = Vector(std::array::from_fn(|lane| difference.0[lane].mul_add(difference.0[lane], sums.0[lane])));
+        let difference = unit.plus(&probability.negated());
+        sums = sums.plus_products(&difference, &difference);
     }
     sums.sum()
 }

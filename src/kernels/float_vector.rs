@@ -26,26 +26,47 @@ impl Vector {
 
     /// The sum of each lane.
     #[inline(always)]
-    pub fn plus(self, other: &Vector) -> Self {
-        Vector(std::array::from_fn(|lane| self.0[lane] + other.0[lane]))
+    pub fn plus(mut self, other: &Vector) -> Self {
+        for lane in 0..Self::WIDTH {
+            self.0[lane] += other.0[lane];
+        }
+        self
     }
 
     /// self + factor * other in each lane, rounded once.
     #[inline(always)]
-    pub fn plus_product(self, factor: f32, other: &Vector) -> Self {
-        Vector(std::array::from_fn(|lane| factor.mul_add(other.0[lane], self.0[lane])))
+    pub fn plus_product(mut self, factor: f32, other: &Vector) -> Self {
+        for lane in 0..Self::WIDTH {
+            self.0[lane] = factor.mul_add(other.0[lane], self.0[lane]);
+        }
+        self
+    }
+
+    /// self + factors * other in each lane, rounded once.
+    #[inline(always)]
+    pub fn plus_products(mut self, factors: &Vector, other: &Vector) -> Self {
+        for lane in 0..Self::WIDTH {
+            self.0[lane] = factors.0[lane].mul_add(other.0[lane], self.0[lane]);
+        }
+        self
     }
 
     /// Minus each lane.
     #[inline(always)]
-    pub fn negated(self) -> Self {
-        Vector(std::array::from_fn(|lane| -self.0[lane]))
+    pub fn negated(mut self) -> Self {
+        for lane in 0..Self::WIDTH {
+            self.0[lane] = -self.0[lane];
+        }
+        self
     }
 
     /// The product of each lane.
     #[inline(always)]
-    pub fn times(self, other: &Vector) -> Self {
-        Vector(std::array::from_fn(|lane| self.0[lane] * other.0[lane]))
+    pub fn times(mut self, other: &Vector) -> Self {
+        for lane in 0..Self::WIDTH {
+            self.0[lane] *= other.0[lane];
+        }
+        self
     }
 
     /// The sum of all lanes in f64, lane after lane.
@@ -57,30 +78,35 @@ impl Vector {
     /// The halves, in the registers of AVX2.
     #[inline(always)]
     pub fn halves(&self) -> [f32x8; 2] {
-        let half = |start: usize| f32x8::from(std::array::from_fn::<f32, 8, _>(|lane| self.0[start + lane]));
-        [half(0), half(8)]
+        let (mut low, mut high) = ([0.0; 8], [0.0; 8]);
+        low.copy_from_slice(&self.0[..8]);
+        high.copy_from_slice(&self.0[8..]);
+        [f32x8::new(low), f32x8::new(high)]
     }
 
-    /// A vector from its halves.
+    /// Takes the halves.
     #[inline(always)]
-    pub fn from_halves([low, high]: [f32x8; 2]) -> Self {
-        let (low, high) = (low.to_array(), high.to_array());
-        Vector(std::array::from_fn(|lane| if lane < 8 { low[lane] } else { high[lane - 8] }))
+    pub fn set_halves(&mut self, low: f32x8, high: f32x8) {
+        self.0[..8].copy_from_slice(low.as_array());
+        self.0[8..].copy_from_slice(high.as_array());
     }
 }
 
-/// The transposed tile of sixteen vectors.
+/// Writes the transposed tile of sixteen vectors.
 #[inline(always)]
-pub fn transpose(tile: &[Vector; Vector::WIDTH]) -> [Vector; Vector::WIDTH] {
-    let block = |row: usize, half: usize| f32x8::transpose(std::array::from_fn(|index| tile[row + index].halves()[half]));
-    let (upper_left, upper_right, lower_left, lower_right) = (block(0, 0), block(0, 1), block(8, 0), block(8, 1));
-    std::array::from_fn(|row| {
-        if row < 8 {
-            Vector::from_halves([upper_left[row], lower_left[row]])
-        } else {
-            Vector::from_halves([upper_right[row - 8], lower_right[row - 8]])
+pub fn transpose(tile: &[Vector], turned: &mut [Vector; Vector::WIDTH]) {
+    let tile = &tile[..Vector::WIDTH];
+    for half in 0..2 {
+        let (mut upper, mut lower) = ([f32x8::ZERO; 8], [f32x8::ZERO; 8]);
+        for row in 0..8 {
+            upper[row] = tile[row].halves()[half];
+            lower[row] = tile[row + 8].halves()[half];
         }
-    })
+        let (upper, lower) = (f32x8::transpose(upper), f32x8::transpose(lower));
+        for row in 0..8 {
+            turned[8 * half + row].set_halves(upper[row], lower[row]);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -90,7 +116,8 @@ mod tests {
     #[test]
     fn a_tile_is_transposed() {
         let tile: [Vector; 16] = std::array::from_fn(|row| Vector(std::array::from_fn(|column| (row * 16 + column) as f32)));
-        let turned = transpose(&tile);
+        let mut turned = [Vector::ZERO; 16];
+        transpose(&tile, &mut turned);
         for row in 0..16 {
             for column in 0..16 {
                 assert_eq!(turned[row].0[column], tile[column].0[row]);

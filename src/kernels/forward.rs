@@ -39,94 +39,135 @@ dispatch! {
 
 #[inline(always)]
 fn up_from_bits_body(weights: &[Vector], bias: &Vector, bits: &[u16], fields: &mut [Vector]) {
-    from_bits(weights.len() / TILE, |tile| tile_at(weights, tile * TILE), bias, bits, fields);
+    from_bits::<false>(Source { weights, stride: TILE, first: 0 }, bias, bits, fields);
 }
 
 #[inline(always)]
 fn down_from_bits_body(weights: &[Vector], visible: usize, panel: usize, bias: &Vector, bits: &[u16], fields: &mut [Vector]) {
-    from_bits(weights.len() / visible, |tile| transpose(&tile_at(weights, tile * visible + panel * TILE)), bias, bits, fields);
+    from_bits::<true>(Source { weights, stride: visible, first: panel * TILE }, bias, bits, fields);
 }
 
 #[inline(always)]
 fn up_from_numbers_body(weights: &[Vector], bias: &Vector, units: &[Vector], fields: &mut [Vector]) {
-    from_numbers(weights.len() / TILE, |tile| tile_at(weights, tile * TILE), bias, units, fields);
+    from_numbers::<false>(Source { weights, stride: TILE, first: 0 }, bias, units, fields);
 }
 
 #[inline(always)]
 fn down_from_numbers_body(weights: &[Vector], visible: usize, panel: usize, bias: &Vector, units: &[Vector], fields: &mut [Vector]) {
-    from_numbers(weights.len() / visible, |tile| transpose(&tile_at(weights, tile * visible + panel * TILE)), bias, units, fields);
+    from_numbers::<true>(Source { weights, stride: visible, first: panel * TILE }, bias, units, fields);
 }
 
-#[inline(always)]
-fn tile_at(weights: &[Vector], start: usize) -> [Vector; TILE] {
-    weights[start..start + TILE].try_into().expect("a tile has sixteen vectors")
+/// Where the tiles of weights are: tile t begins at vector first + t * stride.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    weights: &'a [Vector],
+    stride: usize,
+    first: usize,
 }
 
+impl<'a> Source<'a> {
+    #[inline(always)]
+    fn tiles(self) -> usize {
+        self.weights.len() / self.stride
+    }
+
+    /// The sixteen vectors of a tile, turned over in `memory` if they are to be used downwards.
+    #[inline(always)]
+    fn tile<'b, const TRANSPOSED: bool>(self, tile: usize, memory: &'b mut [Vector; TILE]) -> &'b [Vector]
+    where
+        'a: 'b,
+    {
+        let rows = &self.weights[self.first + tile * self.stride..][..TILE];
+        if TRANSPOSED {
+            transpose(rows, memory);
+            memory
+        } else {
+            rows
+        }
+    }
+}
+
+/// The tables of one tile.
+type Tables = [[Vector; ENTRIES]; GROUPS];
+
 #[inline(always)]
-fn from_bits(tiles: usize, tile: impl Fn(usize) -> [Vector; TILE], bias: &Vector, bits: &[u16], fields: &mut [Vector]) {
+fn from_bits<const TRANSPOSED: bool>(source: Source, bias: &Vector, bits: &[u16], fields: &mut [Vector]) {
     let samples = fields.len();
+    let tiles = source.tiles();
     assert!(bits.len() >= tiles * samples, "one panel of bits a tile of weights");
     fields.fill(*bias);
     // Four tiles of tables are 16 KiB: half the fastest cache, and sixteen additions for each load and store of a field.
+    let mut tables = [[[Vector::ZERO; ENTRIES]; GROUPS]; 4];
     let mut first = 0;
     while first + 4 <= tiles {
-        add_tiles::<4>(|index| tile(first + index), &bits[first * samples..], fields);
+        fill_tiles::<TRANSPOSED>(source, first, &mut tables);
+        let panels = &bits[first * samples..][..4 * samples];
+        let (one, rest) = panels.split_at(samples);
+        let (two, rest) = rest.split_at(samples);
+        let (three, four) = rest.split_at(samples);
+        for ((((field, &one), &two), &three), &four) in fields.iter_mut().zip(one).zip(two).zip(three).zip(four) {
+            let sum = add_tile(*field, &tables[0], one);
+            let sum = add_tile(sum, &tables[1], two);
+            let sum = add_tile(sum, &tables[2], three);
+            *field = add_tile(sum, &tables[3], four);
+        }
         first += 4;
     }
     while first < tiles {
-        add_tiles::<1>(|index| tile(first + index), &bits[first * samples..], fields);
+        fill_tiles::<TRANSPOSED>(source, first, &mut tables[..1]);
+        for (field, &bits) in fields.iter_mut().zip(&bits[first * samples..]) {
+            *field = add_tile(*field, &tables[0], bits);
+        }
         first += 1;
     }
 }
 
 #[inline(always)]
-fn add_tiles<const TILES: usize>(tile: impl Fn(usize) -> [Vector; TILE], bits: &[u16], fields: &mut [Vector]) {
-    let samples = fields.len();
-    let mut tables = [[[Vector::ZERO; ENTRIES]; GROUPS]; TILES];
+fn fill_tiles<const TRANSPOSED: bool>(source: Source, first: usize, tables: &mut [Tables]) {
+    let mut memory = [Vector::ZERO; TILE];
     for (index, tables) in tables.iter_mut().enumerate() {
-        let rows = tile(index);
+        let rows = source.tile::<TRANSPOSED>(first + index, &mut memory);
         for (group, table) in tables.iter_mut().enumerate() {
-            fill(table, &rows[group * UNITS_PER_GROUP..(group + 1) * UNITS_PER_GROUP]);
+            fill(table, &rows[group * UNITS_PER_GROUP..][..UNITS_PER_GROUP]);
         }
     }
-    let panels: [&[u16]; TILES] = std::array::from_fn(|index| &bits[index * samples..(index + 1) * samples]);
-    for (sample, field) in fields.iter_mut().enumerate() {
-        let mut sum = *field;
-        for (tables, panel) in tables.iter().zip(&panels) {
-            let chosen = usize::from(panel[sample]);
-            for (group, table) in tables.iter().enumerate() {
-                sum = sum.plus(&table[chosen >> (group * UNITS_PER_GROUP) & (ENTRIES - 1)]);
-            }
-        }
-        *field = sum;
+}
+
+#[inline(always)]
+fn add_tile(mut sum: Vector, tables: &Tables, bits: u16) -> Vector {
+    for group in 0..GROUPS {
+        sum = sum.plus(&tables[group][usize::from(bits) >> (group * UNITS_PER_GROUP) & (ENTRIES - 1)]);
     }
+    sum
 }
 
 /// Samples whose sums stay in registers together.
 const ABREAST: usize = 4;
 
 #[inline(always)]
-fn from_numbers(tiles: usize, tile: impl Fn(usize) -> [Vector; TILE], bias: &Vector, units: &[Vector], fields: &mut [Vector]) {
+fn from_numbers<const TRANSPOSED: bool>(source: Source, bias: &Vector, units: &[Vector], fields: &mut [Vector]) {
     let samples = fields.len();
+    let tiles = source.tiles();
     assert!(units.len() >= tiles * samples, "one panel of units a tile of weights");
     fields.fill(*bias);
+    let mut memory = [Vector::ZERO; TILE];
     for index in 0..tiles {
-        let rows = tile(index);
-        let panel = &units[index * samples..(index + 1) * samples];
+        let rows = source.tile::<TRANSPOSED>(index, &mut memory);
+        let panel = &units[index * samples..][..samples];
         let mut blocks = fields.chunks_exact_mut(ABREAST);
         let mut sources = panel.chunks_exact(ABREAST);
         for (block, source) in blocks.by_ref().zip(sources.by_ref()) {
-            let mut sums: [Vector; ABREAST] = std::array::from_fn(|sample| block[sample]);
-            for (unit, row) in rows.iter().enumerate() {
-                for (sum, source) in sums.iter_mut().zip(source) {
-                    *sum = sum.plus_product(source.0[unit], row);
+            let mut sums = [block[0], block[1], block[2], block[3]];
+            for unit in 0..TILE {
+                for sample in 0..ABREAST {
+                    sums[sample] = sums[sample].plus_product(source[sample].0[unit], &rows[unit]);
                 }
             }
             block.copy_from_slice(&sums);
         }
         for (field, source) in blocks.into_remainder().iter_mut().zip(sources.remainder()) {
-            for (unit, row) in rows.iter().enumerate() {
-                *field = field.plus_product(source.0[unit], row);
+            for unit in 0..TILE {
+                *field = field.plus_product(source.0[unit], &rows[unit]);
             }
         }
     }

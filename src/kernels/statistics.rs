@@ -71,7 +71,9 @@ fn choose_body(bits: &[u16], choices: &mut [Choices]) {
                 *chosen |= (bits >> lane & 1) << place;
             }
         }
-        *choices = chosen.map(|chosen| chosen as u8);
+        for (choice, &chosen) in choices.iter_mut().zip(&chosen) {
+            *choice = chosen as u8;
+        }
     }
 }
 
@@ -89,56 +91,71 @@ fn fill_tables_body(rows: &[Vector], negative: bool, tables: &mut [[Vector; ENTR
 /// Visible units whose sums stay in registers together.
 const ABREAST: usize = 4;
 
-/// Runs `add` over the sums of all visible units, four at a time, from where the shard begins to where it ends.
+/// Four visible units in their panel: where their choices or states begin, and their first lane.
 #[inline(always)]
-fn each_four(sums: Sums<'_>, mut add: impl FnMut(usize, &mut [Vector; ABREAST])) {
-    let Sums { partial, total, begins, ends } = sums;
-    assert_eq!(partial.len(), total.len(), "partial and total sums have one shape");
-    for (index, (partial, total)) in partial.chunks_exact_mut(ABREAST).zip(total.chunks_exact_mut(ABREAST)).enumerate() {
-        let mut four = if begins { [Vector::ZERO; ABREAST] } else { std::array::from_fn(|row| partial[row]) };
-        add(index, &mut four);
-        if ends {
-            for (total, sum) in total.iter_mut().zip(&four) {
-                *total = total.plus(sum);
-            }
-        } else {
-            partial.copy_from_slice(&four);
+fn place_of(index: usize, stride: usize, first: usize) -> (usize, usize) {
+    const FOURS: usize = Vector::WIDTH / ABREAST;
+    (index / FOURS * stride + first, index % FOURS * ABREAST)
+}
+
+#[inline(always)]
+fn begin(partial: &[Vector], begins: bool) -> [Vector; ABREAST] {
+    if begins { [Vector::ZERO; ABREAST] } else { [partial[0], partial[1], partial[2], partial[3]] }
+}
+
+#[inline(always)]
+fn end(four: &[Vector; ABREAST], ends: bool, partial: &mut [Vector], total: &mut [Vector]) {
+    if ends {
+        for row in 0..ABREAST {
+            total[row] = total[row].plus(&four[row]);
         }
+    } else {
+        partial.copy_from_slice(four);
     }
 }
 
 #[inline(always)]
 fn add_bits_body(choices: &[Choices], stride: usize, first: usize, tables: &[[Vector; ENTRIES]], sums: Sums<'_>) {
-    const FOURS: usize = Vector::WIDTH / ABREAST;
-    each_four(sums, |index, four| {
-        let start = index / FOURS * stride + first;
-        let lane = index % FOURS * ABREAST;
-        for (table, choices) in tables.iter().zip(&choices[start..start + tables.len()]) {
-            for (row, sum) in four.iter_mut().enumerate() {
-                *sum = sum.plus(&table[usize::from(choices[lane + row]) & (ENTRIES - 1)]);
+    let Sums { partial, total, begins, ends } = sums;
+    assert_eq!(partial.len(), total.len(), "partial and total sums have one shape");
+    for (index, (partial, total)) in partial.chunks_exact_mut(ABREAST).zip(total.chunks_exact_mut(ABREAST)).enumerate() {
+        let mut four = begin(partial, begins);
+        let (start, lane) = place_of(index, stride, first);
+        for (table, choices) in tables.iter().zip(&choices[start..][..tables.len()]) {
+            let chosen = &choices[lane..][..ABREAST];
+            for row in 0..ABREAST {
+                four[row] = four[row].plus(&table[usize::from(chosen[row]) & (ENTRIES - 1)]);
             }
         }
-    });
+        end(&four, ends, partial, total);
+    }
 }
 
 #[inline(always)]
 fn add_numbers_body(units: &[Vector], stride: usize, first: usize, rows: &[Vector], negative: bool, sums: Sums<'_>) {
-    const FOURS: usize = Vector::WIDTH / ABREAST;
+    let Sums { partial, total, begins, ends } = sums;
+    assert_eq!(partial.len(), total.len(), "partial and total sums have one shape");
     let sign = if negative { -1.0 } else { 1.0 };
-    each_four(sums, |index, four| {
-        let start = index / FOURS * stride + first;
-        let lane = index % FOURS * ABREAST;
-        for (units, row) in units[start..start + rows.len()].iter().zip(rows) {
-            for (offset, sum) in four.iter_mut().enumerate() {
-                *sum = sum.plus_product(sign * units.0[lane + offset], row);
+    for (index, (partial, total)) in partial.chunks_exact_mut(ABREAST).zip(total.chunks_exact_mut(ABREAST)).enumerate() {
+        let mut four = begin(partial, begins);
+        let (start, lane) = place_of(index, stride, first);
+        for (units, row) in units[start..][..rows.len()].iter().zip(rows) {
+            let values = &units.0[lane..][..ABREAST];
+            for offset in 0..ABREAST {
+                four[offset] = four[offset].plus_product(sign * values[offset], row);
             }
         }
-    });
+        end(&four, ends, partial, total);
+    }
 }
 
 #[inline(always)]
 fn column_sums_body(rows: &[Vector]) -> Vector {
-    rows.iter().fold(Vector::ZERO, |sum, row| sum.plus(row))
+    let mut sum = Vector::ZERO;
+    for row in rows {
+        sum = sum.plus(row);
+    }
+    sum
 }
 
 #[inline(always)]
@@ -149,7 +166,11 @@ fn column_counts_body(bits: &[u16]) -> Vector {
             *count += u32::from(bits >> lane & 1);
         }
     }
-    Vector(counts.map(|count| count as f32))
+    let mut result = Vector::ZERO;
+    for (number, &count) in result.0.iter_mut().zip(&counts) {
+        *number = count as f32;
+    }
+    result
 }
 
 #[cfg(test)]

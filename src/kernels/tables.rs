@@ -18,11 +18,11 @@ pub fn fill(table: &mut [Vector], rows: &[Vector]) {
     table[0] = Vector::ZERO;
     for (bit, row) in rows.iter().enumerate() {
         let (done, fresh) = table.split_at_mut(1 << bit);
-        let row = row.halves();
-        fresh[0] = Vector::from_halves(row);
+        let [low, high] = row.halves();
+        fresh[0].set_halves(low, high);
         for (entry, sum) in fresh[1..1 << bit].iter_mut().zip(&done[1..]) {
-            let [low, high] = sum.halves();
-            *entry = Vector::from_halves([low + row[0], high + row[1]]);
+            let [sum_low, sum_high] = sum.halves();
+            entry.set_halves(sum_low + low, sum_high + high);
         }
     }
 }

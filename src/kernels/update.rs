@@ -55,27 +55,34 @@ fn learn_body(
     let factors = super::activation::bits_to_vector(mask);
     let mut squares = Squares { gradient: Vector::ZERO, weights: Vector::ZERO };
     for (((sums, &shift), velocity), weights) in sums.iter().zip(visible_shift).zip(velocity).zip(weights) {
-        let gradient = Vector(std::array::from_fn(|lane| sums.0[lane].mul_add(step.scale, -shift) - hidden_shift.0[lane])).times(&factors);
-        let penalized = Vector(std::array::from_fn(|lane| {
+        let (mut gradient, mut new, mut moved) = (Vector::ZERO, Vector::ZERO, Vector::ZERO);
+        for lane in 0..Vector::WIDTH {
+            gradient.0[lane] = (sums.0[lane].mul_add(step.scale, -shift) - hidden_shift.0[lane]) * factors.0[lane];
+        }
+        for lane in 0..Vector::WIDTH {
             let weight = weights.0[lane];
             let shrink = if weight > 0.0 { step.l1 } else { 0.0 };
             let grow = if weight < 0.0 { step.l1 } else { 0.0 };
-            gradient.0[lane] - shrink + grow
-        }));
-        let kept = Vector(std::array::from_fn(|lane| step.momentum * velocity.0[lane]));
-        let new = kept.plus_product(step.learning_rate, &penalized);
+            new.0[lane] = step.learning_rate.mul_add(gradient.0[lane] - shrink + grow, step.momentum * velocity.0[lane]);
+        }
+        for lane in 0..Vector::WIDTH {
+            moved.0[lane] = weights.0[lane] + new.0[lane];
+        }
         *velocity = new;
-        let moved = weights.plus(&new);
         *weights = moved;
-        squares.gradient = Vector(std::array::from_fn(|lane| gradient.0[lane].mul_add(gradient.0[lane], squares.gradient.0[lane])));
-        squares.weights = Vector(std::array::from_fn(|lane| moved.0[lane].mul_add(moved.0[lane], squares.weights.0[lane])));
+        squares.gradient = squares.gradient.plus_products(&gradient, &gradient);
+        squares.weights = squares.weights.plus_products(&moved, &moved);
     }
     squares
 }
 
 #[inline(always)]
 fn total_body(rows: &[Vector]) -> Vector {
-    rows.iter().fold(Vector::ZERO, |sum, row| sum.plus(row))
+    let mut sum = Vector::ZERO;
+    for row in rows {
+        sum = sum.plus(row);
+    }
+    sum
 }
 
 #[inline(always)]
