@@ -249,6 +249,8 @@ fn everything_comes_back_as_it_was() {
     let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 4, "no temporary file is left: {names:?}");
     let first = std::fs::read(folder.path().join(store::RESULTS_FILE)).unwrap();
+    // HDF5's time stamps, were there any, count seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     store::write_run(folder.path(), &record).unwrap();
     assert!(first == std::fs::read(folder.path().join(store::RESULTS_FILE)).unwrap(), "equal records give equal bytes");
 }
@@ -366,11 +368,75 @@ fn what_is_no_file_of_ours_is_refused_unopened() {
     std::fs::create_dir(place("folder.h5")).unwrap();
     std::os::unix::fs::symlink(place(store::RESULTS_FILE), place("link.h5")).unwrap();
     assert!(Command::new("mkfifo").arg(place("pipe.h5")).status().unwrap().success());
-    for (name, words) in [("text.h5", "not an HDF5 file"), ("folder.h5", "a folder"), ("link.h5", "a symbolic link"), ("pipe.h5", "a pipe")] {
+    for (name, words) in [("text.h5", "not an HDF5 file"), ("folder.h5", "a folder"), ("link.h5", "a symbolic link"), ("pipe.h5", "a pipe")]
+    {
         let sentence = refusal(store::read_results(&place(name)));
         assert!(sentence.contains(words) && sentence.contains(name), "{sentence}");
     }
     assert!(matches!(store::read_results(&place("absent.h5")), Err(Error::InputOutput(_))));
+}
+
+#[test]
+fn files_that_lie_are_refused_behind_the_seal_too() {
+    let (folder, _, _) = written();
+    run_python("tests/python/hostile_files.py", &[folder.path()]);
+    let expected = [
+        ("type", "it holds float64, not int64"),
+        ("rank", "it has 2 dimensions, not 3"),
+        ("shape", "its shape is not [2, 3, 5]"),
+        ("huge", "claims more than"),
+        ("overflow", "claims more than"),
+        ("bomb", "too long for a list"),
+        ("chunk", "claims more than"),
+        ("filter", "a filter that kadanoff never writes"),
+        ("lengths", "sampling/observables"),
+        ("external-storage", "in another file, which is never opened"),
+        ("external-link", "a link to elsewhere"),
+        ("loop", "a link to elsewhere"),
+        ("virtual", "in another file, which is never opened"),
+        ("missing", "sampling/L4 of"),
+        ("draws", "cannot be among 5"),
+        ("attribute", "the attribute holds"),
+        ("version", "format version 2"),
+    ];
+    for (name, words) in expected {
+        let path = folder.path().join(format!("hostile-{name}.h5"));
+        assert!(refusal(store::read_results(&path)).contains("seal at its end is missing"), "{name}");
+        store::seal::seal(&path, Vec::new()).unwrap();
+        let sentence = refusal(store::read_results(&path));
+        assert!(sentence.contains(words) && sentence.contains(&format!("hostile-{name}.h5")), "{name}: {sentence}");
+    }
+}
+
+/// The half of the next test that runs in a process of its own, whose files may not grow past 16 KiB.
+#[test]
+fn child_with_little_room() {
+    let Some(folder) = std::env::var_os("KADANOFF_TEST_LITTLE_ROOM").map(PathBuf::from) else { return };
+    for attempt in 0..3 {
+        let failed = store::write_results(&folder.join(store::RESULTS_FILE), &record());
+        assert!(
+            matches!(&failed, Err(Error::InputOutput(sentence)) if sentence.contains("File too large")),
+            "attempt {attempt}: {failed:?}"
+        );
+    }
+    std::fs::write(folder.join("done"), b"").unwrap();
+}
+
+#[test]
+fn a_file_that_does_not_fit_leaves_the_old_one() {
+    let (folder, record, _) = written();
+    let status = Command::new("bash")
+        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" --exact child_with_little_room"])
+        .arg(std::env::current_exe().unwrap())
+        .env("KADANOFF_TEST_LITTLE_ROOM", folder.path())
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
+    assert!(folder.path().join("done").exists(), "the child did not run");
+    assert_eq!(store::read_run(folder.path()).unwrap(), record);
+    let hidden =
+        std::fs::read_dir(folder.path()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(hidden.count(), 0, "no temporary file is left");
 }
 
 /// The interpreter with h5py, h5netcdf, xarray and netCDF4.
@@ -379,7 +445,10 @@ fn python() -> PathBuf {
         return named.into();
     }
     let local = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/venv/bin/python");
-    assert!(local.exists(), "no Python with h5py, h5netcdf, xarray and netCDF4: run scripts/test, which makes one, or name one in KADANOFF_PYTHON");
+    assert!(
+        local.exists(),
+        "no Python with h5py, h5netcdf, xarray and netCDF4: run scripts/test, which makes one, or name one in KADANOFF_PYTHON"
+    );
     local
 }
 
@@ -398,7 +467,8 @@ fn other_programs_read_the_files() {
     let spins: serde_json::Map<String, serde_json::Value> = sets
         .iter()
         .map(|set| {
-            let rows: Vec<Vec<u8>> = (0..set.spins.rows()).map(|row| set.spins.bits(row).iter().map(|bit| u8::from(*bit)).collect()).collect();
+            let rows: Vec<Vec<u8>> =
+                (0..set.spins.rows()).map(|row| set.spins.bits(row).iter().map(|bit| u8::from(*bit)).collect()).collect();
             (format!("L{}_K{}", set.size, set.coupling), rows.into())
         })
         .collect();

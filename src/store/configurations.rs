@@ -81,7 +81,10 @@ fn write_set(group: &GroupWriter, index: usize, set: &ConfigurationSet) -> Resul
         bytes
     })?;
     group.annotate("packed", |packed| {
-        packed.text("unpack", UNPACK)?.text("bit_order", "site i is bit i % 8 (little) of byte i // 8; site = y * L + x")?.number("sites", sites as u64)?;
+        packed
+            .text("unpack", UNPACK)?
+            .text("bit_order", "site i is bit i % 8 (little) of byte i // 8; site = y * L + x")?
+            .number("sites", sites as u64)?;
         Ok(())
     })
 }

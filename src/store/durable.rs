@@ -84,7 +84,8 @@ fn folder_of(path: &Path) -> &Path {
 fn with_space(error: Error, folder: &Path, needed: u64) -> Error {
     let Error::InputOutput(sentence) = error else { return error };
     let free = free_space(folder);
-    let full = sentence.contains("No space left") || sentence.contains("os error 28") || free.is_some_and(|free| free < needed.min(1 << 16));
+    let full = ["No space left", "quota exceeded"].iter().any(|words| sentence.contains(words))
+        || free.is_some_and(|free| free < needed.min(1 << 16));
     match free {
         Some(free) if full => Error::InputOutput(format!(
             "{sentence}. The disk of {} is full: up to {needed} bytes were needed, {free} are free; make room and run the same command again \

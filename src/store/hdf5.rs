@@ -39,7 +39,9 @@ fn attach_scale(dataset: &Dataset, scale: &Dataset, axis: c_uint, label: &CStr) 
     // SAFETY: both are open datasets for the length of the calls, `label` is a C string, and `sync` holds the library's global lock. An axis past
     // the rank is refused by the library.
     #[allow(unsafe_code)]
-    library::sync::sync(|| unsafe { H5DSattach_scale(dataset.id(), scale.id(), axis).min(H5DSset_label(dataset.id(), axis, label.as_ptr())) })
+    library::sync::sync(|| unsafe {
+        H5DSattach_scale(dataset.id(), scale.id(), axis).min(H5DSset_label(dataset.id(), axis, label.as_ptr()))
+    })
 }
 
 /// A number that our files hold.

@@ -79,7 +79,12 @@ impl DirectoryLock {
         Self::acquire_as(directory, force, &Owner::this_process(), File::try_lock)
     }
 
-    fn acquire_as(directory: &Path, force: bool, us: &Owner, try_lock: impl Fn(&File) -> std::result::Result<(), TryLockError>) -> Result<Self> {
+    fn acquire_as(
+        directory: &Path,
+        force: bool,
+        us: &Owner,
+        try_lock: impl Fn(&File) -> std::result::Result<(), TryLockError>,
+    ) -> Result<Self> {
         let path = directory.join(LOCK_FILE);
         let mut file = OpenOptions::new()
             .read(true)
@@ -91,7 +96,8 @@ impl DirectoryLock {
         match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let holder = read(&mut file).map_or_else(|| "another job that has not yet written its name".to_string(), |owner| owner.to_string());
+                let holder =
+                    read(&mut file).map_or_else(|| "another job that has not yet written its name".to_string(), |owner| owner.to_string());
                 return Err(Error::Refused(format!(
                     "{} is in use by {holder}: wait for it to end, or give this run another directory with --out",
                     directory.display()
@@ -216,7 +222,10 @@ mod tests {
         assert!(take(&on("node1", ""), false).unwrap().notes[0].contains("SLURM job 17"));
         assert!(take(&on("node2", "17"), false).is_ok(), "the same job, requeued");
         let refused = take(&on("node2", "18"), false);
-        assert!(matches!(&refused, Err(Error::Refused(sentence)) if sentence.contains("node1") && sentence.contains("--force-lock")), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(Error::Refused(sentence)) if sentence.contains("node1") && sentence.contains("--force-lock")),
+            "{refused:?}"
+        );
         assert!(take(&on("node2", "18"), true).is_ok());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "", "a lock given back names nobody");
     }
@@ -231,7 +240,10 @@ mod tests {
         assert!(matches!(&second, Err(Error::Refused(sentence)) if sentence.contains("node1")), "{second:?}");
         drop(first);
         std::fs::write(folder.path().join(OWNER_FILE), on("node1", "").text()).unwrap();
-        assert!(DirectoryLock::acquire_as(folder.path(), false, &on("node2", ""), unsupported).is_err(), "another host cannot see the process");
+        assert!(
+            DirectoryLock::acquire_as(folder.path(), false, &on("node2", ""), unsupported).is_err(),
+            "another host cannot see the process"
+        );
         assert_eq!(DirectoryLock::acquire_as(folder.path(), false, &on("node1", ""), unsupported).unwrap().notes.len(), 2);
     }
 }

@@ -105,7 +105,12 @@ fn write_fields(group: &GroupWriter, layers: &[ReceptiveFieldRecord]) -> Result<
     group.dimension("window", &WINDOWS, label("1", "side of the window in lattice units"))?;
     let shares = |of: fn(&ReceptiveFieldRecord) -> [f64; 3]| layers.iter().flat_map(of).collect::<Vec<f64>>();
     let over = ["layer", "window"];
-    group.variable("mean_window_share", &over, &shares(|layer| layer.mean_window_share), label("1", "mean share of r^2 in the best window"))?;
+    group.variable(
+        "mean_window_share",
+        &over,
+        &shares(|layer| layer.mean_window_share),
+        label("1", "mean share of r^2 in the best window"),
+    )?;
     let words = label("1", "median share of r^2 in the best window");
     group.variable("median_window_share", &over, &shares(|layer| layer.median_window_share), words)?;
     let words = label("1", "mean share of r^2 in the best window, random weights");

@@ -88,7 +88,10 @@ fn write_observables(group: &GroupWriter, sampling: &SamplingRecord) -> Result<(
         for (which, (ending, of_units, words)) in PARTS.into_iter().enumerate() {
             let values: Vec<f64> = (0..cells)
                 .map(|cell| {
-                    let found = sampling.ensembles.get(cell).and_then(|ensemble| ensemble.observables.iter().find(|one| one.name == observable.name));
+                    let found = sampling
+                        .ensembles
+                        .get(cell)
+                        .and_then(|ensemble| ensemble.observables.iter().find(|one| one.name == observable.name));
                     found.map_or(f64::NAN, |one| parts(one)[which])
                 })
                 .collect();
@@ -104,7 +107,9 @@ fn write_observables(group: &GroupWriter, sampling: &SamplingRecord) -> Result<(
 }
 
 fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Result<()> {
-    if let Some(chain) = ensembles.iter().flat_map(|ensemble| &ensemble.chains).find(|chain| chain.energy.len() != chain.magnetization.len()) {
+    if let Some(chain) =
+        ensembles.iter().flat_map(|ensemble| &ensemble.chains).find(|chain| chain.energy.len() != chain.magnetization.len())
+    {
         let (energies, magnetizations) = (chain.energy.len(), chain.magnetization.len());
         return Err(Error::Bug(format!("a chain of size {size} has {energies} energies and {magnetizations} magnetizations.")));
     }

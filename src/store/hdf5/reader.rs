@@ -2,7 +2,7 @@
 
 use super::library::filters::Filter;
 use super::library::types::{TypeDescriptor, VarLenUnicode};
-use super::library::{self, Dataset, Group, H5Type, LinkType};
+use super::library::{self, Dataset, Group, LinkType};
 use super::{Number, block_ranges, explain, first_dimension};
 use crate::error::{Error, Result};
 use crate::store::seal::{self, Breach};
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Deflate shrinks nothing by more than this factor (zlib's stated limit is 1032), so a dataset that claims more than this times its storage lies.
 const LARGEST_COMPRESSION: u64 = 1032;
+/// The longest one-dimensional variable that is read whole without its length being known from elsewhere.
+const LONGEST_LIST: usize = 1 << 20;
 /// Smaller claims are not worth a refusal.
 const HARMLESS_BYTES: u64 = 1 << 16;
 
@@ -50,9 +52,7 @@ impl FileReader {
                 "{} is cut, was written to by another program, or is not a file of kadanoff (the seal at its end is missing): {remedy}",
                 path.display()
             ))),
-            Err(Breach::Changed) => {
-                // Its length is what we wrote, so this is a flipped bit rather than a foreign file, and the library's own sums say where.
-                let names = Self::open_unverified(path).and_then(|reader| reader.root()).map(|root| root.damaged("", 0)).unwrap_or_default();
+            Err(Breach::Changed(names)) => {
                 let place = if names.is_empty() { "its structure".to_string() } else { names.join(", ") };
                 Err(Error::Refused(format!("{} has changed since kadanoff wrote it (damaged: {place}): {remedy}", path.display())))
             }
@@ -134,7 +134,8 @@ impl GroupReader {
         }
         let shape = dataset.get_shape().map_err(|why| self.refuse(name, explain(&why)))?;
         let creation = dataset.create_plist().map_err(|why| self.refuse(name, explain(&why)))?;
-        if matches!(creation.layout(), library::dataset::Layout::Virtual) || creation.get_external().map_or(true, |files| !files.is_empty()) {
+        if matches!(creation.layout(), library::dataset::Layout::Virtual) || creation.get_external().map_or(true, |files| !files.is_empty())
+        {
             return Err(self.refuse(name, "its values lie in another file, which is never opened"));
         }
         if !dataset.filters().iter().all(|filter| matches!(filter, Filter::Deflate(_) | Filter::Shuffle | Filter::Fletcher32)) {
@@ -142,9 +143,12 @@ impl GroupReader {
         }
         let bytes = shape.iter().try_fold(expected.size() as u64, |bytes, &extent| bytes.checked_mul(extent as u64));
         let storage = dataset.storage_size().saturating_mul(LARGEST_COMPRESSION).max(HARMLESS_BYTES);
-        let chunk_fits = dataset.chunk().is_none_or(|chunk| chunk.len() == shape.len() && chunk.iter().zip(&shape).all(|(part, whole)| part <= whole));
+        let chunk_fits =
+            dataset.chunk().is_none_or(|chunk| chunk.len() == shape.len() && chunk.iter().zip(&shape).all(|(part, whole)| part <= whole));
         if !(bytes.is_some_and(|bytes| bytes <= storage) && chunk_fits) {
-            return Err(self.refuse(name, format!("its shape {shape:?} claims more than the {} bytes stored can hold", dataset.storage_size())));
+            return Err(
+                self.refuse(name, format!("its shape {shape:?} claims more than the {} bytes stored can hold", dataset.storage_size()))
+            );
         }
         Ok((dataset, shape))
     }
@@ -157,6 +161,9 @@ impl GroupReader {
         let (dataset, shape) = self.dataset(name, &T::type_descriptor())?;
         if shape.len() != rank {
             return Err(self.refuse(name, format!("it has {} dimensions, not {rank}", shape.len())));
+        }
+        if rank == 1 && shape[0] > LONGEST_LIST {
+            return Err(self.refuse(name, format!("{} values are too long for a list of this kind", shape[0])));
         }
         let values = dataset.read_raw().map_err(|why| self.refuse(name, explain(&why)))?;
         Ok(Array { shape, values })
@@ -261,32 +268,5 @@ impl GroupReader {
         let attribute = self.group.attr(name).map_err(|_| self.refuse(name, "the attribute is missing"))?;
         let found = attribute.dtype().and_then(|kind| kind.to_descriptor()).map_err(|why| self.refuse(name, explain(&why)))?;
         if &found == expected { Ok(attribute) } else { Err(self.refuse(name, format!("the attribute holds {found}, not {expected}"))) }
-    }
-
-    /// The names of the datasets below that cannot be read whole.
-    fn damaged(&self, above: &str, depth: usize) -> Vec<String> {
-        let mut names = Vec::new();
-        for name in self.names() {
-            let full = format!("{above}/{name}");
-            if self.group.dataset(name).is_ok() {
-                let whole = [
-                    self.dataset(name, &f64::type_descriptor()).map(|(dataset, _)| dataset.read_raw::<f64>().is_ok()),
-                    self.dataset(name, &f32::type_descriptor()).map(|(dataset, _)| dataset.read_raw::<f32>().is_ok()),
-                    self.dataset(name, &i64::type_descriptor()).map(|(dataset, _)| dataset.read_raw::<i64>().is_ok()),
-                    self.dataset(name, &u64::type_descriptor()).map(|(dataset, _)| dataset.read_raw::<u64>().is_ok()),
-                    self.dataset(name, &i8::type_descriptor()).map(|(dataset, _)| dataset.read_raw::<i8>().is_ok()),
-                    self.dataset(name, &u8::type_descriptor()).map(|(dataset, _)| dataset.read_raw::<u8>().is_ok()),
-                ];
-                if whole.into_iter().any(|whole| whole == Ok(false)) {
-                    names.push(full);
-                }
-            } else if depth < 8 {
-                match self.group(name) {
-                    Ok(group) => names.extend(group.damaged(&full, depth + 1)),
-                    Err(_) => names.push(full),
-                }
-            }
-        }
-        names
     }
 }

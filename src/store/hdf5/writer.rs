@@ -24,6 +24,7 @@ impl FileWriter {
         use library::file::{FileCloseDegree, LibraryVersion};
         let file = library::File::with_options()
             .with_fapl(|list| list.libver_bounds(LibraryVersion::V18, LibraryVersion::V110).fclose_degree(FileCloseDegree::Strong))
+            .with_fcpl(|list| list.obj_track_times(false))
             .create(path)
             .map_err(|why| Error::file("create", path, explain(&why)))?;
         Ok(FileWriter { file, path: path.to_path_buf() })
@@ -44,11 +45,25 @@ impl FileWriter {
     /// [`Error::InputOutput`].
     pub fn finish(self) -> Result<()> {
         let FileWriter { file, path } = self;
-        let flushed = file.flush();
+        let mut regions = Vec::new();
+        // Chunks have their places once they are flushed.
+        let placed = file.flush().and_then(|()| file.group("/")).and_then(|root| chunks_below(&root, &mut regions));
         let closed = file.close();
-        flushed.and(closed).map_err(|why| Error::file("write", &path, explain(&why)))?;
-        seal::seal(&path)
+        placed.and(closed).map_err(|why| Error::file("write", &path, explain(&why)))?;
+        seal::seal(&path, regions)
     }
+}
+
+/// Where the chunks of all datasets below a group lie.
+fn chunks_below(group: &Group, regions: &mut Vec<seal::Region>) -> library::Result<()> {
+    for dataset in group.datasets()? {
+        let chunks = (0..dataset.num_chunks().unwrap_or(0))
+            .filter_map(|index| dataset.chunk_info(index))
+            .map(|chunk| (chunk.addr, chunk.size))
+            .collect();
+        regions.push(seal::Region { name: dataset.name(), chunks, digest: String::new() });
+    }
+    group.groups()?.iter().try_for_each(|below| chunks_below(below, regions))
 }
 
 /// A group that is being filled.
@@ -100,7 +115,7 @@ impl GroupWriter {
     /// # Errors
     /// [`Error::InputOutput`].
     pub fn group(&self, name: &str) -> Result<GroupWriter> {
-        let group = self.group.create_group(name).map_err(|why| failed(&self.path, name, &why))?;
+        let group = self.group.create_group_builder().obj_track_times(false).create(name).map_err(|why| failed(&self.path, name, &why))?;
         Ok(GroupWriter { group, path: self.path.clone() })
     }
 
@@ -158,7 +173,13 @@ impl GroupWriter {
     ///
     /// # Errors
     /// [`Error::InputOutput`]; [`Error::Bug`] if `make` does not give the values of just the indices it is asked for.
-    pub fn blocks<T: Number>(&self, name: &str, dimensions: &[&str], about: Label<'_>, make: impl Fn(Range<usize>) -> Vec<T>) -> Result<()> {
+    pub fn blocks<T: Number>(
+        &self,
+        name: &str,
+        dimensions: &[&str],
+        about: Label<'_>,
+        make: impl Fn(Range<usize>) -> Vec<T>,
+    ) -> Result<()> {
         let scales = self.scales(dimensions)?;
         let mut shape: Vec<usize> = scales.iter().map(|scale| scale.size()).collect();
         let dataset = self.create::<T>(name, &shape)?;
