@@ -1,7 +1,7 @@
 //! The page: head with key facts, warnings, findings and speeds; then the sections with their figures and tables numbered; then where it all came from.
 
 use super::figure::Rendered;
-use super::html::{Block, Section, Table, escape, table_html};
+use super::html::{Block, Section, Table, escape, raise_exponents, table_html};
 use super::number::{self, bytes, date, duration, list, significant, thousands};
 use super::{ensemble, training};
 use crate::record::{RunRecord, Submission};
@@ -30,7 +30,7 @@ pub(super) fn page(record: &RunRecord, sections: &[Section], warnings: &[String]
         html.push_str(&format!("<section>\n<h2><span>{}</span> {}</h2>\n", index + 1, section.title));
         for block in &section.blocks {
             match block {
-                Block::Paragraph(text) => html.push_str(&format!("<p>{text}</p>\n")),
+                Block::Paragraph(text) => html.push_str(&format!("<p>{}</p>\n", raise_exponents(text))),
                 Block::Table(table) => html.push_str(&table_html(table, numbers.table())),
                 Block::Figure(figure) => {
                     let svg = rendered.next().map_or("", |rendered| rendered.svg.as_str());
@@ -39,7 +39,7 @@ pub(super) fn page(record: &RunRecord, sections: &[Section], warnings: &[String]
                          href=\"figures/{name}.png\">PNG</a></figcaption>\n</figure>\n",
                         figure.drawing.width,
                         numbers.figure(),
-                        figure.caption,
+                        raise_exponents(&figure.caption),
                         name = escape(&figure.name)
                     ));
                 }
@@ -93,15 +93,12 @@ fn facts(record: &RunRecord) -> String {
     if let Some(sampling) = &record.sampling {
         facts.push(("lattice", format!("{} torus", lattices(&sampling.sizes))));
         facts.push(("coupling <i>K</i> = <i>J</i> / <i>k</i><sub>B</sub><i>T</i>", couplings(&sampling.couplings)));
-        facts.push(("algorithm", escape(&sampling.algorithm)));
+        facts.push(("algorithm", ensemble::algorithm(&sampling.algorithm)));
         facts.push(("chains × draws", format!("{} × {}", thousands(sampling.replicas as u64), thousands(sampling.draws as u64))));
     }
     if let Some(training) = &record.training {
         facts.push(("network", training::architecture(&training.layers)));
-        facts.push((
-            "training set",
-            format!("{} configurations, {} held out", thousands(training.samples as u64), thousands(training.held_out as u64)),
-        ));
+        facts.push(("training set", format!("{} + {} held out", thousands(training.samples as u64), thousands(training.held_out as u64))));
     }
     facts.push(("seed", provenance.seed.to_string()));
     if let Some(last) = provenance.submissions.last() {
@@ -150,7 +147,8 @@ fn warning_box(warnings: &[String]) -> String {
 }
 
 fn findings(sections: &[Section]) -> String {
-    let items: String = sections.iter().flat_map(|section| &section.findings).map(|finding| format!("<li>{finding}</li>\n")).collect();
+    let items: String =
+        sections.iter().flat_map(|section| &section.findings).map(|finding| format!("<li>{}</li>\n", raise_exponents(finding))).collect();
     if items.is_empty() {
         return "<p>This run has produced nothing to report yet.</p>\n".to_string();
     }

@@ -50,14 +50,14 @@ fn locality(layers: &[ReceptiveFieldRecord]) -> Option<String> {
         .filter(|(_, layer)| layer.mean_window_share[1].is_finite())
         .map(|(index, layer)| {
             format!(
-                "{} % of layer {} (random weights: {} %)",
+                "{} % of Σ<i>r</i>² in layer {} (random weights: {} %)",
                 percent(layer.mean_window_share[1], 1),
                 index + 1,
                 percent(layer.random_window_share[1], 1)
             )
         })
         .collect();
-    (!sentences.is_empty()).then(|| format!("The best 8 × 8 window holds on average {} of the squared receptive field.", list(&sentences)))
+    (!sentences.is_empty()).then(|| format!("The best 8 × 8 window holds on average {}.", list(&sentences)))
 }
 
 /// Whether the fields grow with depth.

@@ -50,17 +50,19 @@ fn introduction(sampling: &SamplingRecord) -> String {
         (all, drawn) if all == drawn => "The figures show the series of each.".to_string(),
         (_, drawn) => format!("The figures show the series of {drawn} of them, evenly spaced."),
     };
+    let interval = match sampling.measure_every {
+        0 | 1 => "after every sweep".to_string(),
+        sweeps => format!("after every {} sweeps", thousands(sweeps as u64)),
+    };
     format!(
-        "The {} algorithm sampled {} of {} chain{}. Each chain was discarded for {} sweeps and then measured {} times, every {} sweep{}. {which} Errors include \
-         autocorrelation; the number in parentheses is the standard error of the last digits.",
-        escape(&sampling.algorithm),
+        "{} updates sampled {} of {} chain{}. Each chain ran {} sweeps that were discarded and was then measured {} times, {interval}. {which} Errors include \
+         autocorrelation; the digits in parentheses are the standard error of the last digits.",
+        ensemble::algorithm(&sampling.algorithm),
         if sampling.ensembles.len() == 1 { "one ensemble".to_string() } else { format!("{} ensembles", sampling.ensembles.len()) },
         thousands(sampling.replicas as u64),
         if sampling.replicas == 1 { "" } else { "s" },
         thousands(sampling.thermalization as u64),
         thousands(sampling.draws as u64),
-        thousands(sampling.measure_every as u64),
-        if sampling.measure_every == 1 { "" } else { "s" },
     )
 }
 
