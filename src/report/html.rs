@@ -135,7 +135,11 @@ pub(super) fn table_html(table: &Table, number: usize) -> String {
         "<div class=\"table\"><table>\n<caption><b>Table {number}.</b> {}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table></div>\n",
         table.caption, table.head, table.rows
     ));
-    if table.is_long { format!("<details><summary>Table {number}, all rows</summary>\n{html}</details>\n") } else { html }
+    if !table.is_long {
+        return html;
+    }
+    let rows = table.rows.matches("<tr>").count();
+    format!("<details><summary>Table {number} with its {rows} rows</summary>\n{html}</details>\n")
 }
 
 #[cfg(test)]

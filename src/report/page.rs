@@ -4,7 +4,7 @@ use super::figure::Rendered;
 use super::html::{Block, Section, Table, escape, raise_exponents, table_html};
 use super::number::{self, bytes, date, duration, list, significant, thousands};
 use super::{ensemble, training};
-use crate::record::{RunRecord, Submission};
+use crate::record::{RunRecord, SamplingRecord, Submission};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -35,8 +35,8 @@ pub(super) fn page(record: &RunRecord, sections: &[Section], warnings: &[String]
                 Block::Figure(figure) => {
                     let svg = rendered.next().map_or("", |rendered| rendered.svg.as_str());
                     html.push_str(&format!(
-                        "<figure style=\"--width:{}px\">\n{svg}<figcaption><b>Figure {}.</b> {} <a href=\"figures/{name}.svg\">SVG</a> <a \
-                         href=\"figures/{name}.png\">PNG</a></figcaption>\n</figure>\n",
+                        "<figure style=\"--width:{}px\">\n{svg}<figcaption><b>Figure {}.</b> {} <span class=\"files\"><a href=\"figures/{name}.svg\">SVG</a> <a \
+                         href=\"figures/{name}.png\">PNG</a></span></figcaption>\n</figure>\n",
                         figure.drawing.width,
                         numbers.figure(),
                         raise_exponents(&figure.caption),
@@ -72,7 +72,12 @@ impl Numbers {
 }
 
 fn lattices(sizes: &[usize]) -> String {
-    list(&sizes.iter().map(|size| format!("{size} × {size}")).collect::<Vec<String>>())
+    match (sizes.iter().min(), sizes.iter().max()) {
+        (Some(smallest), Some(largest)) if sizes.len() > 4 => {
+            format!("{} sizes, {smallest} × {smallest} … {largest} × {largest}", sizes.len())
+        }
+        _ => list(&sizes.iter().map(|size| format!("{size} × {size}")).collect::<Vec<String>>()),
+    }
 }
 
 fn title(record: &RunRecord) -> String {
@@ -91,7 +96,7 @@ fn facts(record: &RunRecord) -> String {
     let provenance = &record.provenance;
     let mut facts: Vec<(&str, String)> = Vec::new();
     if let Some(sampling) = &record.sampling {
-        facts.push(("lattice", format!("{} torus", lattices(&sampling.sizes))));
+        facts.push(("square torus", lattices(&sampling.sizes)));
         facts.push(("coupling <i>K</i> = <i>J</i> / <i>k</i><sub>B</sub><i>T</i>", couplings(&sampling.couplings)));
         facts.push(("algorithm", ensemble::algorithm(&sampling.algorithm)));
         facts.push(("chains × draws", format!("{} × {}", thousands(sampling.replicas as u64), thousands(sampling.draws as u64))));
@@ -109,10 +114,8 @@ fn facts(record: &RunRecord) -> String {
             facts.push(("SLURM job", escape(&last.slurm_job)));
         }
     }
-    facts.push((
-        "program",
-        format!("kadanoff {}, commit {}", escape(&provenance.program_version), escape(&short_commit(&provenance.git_commit))),
-    ));
+    facts.push(("program", format!("kadanoff {}", escape(&provenance.program_version))));
+    facts.push(("git commit", escape(&short_commit(&provenance.git_commit))));
     let mut html = "<dl class=\"facts\">\n".to_string();
     for (name, value) in facts {
         html.push_str(&format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"));
@@ -162,12 +165,12 @@ fn speeds(record: &RunRecord) -> Option<Table> {
         &heads,
     );
     let mut is_empty = true;
-    for ensemble in record.sampling.iter().flat_map(|sampling| &sampling.ensembles) {
-        let speed = ensemble.spin_updates as f64 / ensemble.seconds;
+    for (name, spin_updates, seconds) in record.sampling.iter().flat_map(sampling_work) {
+        let speed = spin_updates / seconds;
         table.row(&[
-            format!("sampling {}", ensemble::name(ensemble)),
-            format!("{} spin updates", significant(ensemble.spin_updates as f64, 3)),
-            duration(ensemble.seconds),
+            format!("sampling {name}"),
+            format!("{} spin updates", significant(spin_updates, 3)),
+            duration(seconds),
             if speed.is_finite() { format!("{} per second", significant(speed, 3)) } else { number::DASH.to_string() },
         ]);
         is_empty = false;
@@ -181,8 +184,27 @@ fn speeds(record: &RunRecord) -> Option<Table> {
         ]);
         is_empty = false;
     }
-    table.is_long = record.sampling.as_ref().is_some_and(|sampling| sampling.ensembles.len() > 12);
     (!is_empty).then_some(table)
+}
+
+/// Name, spin updates and seconds of each ensemble, or of each size where there are many.
+fn sampling_work(sampling: &SamplingRecord) -> Vec<(String, f64, f64)> {
+    if sampling.ensembles.len() <= 12 {
+        return sampling
+            .ensembles
+            .iter()
+            .map(|ensemble| (ensemble::name(ensemble), ensemble.spin_updates as f64, ensemble.seconds))
+            .collect();
+    }
+    let of_size = |size: usize| sampling.ensembles.iter().filter(move |ensemble| ensemble.size == size);
+    sampling
+        .sizes
+        .iter()
+        .map(|&size| {
+            let name = format!("L = {size} ({} couplings)", of_size(size).count());
+            (name, of_size(size).map(|ensemble| ensemble.spin_updates as f64).sum(), of_size(size).map(|ensemble| ensemble.seconds).sum())
+        })
+        .collect()
 }
 
 fn provenance(record: &RunRecord) -> String {
