@@ -26,7 +26,8 @@ mod training;
 
 use crate::error::{Error, Result};
 use crate::record::RunRecord;
-use html::{Block, Section};
+use html::{Block, Figure, Section};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// The files of a report.
@@ -48,17 +49,22 @@ pub fn write_report(directory: &Path, record: &RunRecord) -> Result<ReportFiles>
     let sections = sections(record);
     let folder = directory.join("figures");
     std::fs::create_dir_all(&folder).map_err(|why| Error::file("create", &folder, why))?;
+    let drawn: Vec<&Figure> = sections
+        .iter()
+        .flat_map(|section| &section.blocks)
+        .filter_map(|block| match block {
+            Block::Figure(figure) => Some(figure),
+            _ => None,
+        })
+        .collect();
+    let rendered = drawn.par_iter().map(|figure| figure::render(&figure.drawing, &figure.description)).collect::<Result<Vec<_>>>()?;
     let mut figures = Vec::new();
-    let mut rendered = Vec::new();
-    for block in sections.iter().flat_map(|section| &section.blocks) {
-        let Block::Figure(figure) = block else { continue };
-        let picture = figure::render(&figure.drawing, &figure.description)?;
+    for (figure, picture) in drawn.iter().zip(&rendered) {
         for (extension, bytes) in [("svg", picture.svg.as_bytes()), ("png", picture.png.as_slice())] {
             let path = folder.join(format!("{}.{extension}", figure.name));
             durable::write_file(&path, bytes)?;
             figures.push(path);
         }
-        rendered.push(picture);
     }
     let page = directory.join("report.html");
     durable::write_file(&page, page::page(record, &sections, &caution::warnings(record), &rendered).as_bytes())?;

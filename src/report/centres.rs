@@ -35,8 +35,8 @@ pub(super) fn add(section: &mut Section, layers: &[ReceptiveFieldRecord]) {
         let scale = Scale::between(0.0, side);
         // The lattice is drawn like a picture, y downwards, in the order of the receptive fields above.
         let panel = Panel { left, top, right: left + size, bottom: top + size, x: scale, y: Scale::between(side, 0.0) };
-        paint(&mut drawing, &panel, layer, side, style::category(number - 1));
         panel.axes(&mut drawing, "x (sites)", if cell % columns == 0 { "y (sites)" } else { "" });
+        paint(&mut drawing, &panel, layer, side, style::category(number - 1));
         drawing.frame([left, top], [left + size, top + size], style::MUTED, 1.0);
         panel.title(&mut drawing, &format!("layer {number}: {} units", layer.units));
     }

@@ -30,7 +30,7 @@ pub(super) fn coupling(value: f64) -> String {
     if value.is_finite() { format!("{}", (value * 1e7).round() / 1e7).replace('-', "−") } else { number::DASH.to_string() }
 }
 
-/// "L = 40, K = 0.408"
+/// "L = 40, K = 0.408", plain text.
 pub(super) fn name(ensemble: &Ensemble) -> String {
     format!("L = {}, K = {}", ensemble.size, coupling(ensemble.coupling))
 }
@@ -53,4 +53,15 @@ pub(super) fn slowest(ensemble: &Ensemble) -> Option<(&Observable, f64)> {
         .map(|observable| (observable, observable.estimate.autocorrelation_time))
         .filter(|(_, time)| time.is_finite())
         .max_by(|(_, one), (_, other)| one.total_cmp(other))
+}
+
+/// An algorithm of the run file by its proper name, as it starts a sentence: HTML.
+pub(super) fn algorithm(name: &str) -> String {
+    match name {
+        "swendsen-wang" => "Swendsen–Wang".to_string(),
+        "wolff" => "Wolff".to_string(),
+        "metropolis" => "Metropolis".to_string(),
+        "heat-bath" => "Heat-bath".to_string(),
+        other => super::html::escape(other),
+    }
 }

@@ -20,6 +20,37 @@ pub(super) fn escape(text: &str) -> String {
     safe
 }
 
+/// The superscript digits of [`super::number`] as real superscripts: few fonts have them all in one size.
+pub(super) fn raise_exponents(html: &str) -> String {
+    const PLAIN: [(char, char); 11] = [
+        ('⁰', '0'),
+        ('¹', '1'),
+        ('²', '2'),
+        ('³', '3'),
+        ('⁴', '4'),
+        ('⁵', '5'),
+        ('⁶', '6'),
+        ('⁷', '7'),
+        ('⁸', '8'),
+        ('⁹', '9'),
+        ('⁻', '−'),
+    ];
+    let mut raised = String::with_capacity(html.len());
+    let mut is_raised = false;
+    for character in html.chars() {
+        let plain = PLAIN.iter().find(|(superscript, _)| *superscript == character).map(|(_, plain)| *plain);
+        if plain.is_some() != is_raised {
+            raised.push_str(if is_raised { "</sup>" } else { "<sup>" });
+            is_raised = !is_raised;
+        }
+        raised.push(plain.unwrap_or(character));
+    }
+    if is_raised {
+        raised.push_str("</sup>");
+    }
+    raised
+}
+
 /// One picture of the report.
 pub(super) struct Figure {
     /// The stem of its files.
@@ -100,11 +131,15 @@ impl Section {
 
 /// The table as HTML under its number.
 pub(super) fn table_html(table: &Table, number: usize) -> String {
-    let html = format!(
+    let html = raise_exponents(&format!(
         "<div class=\"table\"><table>\n<caption><b>Table {number}.</b> {}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody></table></div>\n",
         table.caption, table.head, table.rows
-    );
-    if table.is_long { format!("<details><summary>Table {number}, all rows</summary>\n{html}</details>\n") } else { html }
+    ));
+    if !table.is_long {
+        return html;
+    }
+    let rows = table.rows.matches("<tr>").count();
+    format!("<details><summary>Table {number} with its {rows} rows</summary>\n{html}</details>\n")
 }
 
 #[cfg(test)]
@@ -113,6 +148,7 @@ mod tests {
 
     #[test]
     fn nothing_of_the_text_becomes_markup() {
+        assert_eq!(raise_exponents("4.1×10⁻¹⁶ nats"), "4.1×10<sup>−16</sup> nats");
         assert_eq!(escape("<script>\"&'</script>\u{0}"), "&lt;script&gt;&quot;&amp;&#39;&lt;/script&gt;\u{fffd}");
     }
 }

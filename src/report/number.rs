@@ -32,7 +32,13 @@ pub(super) fn significant(value: f64, digits: usize) -> String {
 
 /// A fixed number of decimals.
 pub(super) fn fixed(value: f64, decimals: usize) -> String {
-    if value.is_finite() { typeset(format!("{value:.decimals$}")) } else { DASH.to_string() }
+    if !value.is_finite() {
+        return DASH.to_string();
+    }
+    let text = format!("{value:.decimals$}");
+    // What rounds to zero has no sign.
+    let is_zero = text.bytes().all(|byte| matches!(byte, b'-' | b'0' | b'.'));
+    typeset(if is_zero { text.replace('-', "") } else { text })
 }
 
 /// A share as a percentage, "86.1 %" without the sign.

@@ -1,10 +1,10 @@
 //! The page: head with key facts, warnings, findings and speeds; then the sections with their figures and tables numbered; then where it all came from.
 
 use super::figure::Rendered;
-use super::html::{Block, Section, Table, escape, table_html};
+use super::html::{Block, Section, Table, escape, raise_exponents, table_html};
 use super::number::{self, bytes, date, duration, list, significant, thousands};
 use super::{ensemble, training};
-use crate::record::{RunRecord, Submission};
+use crate::record::{RunRecord, SamplingRecord, Submission};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -30,16 +30,16 @@ pub(super) fn page(record: &RunRecord, sections: &[Section], warnings: &[String]
         html.push_str(&format!("<section>\n<h2><span>{}</span> {}</h2>\n", index + 1, section.title));
         for block in &section.blocks {
             match block {
-                Block::Paragraph(text) => html.push_str(&format!("<p>{text}</p>\n")),
+                Block::Paragraph(text) => html.push_str(&format!("<p>{}</p>\n", raise_exponents(text))),
                 Block::Table(table) => html.push_str(&table_html(table, numbers.table())),
                 Block::Figure(figure) => {
                     let svg = rendered.next().map_or("", |rendered| rendered.svg.as_str());
                     html.push_str(&format!(
-                        "<figure style=\"--width:{}px\">\n{svg}<figcaption><b>Figure {}.</b> {} <a href=\"figures/{name}.svg\">SVG</a> <a \
-                         href=\"figures/{name}.png\">PNG</a></figcaption>\n</figure>\n",
+                        "<figure style=\"--width:{}px\">\n{svg}<figcaption><b>Figure {}.</b> {} <span class=\"files\"><a href=\"figures/{name}.svg\">SVG</a> <a \
+                         href=\"figures/{name}.png\">PNG</a></span></figcaption>\n</figure>\n",
                         figure.drawing.width,
                         numbers.figure(),
-                        figure.caption,
+                        raise_exponents(&figure.caption),
                         name = escape(&figure.name)
                     ));
                 }
@@ -72,7 +72,12 @@ impl Numbers {
 }
 
 fn lattices(sizes: &[usize]) -> String {
-    list(&sizes.iter().map(|size| format!("{size} × {size}")).collect::<Vec<String>>())
+    match (sizes.iter().min(), sizes.iter().max()) {
+        (Some(smallest), Some(largest)) if sizes.len() > 4 => {
+            format!("{} sizes, {smallest} × {smallest} … {largest} × {largest}", sizes.len())
+        }
+        _ => list(&sizes.iter().map(|size| format!("{size} × {size}")).collect::<Vec<String>>()),
+    }
 }
 
 fn title(record: &RunRecord) -> String {
@@ -91,17 +96,14 @@ fn facts(record: &RunRecord) -> String {
     let provenance = &record.provenance;
     let mut facts: Vec<(&str, String)> = Vec::new();
     if let Some(sampling) = &record.sampling {
-        facts.push(("lattice", format!("{} torus", lattices(&sampling.sizes))));
+        facts.push(("square torus", lattices(&sampling.sizes)));
         facts.push(("coupling <i>K</i> = <i>J</i> / <i>k</i><sub>B</sub><i>T</i>", couplings(&sampling.couplings)));
-        facts.push(("algorithm", escape(&sampling.algorithm)));
+        facts.push(("algorithm", ensemble::algorithm(&sampling.algorithm)));
         facts.push(("chains × draws", format!("{} × {}", thousands(sampling.replicas as u64), thousands(sampling.draws as u64))));
     }
     if let Some(training) = &record.training {
         facts.push(("network", training::architecture(&training.layers)));
-        facts.push((
-            "training set",
-            format!("{} configurations, {} held out", thousands(training.samples as u64), thousands(training.held_out as u64)),
-        ));
+        facts.push(("training set", format!("{} + {} held out", thousands(training.samples as u64), thousands(training.held_out as u64))));
     }
     facts.push(("seed", provenance.seed.to_string()));
     if let Some(last) = provenance.submissions.last() {
@@ -112,10 +114,8 @@ fn facts(record: &RunRecord) -> String {
             facts.push(("SLURM job", escape(&last.slurm_job)));
         }
     }
-    facts.push((
-        "program",
-        format!("kadanoff {}, commit {}", escape(&provenance.program_version), escape(&short_commit(&provenance.git_commit))),
-    ));
+    facts.push(("program", format!("kadanoff {}", escape(&provenance.program_version))));
+    facts.push(("git commit", escape(&short_commit(&provenance.git_commit))));
     let mut html = "<dl class=\"facts\">\n".to_string();
     for (name, value) in facts {
         html.push_str(&format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"));
@@ -150,7 +150,8 @@ fn warning_box(warnings: &[String]) -> String {
 }
 
 fn findings(sections: &[Section]) -> String {
-    let items: String = sections.iter().flat_map(|section| &section.findings).map(|finding| format!("<li>{finding}</li>\n")).collect();
+    let items: String =
+        sections.iter().flat_map(|section| &section.findings).map(|finding| format!("<li>{}</li>\n", raise_exponents(finding))).collect();
     if items.is_empty() {
         return "<p>This run has produced nothing to report yet.</p>\n".to_string();
     }
@@ -164,12 +165,12 @@ fn speeds(record: &RunRecord) -> Option<Table> {
         &heads,
     );
     let mut is_empty = true;
-    for ensemble in record.sampling.iter().flat_map(|sampling| &sampling.ensembles) {
-        let speed = ensemble.spin_updates as f64 / ensemble.seconds;
+    for (name, spin_updates, seconds) in record.sampling.iter().flat_map(sampling_work) {
+        let speed = spin_updates / seconds;
         table.row(&[
-            format!("sampling {}", ensemble::name(ensemble)),
-            format!("{} spin updates", significant(ensemble.spin_updates as f64, 3)),
-            duration(ensemble.seconds),
+            format!("sampling {name}"),
+            format!("{} spin updates", significant(spin_updates, 3)),
+            duration(seconds),
             if speed.is_finite() { format!("{} per second", significant(speed, 3)) } else { number::DASH.to_string() },
         ]);
         is_empty = false;
@@ -183,8 +184,27 @@ fn speeds(record: &RunRecord) -> Option<Table> {
         ]);
         is_empty = false;
     }
-    table.is_long = record.sampling.as_ref().is_some_and(|sampling| sampling.ensembles.len() > 12);
     (!is_empty).then_some(table)
+}
+
+/// Name, spin updates and seconds of each ensemble, or of each size where there are many.
+fn sampling_work(sampling: &SamplingRecord) -> Vec<(String, f64, f64)> {
+    if sampling.ensembles.len() <= 12 {
+        return sampling
+            .ensembles
+            .iter()
+            .map(|ensemble| (ensemble::name(ensemble), ensemble.spin_updates as f64, ensemble.seconds))
+            .collect();
+    }
+    let of_size = |size: usize| sampling.ensembles.iter().filter(move |ensemble| ensemble.size == size);
+    sampling
+        .sizes
+        .iter()
+        .map(|&size| {
+            let name = format!("L = {size} ({} couplings)", of_size(size).count());
+            (name, of_size(size).map(|ensemble| ensemble.spin_updates as f64).sum(), of_size(size).map(|ensemble| ensemble.seconds).sum())
+        })
+        .collect()
 }
 
 fn provenance(record: &RunRecord) -> String {

@@ -10,6 +10,8 @@ use crate::record::{ReceptiveFieldRecord, RenormalizationRecord, TrainingRecord}
 const DRAWN_UNITS: usize = 400;
 /// Cells of a picture along one side at most; larger lattices show fewer units.
 const LARGEST_PICTURE: usize = 1640;
+/// Logical pixels of a picture along one side at most.
+const LARGEST_WIDTH: f64 = 820.0;
 /// Cells between two fields.
 const GAP: usize = 1;
 const GAP_COLOUR: Colour = [0xb4, 0xbc, 0xc5];
@@ -50,14 +52,14 @@ fn locality(layers: &[ReceptiveFieldRecord]) -> Option<String> {
         .filter(|(_, layer)| layer.mean_window_share[1].is_finite())
         .map(|(index, layer)| {
             format!(
-                "{} % of layer {} (random weights: {} %)",
+                "{} % of Σ<i>r</i>² in layer {} (random weights: {} %)",
                 percent(layer.mean_window_share[1], 1),
                 index + 1,
                 percent(layer.random_window_share[1], 1)
             )
         })
         .collect();
-    (!sentences.is_empty()).then(|| format!("The best 8 × 8 window holds on average {} of the squared receptive field.", list(&sentences)))
+    (!sentences.is_empty()).then(|| format!("The best 8 × 8 window holds on average {}.", list(&sentences)))
 }
 
 /// Whether the fields grow with depth.
@@ -122,12 +124,12 @@ fn draw(layer: &ReceptiveFieldRecord, number: usize) -> Option<(Drawing, usize)>
         }
     }
 
-    // A whole number of logical half pixels a site keeps sites square and equal.
-    let target = if layer.units > 100 { 840.0 } else { 640.0 };
-    let zoom = ((2.0 * target / width.max(height) as f64).floor() / 2.0).max(target / width.max(height) as f64).min(8.0);
+    // A whole number of logical pixels a site keeps all sites equal, where the picture is not too large for it.
+    let fit = LARGEST_WIDTH / width.max(height) as f64;
+    let zoom = if fit < 1.0 { fit } else { fit.floor().min(12.0) };
     let (shown_width, shown_height) = (width as f64 * zoom, height as f64 * zoom);
     let (left, top) = (20.0, 44.0);
-    let mut drawing = Drawing::new(shown_width + 110.0, (shown_height + 64.0).max(220.0));
+    let mut drawing = Drawing::new((shown_width + 110.0).max(400.0), (shown_height + 64.0).max(220.0));
     drawing.heading(&format!("layer {number}"), [left, 26.0], 13.0, INK, Anchor::Start);
     drawing.text(
         &format!("{} of {} units, each on the {side} × {side} lattice", chosen.len(), layer.units),
@@ -183,15 +185,15 @@ fn table(layers: &[ReceptiveFieldRecord], training: Option<&TrainingRecord>) -> 
             "layer",
             "units",
             "dead",
-            "mean <i>f</i>₄",
-            "<i>f</i>₈",
-            "<i>f</i>₁₆",
-            "median <i>f</i>₄",
-            "<i>f</i>₈",
-            "<i>f</i>₁₆",
-            "random <i>f</i>₄",
-            "<i>f</i>₈",
-            "<i>f</i>₁₆",
+            "mean <i>f</i><sub>4</sub>",
+            "<i>f</i><sub>8</sub>",
+            "<i>f</i><sub>16</sub>",
+            "median <i>f</i><sub>4</sub>",
+            "<i>f</i><sub>8</sub>",
+            "<i>f</i><sub>16</sub>",
+            "random <i>f</i><sub>4</sub>",
+            "<i>f</i><sub>8</sub>",
+            "<i>f</i><sub>16</sub>",
             "median PR (sites)",
             "tiling",
         ],

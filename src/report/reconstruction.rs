@@ -69,17 +69,19 @@ fn comparison(records: &[ReconstructionRecord]) -> Vec<String> {
     }
     let compared: Vec<(usize, f64)> = records.iter().filter_map(|record| Some((record.units, advantage(record)?))).collect();
     if !compared.is_empty() {
-        let named = |keep: fn(f64) -> bool| {
-            list(&compared.iter().filter(|(_, advantage)| keep(*advantage)).map(|(units, _)| units.to_string()).collect::<Vec<_>>())
-        };
         let mut parts = Vec::new();
-        for (units, verdict) in [
-            (named(|advantage| advantage > 2.0), "above"),
-            (named(|advantage| advantage.abs() <= 2.0), "on a par with"),
-            (named(|advantage| advantage < -2.0), "below"),
-        ] {
-            if !units.is_empty() {
-                parts.push(format!("the layers of {units} units are {verdict} block spins"));
+        let verdicts: [(&str, fn(f64) -> bool); 3] = [
+            ("above", |advantage| advantage > 2.0),
+            ("on a par with", |advantage| advantage.abs() <= 2.0),
+            ("below", |advantage| advantage < -2.0),
+        ];
+        for (verdict, applies) in verdicts {
+            let units: Vec<String> =
+                compared.iter().filter(|(_, advantage)| applies(*advantage)).map(|(units, _)| units.to_string()).collect();
+            match units.len() {
+                0 => {}
+                1 => parts.push(format!("the layer of {} units is {verdict} block spins", units[0])),
+                _ => parts.push(format!("the layers of {} units are {verdict} block spins", list(&units))),
             }
         }
         findings.push(format!("In reconstruction {} (two standard errors decide).", list(&parts)));

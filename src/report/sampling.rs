@@ -50,17 +50,19 @@ fn introduction(sampling: &SamplingRecord) -> String {
         (all, drawn) if all == drawn => "The figures show the series of each.".to_string(),
         (_, drawn) => format!("The figures show the series of {drawn} of them, evenly spaced."),
     };
+    let interval = match sampling.measure_every {
+        0 | 1 => "after every sweep".to_string(),
+        sweeps => format!("after every {} sweeps", thousands(sweeps as u64)),
+    };
     format!(
-        "The {} algorithm sampled {} of {} chain{}. Each chain was discarded for {} sweeps and then measured {} times, every {} sweep{}. {which} Errors include \
-         autocorrelation; the number in parentheses is the standard error of the last digits.",
-        escape(&sampling.algorithm),
+        "{} updates sampled {} of {} chain{}. Each chain ran {} sweeps that were discarded and was then measured {} times, {interval}. {which} Errors include \
+         autocorrelation; the digits in parentheses are the standard error of the last digits.",
+        ensemble::algorithm(&sampling.algorithm),
         if sampling.ensembles.len() == 1 { "one ensemble".to_string() } else { format!("{} ensembles", sampling.ensembles.len()) },
         thousands(sampling.replicas as u64),
         if sampling.replicas == 1 { "" } else { "s" },
         thousands(sampling.thermalization as u64),
         thousands(sampling.draws as u64),
-        thousands(sampling.measure_every as u64),
-        if sampling.measure_every == 1 { "" } else { "s" },
     )
 }
 
@@ -142,16 +144,16 @@ fn series_figure(sampling: &SamplingRecord, ensemble: &Ensemble) -> Option<Drawi
     let values = energies.iter().flatten().copied().chain(exact);
     let mut lines = Vec::new();
     if let Some(estimate) = estimate {
-        lines.push(Level { value: estimate.estimate.mean, error: estimate.estimate.error, colour: MEASURED, width: 1.5 });
+        lines.push(Level { value: estimate.estimate.mean, error: estimate.estimate.error, colour: MEASURED, is_dashed: false });
     }
-    lines.extend(exact.map(|value| Level { value, error: 0.0, colour: EXACT, width: 1.25 }));
+    lines.extend(exact.map(|value| Level { value, error: 0.0, colour: EXACT, is_dashed: true }));
     row(&mut drawing, [38.0, 188.0], &energies, Scale::linear(values)?, &lines, [step, 4.0 / sites], ["", "energy per site (J)"]);
 
     let magnetizations: Vec<Vec<f64>> = ensemble.chains.iter().map(magnetization).collect();
     let largest = magnetizations.iter().flatten().fold(0.02f64, |largest, value| largest.max(value.abs()));
     let mut lines = Vec::new();
     if let Some(Observable { estimate: Estimate { mean, error, .. }, .. }) = ensemble::observable(ensemble, "absolute_magnetization") {
-        lines.extend([1.0, -1.0].map(|sign| Level { value: sign * mean, error: *error, colour: MEASURED, width: 1.5 }));
+        lines.extend([1.0, -1.0].map(|sign| Level { value: sign * mean, error: *error, colour: MEASURED, is_dashed: false }));
     }
     let scale = Scale::between(-1.08 * largest, 1.08 * largest);
     row(
@@ -181,7 +183,7 @@ struct Level {
     value: f64,
     error: f64,
     colour: style::Colour,
-    width: f64,
+    is_dashed: bool,
 }
 
 /// One observable: its series on the left, the histogram of all chains on the right. `steps` are the sweeps between two measurements and the smallest difference of two values.
@@ -231,7 +233,11 @@ fn row(
             if let (Some(below), Some(above)) = (panel.height(level.value - level.error), panel.height(level.value + level.error)) {
                 drawing.polygon(&[[left, below], [right, below], [right, above], [left, above]], level.colour, 0.35);
             }
-            panel.level(drawing, level.value, level.colour, level.width);
+            match panel.height(level.value) {
+                // Dashed, the exact value hides neither the mean nor is hidden by it.
+                Some(y) if level.is_dashed => drawing.dashed([left, y], [right, y], level.colour, 1.5, 6.0),
+                _ => panel.level(drawing, level.value, level.colour, 1.5),
+            }
         }
     }
 }
@@ -254,7 +260,7 @@ fn series_caption(ensemble: &Ensemble) -> String {
             unit(energy)
         ));
         match energy.exact {
-            Some(exact) => caption.push_str(&format!("; vermilion: exact value {}. ", significant(exact, 8))),
+            Some(exact) => caption.push_str(&format!("; dashed vermilion: exact value {}. ", significant(exact, 8))),
             None => caption.push_str(". "),
         }
     }

@@ -72,14 +72,19 @@ pub(super) fn diverging(value: f64) -> Colour {
     if !value.is_finite() {
         return DEAD;
     }
-    let position = (value.clamp(-1.0, 1.0) + 1.0) / 2.0 * (STOPS.len() - 1) as f64;
+    // Two hundred steps are more than an eye tells apart, and let a picture have a palette.
+    let position = ((value.clamp(-1.0, 1.0) * 100.0).round() + 100.0) / 200.0 * (STOPS.len() - 1) as f64;
     let below = (position.floor() as usize).min(STOPS.len() - 2);
     mix(STOPS[below], STOPS[below + 1], position - below as f64)
 }
 
 /// Probabilities: 0 is dark (spin down), 1 is light (spin up).
 pub(super) fn grey(probability: f64) -> Colour {
-    if probability.is_finite() { mix([0x1d, 0x25, 0x30], [0xf4, 0xf5, 0xf6], probability) } else { [0xd9, 0x8f, 0x00] }
+    if probability.is_finite() {
+        mix([0x1d, 0x25, 0x30], [0xf4, 0xf5, 0xf6], (probability * 200.0).round() / 200.0)
+    } else {
+        [0xd9, 0x8f, 0x00]
+    }
 }
 
 /// The fonts a figure asks for: those of the reader's system in SVG; the bitmaps carry Ubuntu Light under the same name.
