@@ -99,6 +99,8 @@ pub(super) fn superscript(exponent: i32) -> String {
 pub(super) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         DASH.to_string()
+    } else if seconds == 0.0 {
+        "0 s".to_string()
     } else if seconds < 1e-3 {
         format!("{} µs", significant(seconds * 1e6, 3))
     } else if seconds < 1.0 {

@@ -70,12 +70,12 @@ fn comparison(records: &[ReconstructionRecord]) -> Vec<String> {
     let compared: Vec<(usize, f64)> = records.iter().filter_map(|record| Some((record.units, advantage(record)?))).collect();
     if !compared.is_empty() {
         let mut parts = Vec::new();
-        let verdicts: [(&str, fn(f64) -> bool); 3] = [
-            ("above", |advantage| advantage > 2.0),
-            ("on a par with", |advantage| advantage.abs() <= 2.0),
-            ("below", |advantage| advantage < -2.0),
-        ];
-        for (verdict, applies) in verdicts {
+        for verdict in ["above", "on a par with", "below"] {
+            let applies = |advantage: f64| match verdict {
+                "above" => advantage > 2.0,
+                "below" => advantage < -2.0,
+                _ => advantage.abs() <= 2.0,
+            };
             let units: Vec<String> =
                 compared.iter().filter(|(_, advantage)| applies(*advantage)).map(|(units, _)| units.to_string()).collect();
             match units.len() {

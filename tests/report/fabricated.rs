@@ -52,7 +52,7 @@ fn series(random: &mut Uniform, draws: usize, sites: f64, energy: f64, spread: f
         slow = 0.9 * slow + 0.436 * random.normal();
         series.push(Measurement {
             energy: 4 * (sites * (energy + spread * fast) / 4.0).round() as i64,
-            magnetization: 2 * (sites * magnetization * slow / 2.0).round() as i64,
+            magnetization: 2 * (sites * (magnetization * slow).clamp(-1.0, 1.0) / 2.0).round() as i64,
         });
     }
     series
