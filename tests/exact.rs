@@ -81,7 +81,7 @@ fn finite_size_corrections_at_the_critical_point() {
         close(
             (torus.log_partition_function_per_site - bulk) * length * length,
             corrections.log_partition_function,
-            0.1 / (length * length) + 5e-16 * length * length,
+            0.1 / (length * length) + 3e-15 * length * length,
         );
     }
     let constant = |side: usize| torus(side).specific_heat_per_site - corrections.specific_heat_logarithm * (side as f64).ln();

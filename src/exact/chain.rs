@@ -8,7 +8,7 @@ use std::f64::consts::LN_2;
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct ChainReference {
     /// Number of spins; none for the infinite chain.
-    pub sites: Option<usize>,
+    pub size: Option<usize>,
     /// K = J / k_B T.
     pub coupling: f64,
     /// ln Z / N.
@@ -19,8 +19,8 @@ pub struct ChainReference {
     pub specific_heat_per_site: f64,
     /// (ln Z + K `<E>`)/N in nats.
     pub entropy_per_site: f64,
-    /// `<M^2>/N`.
-    pub susceptibility: f64,
+    /// `<M^2>/N`; none where that of the infinite chain exceeds the largest number.
+    pub susceptibility: Option<f64>,
     /// 1/xi = -ln tanh K, in lattice units, of the infinite chain; none where it exceeds the largest number.
     pub correlation_length: Option<f64>,
 }
@@ -47,15 +47,16 @@ pub fn chain(sites: Option<usize>, coupling: f64) -> ChainReference {
     };
     let one_less_around = if sites.is_some() { one_less_power(count, log_tanh) } else { 1.0 };
     let length = -1.0 / log_tanh;
+    // exp(2K) (1 - t^N)/(1 + t^N); at large K the two extremes meet in N.
+    let susceptibility = if one_less_around > 0.0 { (2.0 * coupling).exp() * one_less_around / (1.0 + around) } else { count };
     ChainReference {
-        sites,
+        size: sites,
         coupling,
         log_partition_function_per_site,
         energy_per_site,
         specific_heat_per_site: if squared_secant > 0.0 { coupling * coupling * squared_secant * slope } else { 0.0 },
         entropy_per_site: log_partition_function_per_site + coupling * energy_per_site,
-        // exp(2K) (1 - t^N)/(1 + t^N); at large K the two extremes meet in N.
-        susceptibility: if one_less_around > 0.0 { (2.0 * coupling).exp() * one_less_around / (1.0 + around) } else { count },
+        susceptibility: Some(susceptibility).filter(|value| value.is_finite()),
         correlation_length: length.is_finite().then_some(length),
     }
 }
@@ -126,7 +127,7 @@ mod tests {
             close(ring.log_partition_function_per_site, total.ln() / count + coupling);
             close(ring.energy_per_site, energy / count - 1.0);
             close(ring.specific_heat_per_site, coupling * coupling * (energy_squared - energy * energy) / count);
-            close(ring.susceptibility, square / count);
+            close(ring.susceptibility.expect("a finite ring"), square / count);
             let sum: f64 = (0..sites as usize).map(|distance| correlation(sites as usize, distance, coupling)).sum();
             close(sum, square / count);
         }
@@ -137,19 +138,25 @@ mod tests {
         let (ring, infinite) = (chain(Some(10_000), 0.7), chain(None, 0.7));
         assert!((ring.energy_per_site - infinite.energy_per_site).abs() < 1e-15);
         assert!((ring.specific_heat_per_site - infinite.specific_heat_per_site).abs() < 1e-15);
-        assert!((ring.susceptibility - infinite.susceptibility).abs() < 1e-13);
+        assert!((ring.susceptibility.expect("finite") - infinite.susceptibility.expect("finite")).abs() < 1e-13);
     }
 
     #[test]
     fn extreme_couplings_stay_finite() {
         for coupling in [0.0, 1e-300, 20.0, 400.0, 1e6] {
             let ring = chain(Some(64), coupling);
-            for value in [ring.log_partition_function_per_site, ring.energy_per_site, ring.specific_heat_per_site, ring.susceptibility] {
+            for value in [
+                ring.log_partition_function_per_site,
+                ring.energy_per_site,
+                ring.specific_heat_per_site,
+                ring.susceptibility.expect("a finite ring"),
+            ] {
                 assert!(value.is_finite(), "{ring:?}");
             }
+            assert!(chain(None, coupling).energy_per_site.is_finite());
             assert!(decimate(coupling).coupling <= coupling);
         }
-        assert!((chain(Some(64), 20.0).susceptibility - 64.0).abs() < 1e-9);
+        assert!((chain(Some(64), 20.0).susceptibility.expect("a finite ring") - 64.0).abs() < 1e-9);
     }
 
     #[test]
