@@ -87,7 +87,7 @@ fn finite_size_corrections_at_the_critical_point() {
     let constant = |side: usize| torus(side).specific_heat_per_site - corrections.specific_heat_logarithm * (side as f64).ln();
     close(constant(64), 0.135483, 1e-6);
     close(constant(256), 0.137482, 1e-6);
-    // The approach goes like 1/L: 0.04265/L remains.
+    // The constant is approached like 1/L; what extrapolation in 1/L leaves must vanish.
     close(2.0 * constant(4096) - constant(2048), 2.0 * constant(512) - constant(256), 1e-5);
 }
 

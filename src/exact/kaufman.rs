@@ -6,7 +6,7 @@
 //! its place every result above the critical temperature is wrong.)
 //!
 //! Nothing here is subtracted from something nearly equal. Three things bring that about: the factor (2S)^s goes into each product, where G = g + ln 2S stays
-//! smooth as K goes to 0 ([`Mode`]); the Z_i enter as ratios to Z_1 ([`torus`]); and Z_3 + Z_4, which cancel above the critical temperature, are rewritten as
+//! smooth as K goes to 0 (the type `Mode`); the Z_i enter as ratios to Z_1 ([`torus`]); and Z_3 + Z_4, which cancel above the critical temperature, are rewritten as
 //! exp(s g_0) (P_3 + P_4) + exp(-s g_0) (P_3 - P_4), where P_3, P_4 are the products without l = 0 and P_3 - P_4 is small of its own accord. The derivatives that
 //! give energy and specific heat are those of the formulas, carried along term by term.
 

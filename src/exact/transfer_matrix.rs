@@ -1,7 +1,7 @@
 //! Tori up to side 10 by adding one site at a time. A polynomial belongs to each configuration of the last row; the first row is held fixed and summed over at
 //! the end, one representative of each class of rows that translations, reflections and the turning of all spins make equal.
 //!
-//! Used twice: with polynomials in exp(-4K) of exact integers it counts the states of every energy ([`super::density_of_states`]); with polynomials in the
+//! Used twice: with polynomials in exp(-4K) of exact integers it counts the states of every energy ([`mod@super::density_of_states`]); with polynomials in the
 //! magnetization at a given K it gives the moments of the magnetization ([`magnetic_moments`]). Every term is positive, so rounding stays at 1e-15.
 
 use super::MagneticMoments;
@@ -68,7 +68,7 @@ pub(super) fn shift<T: Copy + Default>(polynomial: &mut [T], power: usize) {
     polynomial[..width - kept].fill(T::default());
 }
 
-/// The moments of the magnetization of the torus of side 3 to 10 at K = `coupling`. Side 8 takes milliseconds, side 10 about a second.
+/// The moments of the magnetization of the torus of side 3 to 10 at K = `coupling`. Side 8 takes hundredths of a second, side 10 about one.
 ///
 /// # Panics
 /// If the side is outside 3..=10.
