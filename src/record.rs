@@ -117,7 +117,7 @@ pub struct LayerRecord {
     pub visible: usize,
     /// Number of hidden units.
     pub hidden: usize,
-    /// W_ij, row-major [visible][hidden].
+    /// W_ij, row-major `[visible][hidden]`.
     pub weights: Vec<f32>,
     /// c_i.
     pub visible_bias: Vec<f32>,
@@ -155,7 +155,7 @@ pub struct TrainingRecord {
 pub struct ReceptiveFieldRecord {
     /// Number of units.
     pub units: usize,
-    /// r, row-major [unit][site].
+    /// r, row-major `[unit][site]`.
     pub fields: Vec<f32>,
     /// One entry a unit.
     pub measures: Vec<FieldMeasures>,
@@ -193,7 +193,7 @@ pub struct ReconstructionRecord {
 pub struct MappingRecord {
     /// What machine it is, in words.
     pub name: String,
-    /// Largest |H^RG[h] - H^RBM[h]| over all h.
+    /// Largest `|H^RG[h] - H^RBM[h]|` over all h.
     pub hamiltonian_difference: f64,
     /// ln Z of the data Hamiltonian.
     pub log_partition_function: f64,

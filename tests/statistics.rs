@@ -54,10 +54,10 @@ fn every_observable_agrees_with_enumeration_within_its_error() {
     let expected = [
         ("energy_per_site", exact.energy / sites),
         ("specific_heat_per_site", COUPLING * COUPLING * exact.energy_variance / sites),
-        ("absolute_magnetization", exact.absolute_magnetization),
-        ("magnetization_squared", exact.magnetization_squared),
-        ("susceptibility", exact.magnetization_squared * sites),
-        ("binder_cumulant", exact.binder_cumulant),
+        ("absolute_magnetization", exact.magnetic.absolute_magnetization),
+        ("magnetization_squared", exact.magnetic.magnetization_squared),
+        ("susceptibility", exact.magnetic.magnetization_squared * sites),
+        ("binder_cumulant", exact.magnetic.binder_cumulant),
     ];
 
     // 200 ensembles of 4 chains of 4000 draws. The variance of the pulls is 1 with standard error 0.1, their mean 0 with 0.07. A naive error, without

@@ -3,6 +3,7 @@
 //! The counts are integers and hold for every coupling; a law at one coupling is the counts weighted with exp(-K E). This is what samplers are tested against:
 //! not only means, but the whole joint law of energy and magnetization.
 
+use super::MagneticMoments;
 use crate::lattice::SquareTorus;
 use std::collections::BTreeMap;
 
@@ -28,23 +29,8 @@ pub struct Moments {
     pub energy: f64,
     /// `<E^2> - <E>^2`.
     pub energy_variance: f64,
-    /// `<abs(M)>/N`.
-    pub absolute_magnetization: f64,
-    /// `<M^2>/N^2`.
-    pub magnetization_squared: f64,
-    /// `1 - <M^4>/(3 <M^2>^2)`.
-    pub binder_cumulant: f64,
-    /// F = `<|sum_x s_x exp(i k x)|^2>/N` at k = 2 pi / L along an axis.
-    pub structure_factor: f64,
-}
-
-impl Moments {
-    /// The second-moment correlation length over L: sqrt(chi / F - 1) / (2 L sin(pi / L)) for side L.
-    pub fn correlation_length_over_side(&self, side: usize) -> f64 {
-        let side = side as f64;
-        let susceptibility = self.magnetization_squared * side * side;
-        (susceptibility / self.structure_factor - 1.0).max(0.0).sqrt() / (2.0 * side * (std::f64::consts::PI / side).sin())
-    }
+    /// The moments of the magnetization.
+    pub magnetic: MagneticMoments,
 }
 
 impl Census {
@@ -124,19 +110,22 @@ impl Census {
         let excess = mean(&|energy, _| energy - ground as f64);
         let squared = mean(&|_, magnetization| (magnetization / sites).powi(2));
         let fourth = mean(&|_, magnetization| (magnetization / sites).powi(4));
+        // The cosines add to zero, so that c(x)^2 may be subtracted: what is left vanishes where all columns are equal, without rounding.
         let wave = 2.0 * std::f64::consts::PI / self.torus.side() as f64;
         let structure = self.column_correlations.iter().map(|(&energy, sums)| {
-            let fourier: f64 = sums.iter().enumerate().map(|(distance, &sum)| sum as f64 * (wave * distance as f64).cos()).sum();
-            weight(energy) / total * fourier
+            let terms = sums.iter().enumerate().map(|(distance, &sum)| (sum - sums[0]) as f64 * (wave * distance as f64).cos());
+            weight(energy) / total * terms.sum::<f64>()
         });
         Moments {
             log_partition_function: total.ln() - coupling * ground as f64,
             energy: ground as f64 + excess,
             energy_variance: mean(&|energy, _| (energy - ground as f64 - excess).powi(2)),
-            absolute_magnetization: mean(&|_, magnetization| (magnetization / sites).abs()),
-            magnetization_squared: squared,
-            binder_cumulant: 1.0 - fourth / (3.0 * squared * squared),
-            structure_factor: structure.sum::<f64>() / sites,
+            magnetic: MagneticMoments {
+                absolute_magnetization: mean(&|_, magnetization| (magnetization / sites).abs()),
+                magnetization_squared: squared,
+                binder_cumulant: 1.0 - fourth / (3.0 * squared * squared),
+                structure_factor: structure.sum::<f64>() / sites,
+            },
         }
     }
 }
