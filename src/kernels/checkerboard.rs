@@ -51,7 +51,7 @@ fn sideways_rows<const WIDTH: usize>(other: &[u64], rows: Rows, start: usize, ou
         let source = &other[(row + 1) * width..(row + 2) * width];
         let part = (width - word).min(out.len() - filled);
         let target = &mut out[filled..filled + part];
-        let back = (row + rows.colour) % 2 == 0;
+        let back = (row + rows.colour).is_multiple_of(2);
         if WIDTH != 0 && part == WIDTH {
             whole_row::<WIDTH>(source, seam, back, target);
         } else if back {
@@ -70,14 +70,10 @@ fn sideways_rows<const WIDTH: usize>(other: &[u64], rows: Rows, start: usize, ou
 fn whole_row<const WIDTH: usize>(source: &[u64], seam: Seam, back: bool, target: &mut [u64]) {
     let (source, target) = (&source[..WIDTH], &mut target[..WIDTH]);
     if back {
-        for word in (1..WIDTH).rev() {
-            target[word] = source[word - 1];
-        }
+        target[1..].copy_from_slice(&source[..WIDTH - 1]);
         target[0] = source[WIDTH - 1] << 1 | (source[seam.word % WIDTH] >> seam.bit & 1);
     } else {
-        for word in 1..WIDTH {
-            target[word - 1] = source[word];
-        }
+        target[..WIDTH - 1].copy_from_slice(&source[1..]);
         target[WIDTH - 1] = source[0] >> 1;
         target[seam.word % WIDTH] |= (source[0] & 1) << seam.bit;
     }

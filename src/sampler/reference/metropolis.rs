@@ -10,7 +10,7 @@ use crate::lattice::SquareTorus;
 use crate::measure::Measurement;
 use crate::random::{Purpose, Stream};
 use crate::spins::{Configuration, WORD_BITS};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Words of a block: one from each lane of the stream.
 const LANES: usize = 8;
@@ -108,7 +108,7 @@ impl Metropolis {
     /// Updates the spins of some flat words of one colour.
     fn update_group(&mut self, colour: usize, width: usize, words: std::ops::Range<usize>) {
         let mut flips = Vec::new();
-        let mut queues: Vec<VecDeque<Candidate>> = (0..LANES * WORD_BITS).map(|_| VecDeque::new()).collect();
+        let mut queues: BTreeMap<(usize, usize), VecDeque<Candidate>> = BTreeMap::new();
         for block in 0..words.len().div_ceil(LANES) {
             let planes: Vec<[u64; LANES]> = (0..FIRST_PLANES).map(|_| self.plane()).collect();
             for mut candidate in self.candidates(colour, width, words.clone(), block, &mut flips) {
@@ -118,14 +118,14 @@ impl Metropolis {
                     }
                 }
                 if candidate.is_open() {
-                    queues[candidate.lane * WORD_BITS + candidate.bit].push_back(candidate);
+                    queues.entry((candidate.lane, candidate.bit)).or_default().push_back(candidate);
                 } else if candidate.flips() {
                     flips.push(candidate.site);
                 }
             }
         }
         loop {
-            let mut heads: Vec<Candidate> = queues.iter_mut().filter_map(VecDeque::pop_front).collect();
+            let mut heads: Vec<Candidate> = queues.values_mut().filter_map(VecDeque::pop_front).collect();
             if heads.is_empty() {
                 break;
             }
