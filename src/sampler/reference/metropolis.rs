@@ -9,7 +9,7 @@ use crate::kernels::metropolis::{FIRST_PLANES, GROUP, Thresholds};
 use crate::lattice::SquareTorus;
 use crate::measure::Measurement;
 use crate::random::{Purpose, Stream};
-use crate::spins::{Configuration, WORD_BITS};
+use crate::spins::{Configuration, WORD_BITS, checkerboard::folds};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Words of a block: one from each lane of the stream.
@@ -99,7 +99,7 @@ impl Metropolis {
 
     fn update_colour(&mut self, colour: usize) {
         let width = (self.torus.side() / 2).div_ceil(WORD_BITS);
-        let words = self.torus.side() * width;
+        let words = self.torus.side() / folds(self.torus.side()) * width;
         for first in (0..words).step_by(GROUP * LANES) {
             self.update_group(colour, width, first..words.min(first + GROUP * LANES));
         }
@@ -149,14 +149,16 @@ impl Metropolis {
         block: usize,
         flips: &mut Vec<usize>,
     ) -> Vec<Candidate> {
+        let (columns, folds) = (self.torus.side() / 2, folds(self.torus.side()));
         let mut candidates = Vec::new();
         for (lane, word) in words.skip(block * LANES).take(LANES).enumerate() {
-            let y = word / width;
             for bit in 0..WORD_BITS {
-                let column = bit * width + word % width;
-                if column >= self.torus.side() / 2 {
+                // A bit is a column, or, where rows are folded, a row of the word and a column.
+                let (fold, column) = if width == 1 { (bit / columns, bit % columns) } else { (0, bit * width + word % width) };
+                if fold >= folds || column >= columns {
                     break;
                 }
+                let y = word / width + fold * (self.torus.side() / folds);
                 let site = self.torus.site(2 * column + (y + colour) % 2, y);
                 let unsatisfied = self.neighbours[site].iter().filter(|&&neighbour| self.spins[neighbour] != self.spins[site]).count();
                 let threshold = match unsatisfied {
