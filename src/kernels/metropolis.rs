@@ -8,7 +8,8 @@
 //! **Random bits.** u is read bit by bit from the top, and only as far as u < t is open: while the bits read equal the leading bits of t. Half of the
 //! open comparisons end with each bit, whatever the temperature. The bits come in planes: one step of the lane stream is 512 bits, one for each slot
 //! of a block.
-//! 1. Rows are flat words in row order, eight words a block, [`GROUP`] blocks a group (the last group of the rows may be shorter, its last block partial).
+//! 1. The words of one colour in flat order ([`crate::spins::checkerboard`] says which spin is where) are taken eight a block, [`GROUP`] blocks a group
+//!    (the last group may be shorter, its last block partial).
 //! 2. In block order, each block takes [`FIRST_PLANES`] planes, which its spins with n < 2 compare. About 512 / 2^FIRST_PLANES comparisons remain open.
 //! 3. The open spins of the group that lie at the same slot of different blocks queue up in block order. All heads of the queues step forward
 //!    together. Planes are taken, one bit for each slot and so for each head, until no head is open (or all 64 bits are read, and u = t rejects). Then
