@@ -7,20 +7,20 @@ use super::vector::Register;
 use super::vector::{BLOCK, Block, Halves, Vector};
 use super::{Chosen, InstructionSet, dispatch};
 
-/// Consecutive rows of one colour.
+/// Consecutive lines of one colour: rows, or several rows folded into one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rows {
-    /// The side L of the torus.
-    pub side: usize,
     /// The compact columns of a row, L/2.
     pub columns: usize,
-    /// The words of a row, ceil(columns / 64).
+    /// The words of a line, ceil(columns / 64).
     pub width: usize,
+    /// The rows that share a line; more than one only if `width` is 1.
+    pub folds: usize,
     /// The colour, 0 or 1.
     pub colour: usize,
-    /// The first row.
+    /// The first line.
     pub first: usize,
-    /// The number of rows.
+    /// The number of lines.
     pub count: usize,
 }
 
@@ -34,7 +34,7 @@ pub fn sideways(other: &[u64], rows: Rows, start: usize, out: &mut [u64]) {
     let seam = Seam { word: (rows.columns - 1) % width, bit: (rows.columns - 1) / width };
     // Short rows come by the dozen in each group: their widths are constants, so that the loops over them are unrolled.
     match width {
-        1 => sideways_rows::<1>(other, rows, start, out, seam),
+        1 => sideways_words(other, rows, start, out),
         2 => sideways_rows::<2>(other, rows, start, out, seam),
         3 => sideways_rows::<3>(other, rows, start, out, seam),
         4 => sideways_rows::<4>(other, rows, start, out, seam),
@@ -42,7 +42,22 @@ pub fn sideways(other: &[u64], rows: Rows, start: usize, out: &mut [u64]) {
     }
 }
 
-/// The rows of [`sideways`]; `WIDTH` is their width or 0 for any.
+/// [`sideways`] where a line is a word: each row in it is shifted by itself.
+#[inline(always)]
+fn sideways_words(other: &[u64], rows: Rows, start: usize, out: &mut [u64]) {
+    let first_columns = (0..rows.folds).fold(0u64, |mask, fold| mask | 1 << (fold * rows.columns));
+    let last = rows.columns as u32 - 1;
+    let last_columns = first_columns << last;
+    let line = rows.first + start;
+    let source = &other[line + 1..line + 1 + out.len()];
+    for (index, (target, &word)) in out.iter_mut().zip(source).enumerate() {
+        let back = (word << 1 & !first_columns) | (word >> last & first_columns);
+        let forth = (word >> 1 & !last_columns) | (word << last & last_columns);
+        *target = if (line + rows.colour + index).is_multiple_of(2) { back } else { forth };
+    }
+}
+
+/// The rows of [`sideways`] in lines of several words; `WIDTH` is their width or 0 for any.
 #[inline(always)]
 fn sideways_rows<const WIDTH: usize>(other: &[u64], rows: Rows, start: usize, out: &mut [u64], seam: Seam) {
     let width = if WIDTH == 0 { rows.width } else { WIDTH };
@@ -51,7 +66,7 @@ fn sideways_rows<const WIDTH: usize>(other: &[u64], rows: Rows, start: usize, ou
         let source = &other[(row + 1) * width..(row + 2) * width];
         let part = (width - word).min(out.len() - filled);
         let target = &mut out[filled..filled + part];
-        let back = (row + rows.colour) % 2 == 0;
+        let back = (row + rows.colour).is_multiple_of(2);
         if WIDTH != 0 && part == WIDTH {
             whole_row::<WIDTH>(source, seam, back, target);
         } else if back {
@@ -70,14 +85,10 @@ fn sideways_rows<const WIDTH: usize>(other: &[u64], rows: Rows, start: usize, ou
 fn whole_row<const WIDTH: usize>(source: &[u64], seam: Seam, back: bool, target: &mut [u64]) {
     let (source, target) = (&source[..WIDTH], &mut target[..WIDTH]);
     if back {
-        for word in (1..WIDTH).rev() {
-            target[word] = source[word - 1];
-        }
+        target[1..].copy_from_slice(&source[..WIDTH - 1]);
         target[0] = source[WIDTH - 1] << 1 | (source[seam.word % WIDTH] >> seam.bit & 1);
     } else {
-        for word in 1..WIDTH {
-            target[word - 1] = source[word];
-        }
+        target[..WIDTH - 1].copy_from_slice(&source[1..]);
         target[WIDTH - 1] = source[0] >> 1;
         target[seam.word % WIDTH] |= (source[0] & 1) << seam.bit;
     }

@@ -8,7 +8,8 @@
 //! **Random bits.** u is read bit by bit from the top, and only as far as u < t is open: while the bits read equal the leading bits of t. Half of the
 //! open comparisons end with each bit, whatever the temperature. The bits come in planes: one step of the lane stream is 512 bits, one for each slot
 //! of a block.
-//! 1. Rows are flat words in row order, eight words a block, [`GROUP`] blocks a group (the last group of the rows may be shorter, its last block partial).
+//! 1. The words of one colour in flat order ([`crate::spins::checkerboard`] says which spin is where) are taken eight a block, [`GROUP`] blocks a group
+//!    (the last group may be shorter, its last block partial).
 //! 2. In block order, each block takes [`FIRST_PLANES`] planes, which its spins with n < 2 compare. About 512 / 2^FIRST_PLANES comparisons remain open.
 //! 3. The open spins of the group that lie at the same slot of different blocks queue up in block order. All heads of the queues step forward
 //!    together. Planes are taken, one bit for each slot and so for each head, until no head is open (or all 64 bits are read, and u = t rejects). Then
@@ -23,6 +24,7 @@ use super::generator::Lanes;
 use super::vector::Register;
 use super::vector::{BLOCK, Generator, Halves, Vector};
 use super::{Chosen, InstructionSet, dispatch};
+use crate::spins::WORD_BITS;
 
 /// The blocks of a group.
 pub const GROUP: usize = 16;
@@ -74,7 +76,7 @@ struct Plane {
 impl Plane {
     #[inline(always)]
     fn new(thresholds: Thresholds, index: usize) -> Self {
-        let spread = |threshold: u64| (threshold >> (63 - index) & 1).wrapping_neg();
+        let spread = |threshold: u64| (threshold >> (WORD_BITS - 1 - index) & 1).wrapping_neg();
         Plane { none: spread(thresholds.none), difference: spread(thresholds.none ^ thresholds.single) }
     }
 }
@@ -145,7 +147,7 @@ fn update<V: Vector>(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], 
     let words = rows.count * rows.width;
     // The state stays in registers or on the stack of this function for all rows.
     let mut generator = Generator::<V>::new(lanes);
-    let planes: [Plane; 64] = std::array::from_fn(|index| Plane::new(thresholds, index));
+    let first_planes: [Plane; FIRST_PLANES] = std::array::from_fn(|index| Plane::new(thresholds, index));
     let mut existing = Existing::new(valid, rows);
     let mut side = [0; GROUP * BLOCK];
     let mut comparisons = [Comparison::<V>::none(); GROUP];
@@ -159,14 +161,14 @@ fn update<V: Vector>(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], 
             let neighbours =
                 [V::load(other, at), V::load(other, at + rows.width), V::load(other, at + 2 * rows.width), V::load(&side, block * BLOCK)];
             let mut comparison = Comparison::new(V::load(own, start), neighbours, existing.next_block());
-            for plane in &planes[..FIRST_PLANES] {
+            for plane in &first_planes {
                 comparison.step(generator.step(), *plane);
             }
             open |= comparison.open;
             comparisons[block] = comparison;
         }
         while open.any() {
-            open = decide_heads(&mut comparisons[..blocks], &planes, &mut generator);
+            open = decide_heads(&mut comparisons[..blocks], thresholds, &mut generator);
         }
         for block in 0..blocks {
             let start = group + block * BLOCK;
@@ -178,7 +180,7 @@ fn update<V: Vector>(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], 
 
 /// Decides the head of each slot's queue. Returns the slots where spins are still open.
 #[inline(always)]
-fn decide_heads<V: Vector>(comparisons: &mut [Comparison<V>], planes: &[Plane; 64], generator: &mut Generator<V>) -> V {
+fn decide_heads<V: Vector>(comparisons: &mut [Comparison<V>], thresholds: Thresholds, generator: &mut Generator<V>) -> V {
     let mut heads = Comparison::<V>::none();
     for comparison in comparisons.iter() {
         let head = comparison.open & !heads.open;
@@ -186,8 +188,8 @@ fn decide_heads<V: Vector>(comparisons: &mut [Comparison<V>], planes: &[Plane; 6
         heads.single |= head & comparison.single;
     }
     let mut unclaimed = heads.open;
-    for plane in &planes[FIRST_PLANES..] {
-        heads.step(generator.step(), *plane);
+    for index in FIRST_PLANES..WORD_BITS {
+        heads.step(generator.step(), Plane::new(thresholds, index));
         if !heads.open.any() {
             break;
         }

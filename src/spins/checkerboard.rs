@@ -5,11 +5,14 @@
 //! w - 1, and only the first word of a row needs a shift by one bit; there is no shifting inside a row. The slots of columns L/2 and above do not exist
 //! on the lattice and stay clear.
 //!
+//! Where several rows fit into a word they are folded into it, so that small lattices waste less: `folds` is the largest number k of rows that fit,
+//! k L/2 <= 64, and that leaves an even number of lines L/k. Line i then holds the rows i, i + L/k, i + 2 L/k, ..., one after the other from bit 0 on.
+//!
 //! The neighbours of column c of row y lie in the other colour: column c of rows y - 1, y and y + 1, and in row y also column c - 1 if (y + p) is even
 //! or c + 1 if it is odd.
 //!
-//! All rows of a colour are one flat array, row after row, between two halos: a copy of the last row before the first, and of the first row
-//! after the last. So the vertical neighbours of any word are `width` words before and after it, and a vector of words may span several rows.
+//! All lines of a colour are one flat array, line after line, between two halos: a copy of the last line before the first, and of the first line
+//! after the last (turned by one row, if they are folded). So the vertical neighbours of any word are `width` words before and after it, and a vector of words may span several rows.
 
 use super::{Configuration, WORD_BITS};
 use crate::kernels::InstructionSet;
@@ -38,15 +41,16 @@ impl Checkerboard {
         assert!(torus.is_bipartite(), "a checkerboard needs an even side");
         let columns = torus.side() / 2;
         let width = columns.div_ceil(WORD_BITS);
-        let rows = Rows { side: torus.side(), columns, width, colour: 0, first: 0, count: torus.side() };
-        // Top halo, rows, bottom halo, one block that the last vectors may touch, and room to bring the first row to a cache line.
-        let length = width.next_multiple_of(BLOCK) + (torus.side() + 1) * width + 2 * BLOCK;
+        let folds = folds(torus.side());
+        let rows = Rows { columns, width, folds, colour: 0, first: 0, count: torus.side() / folds };
+        // Top halo, lines, bottom halo, one block that the last vectors may touch, and room to bring the first row to a cache line.
+        let length = width.next_multiple_of(BLOCK) + (rows.count + 1) * width + 2 * BLOCK;
         let colours = [vec![0; length], vec![0; length]];
         let starts = [0, 1].map(|colour| line_start(&colours[colour]) + width.next_multiple_of(BLOCK));
         // The word w of a row has bits b with b * width + w < columns. One period of the mask, and a block more, so that a block may start at any word.
         let valid = (0..width + BLOCK)
             .map(|word| {
-                let bits = (columns - word % width).div_ceil(width);
+                let bits = folds * (columns - word % width).div_ceil(width);
                 u64::MAX >> (WORD_BITS - bits)
             })
             .collect();
@@ -73,7 +77,7 @@ impl Checkerboard {
     pub fn configuration(&self) -> Configuration {
         let mut words = vec![0; self.torus.sites().div_ceil(WORD_BITS)];
         for colour in 0..2 {
-            for row in 0..self.rows.side {
+            for row in 0..self.torus.side() {
                 for column in 0..self.rows.columns {
                     let (word, bit) = self.slot(colour, row, column);
                     let site = self.torus.site(self.x(colour, row, column), row);
@@ -105,10 +109,17 @@ impl Checkerboard {
     }
 
     fn refresh_halos(&mut self, colour: usize) {
-        let (start, width, words) = (self.starts[colour], self.rows.width, self.rows.side * self.rows.width);
+        let (start, width, words) = (self.starts[colour], self.rows.width, self.rows.count * self.rows.width);
         let array = &mut self.colours[colour];
         array.copy_within(start + words - width..start + words, start - width);
         array.copy_within(start..start + width, start + words);
+        if self.rows.folds > 1 {
+            // Above the first line lies the last one, but of the rows before; below the last line the first one, of the rows after.
+            let (row, rest) = (self.rows.columns, (self.rows.folds - 1) * self.rows.columns);
+            let (above, below) = (array[start - 1], array[start + words]);
+            array[start - 1] = (above << row | above >> rest) & self.valid[0];
+            array[start + words] = (below >> row | below << rest) & self.valid[0];
+        }
     }
 
     fn x(&self, colour: usize, row: usize, column: usize) -> usize {
@@ -116,8 +127,15 @@ impl Checkerboard {
     }
 
     fn slot(&self, colour: usize, row: usize, column: usize) -> (usize, usize) {
-        (self.starts[colour] + row * self.rows.width + column % self.rows.width, column / self.rows.width)
+        let Rows { columns, width, count, .. } = self.rows;
+        (self.starts[colour] + row % count * width + column % width, row / count * columns + column / width)
     }
+}
+
+/// The number of rows that share a word on a torus of this side. Part of the definition of the results, because each slot has its own random bits.
+pub fn folds(side: usize) -> usize {
+    let fit = 2 * WORD_BITS / side;
+    (1..=fit.max(1)).rev().find(|&folds| side.is_multiple_of(2 * folds)).unwrap_or(1)
 }
 
 /// The first word of an array that lies at the start of a cache line. Only speed depends on it.
@@ -132,7 +150,7 @@ mod tests {
 
     #[test]
     fn spins_survive_the_round_trip_and_are_counted_where_they_lie() {
-        for side in [4, 6, 8, 10, 40, 64, 100, 126, 128, 130, 250, 1022, 1026] {
+        for side in [4, 6, 8, 10, 12, 14, 30, 32, 36, 40, 62, 64, 66, 100, 126, 128, 130, 250, 1022, 1026] {
             let torus = SquareTorus::new(side).expect("a valid side");
             for start in [Start::Hot, Start::Cold] {
                 let configuration = initial_configuration(torus, start, 14103831, side as u64);

@@ -9,8 +9,8 @@ use crate::kernels::metropolis::{FIRST_PLANES, GROUP, Thresholds};
 use crate::lattice::SquareTorus;
 use crate::measure::Measurement;
 use crate::random::{Purpose, Stream};
-use crate::spins::{Configuration, WORD_BITS};
-use std::collections::VecDeque;
+use crate::spins::{Configuration, WORD_BITS, checkerboard::folds};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Words of a block: one from each lane of the stream.
 const LANES: usize = 8;
@@ -99,7 +99,7 @@ impl Metropolis {
 
     fn update_colour(&mut self, colour: usize) {
         let width = (self.torus.side() / 2).div_ceil(WORD_BITS);
-        let words = self.torus.side() * width;
+        let words = self.torus.side() / folds(self.torus.side()) * width;
         for first in (0..words).step_by(GROUP * LANES) {
             self.update_group(colour, width, first..words.min(first + GROUP * LANES));
         }
@@ -108,7 +108,7 @@ impl Metropolis {
     /// Updates the spins of some flat words of one colour.
     fn update_group(&mut self, colour: usize, width: usize, words: std::ops::Range<usize>) {
         let mut flips = Vec::new();
-        let mut queues: Vec<VecDeque<Candidate>> = (0..LANES * WORD_BITS).map(|_| VecDeque::new()).collect();
+        let mut queues: BTreeMap<(usize, usize), VecDeque<Candidate>> = BTreeMap::new();
         for block in 0..words.len().div_ceil(LANES) {
             let planes: Vec<[u64; LANES]> = (0..FIRST_PLANES).map(|_| self.plane()).collect();
             for mut candidate in self.candidates(colour, width, words.clone(), block, &mut flips) {
@@ -118,14 +118,14 @@ impl Metropolis {
                     }
                 }
                 if candidate.is_open() {
-                    queues[candidate.lane * WORD_BITS + candidate.bit].push_back(candidate);
+                    queues.entry((candidate.lane, candidate.bit)).or_default().push_back(candidate);
                 } else if candidate.flips() {
                     flips.push(candidate.site);
                 }
             }
         }
         loop {
-            let mut heads: Vec<Candidate> = queues.iter_mut().filter_map(VecDeque::pop_front).collect();
+            let mut heads: Vec<Candidate> = queues.values_mut().filter_map(VecDeque::pop_front).collect();
             if heads.is_empty() {
                 break;
             }
@@ -149,14 +149,16 @@ impl Metropolis {
         block: usize,
         flips: &mut Vec<usize>,
     ) -> Vec<Candidate> {
+        let (columns, folds) = (self.torus.side() / 2, folds(self.torus.side()));
         let mut candidates = Vec::new();
         for (lane, word) in words.skip(block * LANES).take(LANES).enumerate() {
-            let y = word / width;
             for bit in 0..WORD_BITS {
-                let column = bit * width + word % width;
-                if column >= self.torus.side() / 2 {
+                // A bit is a column, or, where rows are folded, a row of the word and a column.
+                let (fold, column) = if width == 1 { (bit / columns, bit % columns) } else { (0, bit * width + word % width) };
+                if fold >= folds || column >= columns {
                     break;
                 }
+                let y = word / width + fold * (self.torus.side() / folds);
                 let site = self.torus.site(2 * column + (y + colour) % 2, y);
                 let unsatisfied = self.neighbours[site].iter().filter(|&&neighbour| self.spins[neighbour] != self.spins[site]).count();
                 let threshold = match unsatisfied {
