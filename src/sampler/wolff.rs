@@ -124,7 +124,7 @@ impl Wolff {
     pub fn flip_cluster(&mut self) -> u64 {
         let side = self.torus.side() as u64;
         let site = self.random_site();
-        let first = ((site / side) << self.row_shift | site % side) as u32;
+        let first = (((site / side) << self.row_shift) + site % side) as u32;
         let spin = &mut self.spins[first as usize / WORD_BITS];
         let differs = (*spin >> (first % 64) & 1).wrapping_sub(1);
         *spin ^= 1 << (first % 64);
