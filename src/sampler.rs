@@ -90,6 +90,8 @@ fn bond_threshold(coupling: f64) -> Result<u64> {
     if coupling.is_finite() && coupling >= 0.0 {
         Ok(crate::kernels::bernoulli::threshold(-(-2.0 * coupling).exp_m1()))
     } else {
-        Err(Error::Usage(format!("a cluster algorithm cannot run at the coupling {coupling}: write a finite coupling that is not negative")))
+        Err(Error::Usage(format!(
+            "a cluster algorithm cannot run at the coupling {coupling}: write a finite coupling that is not negative"
+        )))
     }
 }

@@ -216,8 +216,7 @@ fn open_bonds(grid: &TileGrid, spins: &[Words], batch: usize, threshold: u64, la
 #[inline(always)]
 fn find_clusters_body(grid: &TileGrid, spins: &[Words], threshold: u64, lanes: &mut Lanes, clusters: &mut [BatchClusters]) -> u32 {
     let mut local = *lanes;
-    let mut labelling =
-        Labelling { labels: [[0; BATCH]; BATCH], closed_right: [[0; BATCH]; BATCH], closed_down: [[0; BATCH]; BATCH] };
+    let mut labelling = Labelling { labels: [[0; BATCH]; BATCH], closed_right: [[0; BATCH]; BATCH], closed_down: [[0; BATCH]; BATCH] };
     let mut nodes = 0;
     for (batch, found) in clusters.iter_mut().enumerate() {
         open_bonds(grid, spins, batch, threshold, &mut local, found);
@@ -275,7 +274,9 @@ fn join_tiles_body(grid: &TileGrid, clusters: &[BatchClusters], parents: &mut [u
             let open = own.right[along * TILE + TILE - 1];
             let mut left = open;
             if along > 0 {
-                left &= !(right_before & own.right_edge.repeats[along] & grid.from_right(batch, |index| clusters[index].left_edge.repeats[along]));
+                left &= !(right_before
+                    & own.right_edge.repeats[along]
+                    & grid.from_right(batch, |index| clusters[index].left_edge.repeats[along]));
             }
             right_before = open;
             while left != 0 {
@@ -289,7 +290,9 @@ fn join_tiles_body(grid: &TileGrid, clusters: &[BatchClusters], parents: &mut [u
             let open = own.down[(TILE - 1) * TILE + along];
             let mut left = open;
             if along > 0 {
-                left &= !(down_before & own.bottom_edge.repeats[along] & grid.from_below(batch, |index| clusters[index].top_edge.repeats[along]));
+                left &= !(down_before
+                    & own.bottom_edge.repeats[along]
+                    & grid.from_below(batch, |index| clusters[index].top_edge.repeats[along]));
             }
             down_before = open;
             while left != 0 {

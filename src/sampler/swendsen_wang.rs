@@ -101,7 +101,8 @@ impl SwendsenWang {
 impl Sampler for SwendsenWang {
     fn sweep(&mut self) -> u64 {
         let set = self.instruction_set;
-        let nodes = kernel::find_clusters(set, &self.grid, &self.spins, self.threshold, &mut self.stream.lanes, &mut self.clusters) as usize;
+        let nodes =
+            kernel::find_clusters(set, &self.grid, &self.spins, self.threshold, &mut self.stream.lanes, &mut self.clusters) as usize;
         if self.parents.len() < nodes {
             self.parents.resize(nodes, 0);
         }

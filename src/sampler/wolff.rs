@@ -2,7 +2,8 @@
 //!
 //! A cluster grows from a random site: a neighbour with the same spin joins with probability 1 - e^(-2K); then all its spins are flipped. Here a spin is
 //! flipped when it joins, so that it is no longer equal to the cluster spin and needs no mark. The four neighbours of a site are treated without a branch: each
-//! takes one bit of a pool of Bernoulli words (`kernels::bernoulli`), is written to the top of the stack in any case, and moves the top only if it joins.
+//! takes one bit of a pool of Bernoulli words (`kernels::bernoulli`), is written to the end of the queue in any case, and moves the end only if it joins. First in,
+//! first out: the site taken next was written long ago, so that the processor can work on many sites at a time.
 
 use super::{Sampler, Start, bond_threshold, start::initial_configuration};
 use crate::error::{Error, Result};
@@ -14,6 +15,8 @@ use crate::spins::{Configuration, WORD_BITS};
 
 /// Bernoulli words drawn at once; a site takes four bits.
 const POOL: usize = 256;
+/// Sites served by one of them.
+const SITES_PER_WORD: usize = WORD_BITS / DIRECTIONS;
 /// Directions of the square lattice.
 const DIRECTIONS: usize = 4;
 
@@ -35,7 +38,8 @@ pub struct Wolff {
     seeds_used: usize,
     pool: Vec<u64>,
     pool_used: usize,
-    stack: Vec<u32>,
+    /// Sites that joined and have not tried their bonds yet, as a ring.
+    queue: Vec<u32>,
     instruction_set: InstructionSet,
     /// (clusters, flipped spins) of each thermalization sweep; nothing once thermalization has ended.
     thermalization: Option<Vec<(u64, u64)>>,
@@ -45,7 +49,7 @@ pub struct Wolff {
 }
 
 impl Wolff {
-    /// The largest side: positions on the stack have 32 bits.
+    /// The largest side: positions in the queue have 32 bits.
     pub const LARGEST_SIDE: usize = 1 << 16;
 
     /// The chain number `chain` of the run with seed `seed`, at coupling K = J / k_B T, on the best instruction set.
@@ -87,7 +91,7 @@ impl Wolff {
             seeds_used: bernoulli::BLOCK,
             pool: vec![0; POOL],
             pool_used: POOL,
-            stack: Vec::new(),
+            queue: vec![0; 1024],
             instruction_set,
             thermalization: Some(Vec::new()),
             clusters_per_sweep: 1,
@@ -118,58 +122,27 @@ impl Wolff {
 
     /// Grows one cluster and flips it. Returns its size.
     pub fn flip_cluster(&mut self) -> u64 {
-        let side = self.torus.side() as u32;
+        let side = self.torus.side() as u64;
         let site = self.random_site();
-        let first = ((site / u64::from(side)) << self.row_shift | site % u64::from(side)) as u32;
-        let (column_mask, row_step) = ((1u32 << self.row_shift) - 1, 1u32 << self.row_shift);
-        let (last, last_row) = (side - 1, (side - 1) << self.row_shift);
-        let spins = self.spins.as_mut_slice();
-        let cluster_spin = spins[first as usize / WORD_BITS] >> (first % 64) & 1;
-        spins[first as usize / WORD_BITS] ^= 1 << (first % 64);
-        if self.stack.is_empty() {
-            self.stack.resize(1024, 0);
-        }
-        self.stack[0] = first;
-        let mut ring = self.stack.len() as u64 - 1;
-        let (mut top, mut size) = (1u64, 0u64);
-        // Bits of the pool that are left, under a marker bit.
-        let mut bits = 1;
-        while size < top {
-            if top - size + DIRECTIONS as u64 > ring {
-                ring = grow_ring(&mut self.stack, size, top);
+        let first = (((site / side) << self.row_shift) + site % side) as u32;
+        let spin = &mut self.spins[first as usize / WORD_BITS];
+        let differs = (*spin >> (first % 64) & 1).wrapping_sub(1);
+        *spin ^= 1 << (first % 64);
+        self.queue[0] = first;
+        let (mut size, mut reached) = (0, 1);
+        while size < reached {
+            if self.queue.len() < (reached - size) as usize + DIRECTIONS * SITES_PER_WORD {
+                enlarge(&mut self.queue, size, reached);
             }
-            let stack = self.stack.as_mut_slice();
-            if bits == 1 {
-                if self.pool_used == POOL {
-                    bernoulli::fill(self.instruction_set, self.threshold, &mut self.stream.lanes, &mut self.pool);
-                    self.pool_used = 0;
-                }
-                // Fifteen sites a word: the upper four bits make room for the marker.
-                bits = self.pool[self.pool_used] | 1 << 60;
-                bits &= u64::MAX >> 3;
-                self.pool_used += 1;
+            if self.pool_used == POOL {
+                bernoulli::fill(self.instruction_set, self.threshold, &mut self.stream.lanes, &mut self.pool);
+                self.pool_used = 0;
             }
-            let position = stack[(size & ring) as usize];
-            size += 1;
-            let (column, row) = (position & column_mask, position & !column_mask);
-            let right = if column == last { row } else { position + 1 };
-            let left = if column == 0 { position + last } else { position - 1 };
-            let down = if row == last_row { column } else { position + row_step };
-            let up = if row == 0 { position + last_row } else { position - row_step };
-            // The four are different sites: all are read before one is written, so that no decision waits for a store.
-            let joins = |neighbour: u32, bits: u64| !(spins[neighbour as usize / WORD_BITS] >> (neighbour % 64) ^ cluster_spin) & bits & 1;
-            let (joins_right, joins_left) = (joins(right, bits), joins(left, bits >> 1));
-            let (joins_down, joins_up) = (joins(down, bits >> 2), joins(up, bits >> 3));
-            let mut add = |neighbour: u32, joins: u64| {
-                spins[neighbour as usize / WORD_BITS] ^= joins << (neighbour % 64);
-                stack[(top & ring) as usize] = neighbour;
-                top += joins;
-            };
-            add(right, joins_right);
-            add(left, joins_left);
-            add(down, joins_down);
-            add(up, joins_up);
-            bits >>= DIRECTIONS;
+            let end = reached.min(size + SITES_PER_WORD as u64);
+            let bits = self.pool[self.pool_used];
+            self.pool_used += 1;
+            reached = spread(&mut self.spins, &mut self.queue, size..end, reached, bits, differs, (side as u32 - 1, self.row_shift));
+            size = end;
         }
         self.clusters += 1;
         self.flipped_spins += size;
@@ -218,16 +191,56 @@ impl Wolff {
     }
 }
 
-#[cold]
-fn grow_ring(queue: &mut Vec<u32>, first: u64, end: u64) -> u64 {
-    let old = queue.len() as u64 - 1;
-    let new = 2 * old + 1;
-    let waiting: Vec<u32> = (first..end).map(|index| queue[(index & old) as usize]).collect();
-    queue.resize(new as usize + 1, 0);
-    for (index, position) in (first..end).zip(waiting) {
-        queue[(index & new) as usize] = position;
+/// Tries the bonds of the sites number `sites` of the cluster, four bits of `bits` a site, and appends those that join: number n stands at n modulo the length
+/// of the queue, a power of two. `differs` is all ones if the cluster spin is down. Returns the number of sites reached so far.
+#[inline]
+fn spread(
+    spins: &mut [u64],
+    queue: &mut [u32],
+    sites: std::ops::Range<u64>,
+    mut reached: u64,
+    mut bits: u64,
+    differs: u64,
+    (last, row_shift): (u32, u32),
+) -> u64 {
+    let (column_mask, row_step, last_row) = ((1u32 << row_shift) - 1, 1u32 << row_shift, last << row_shift);
+    let ring = queue.len() - 1;
+    for number in sites {
+        let position = queue[number as usize & ring];
+        let (column, row) = (position & column_mask, position & !column_mask);
+        let right = if column == last { row } else { position + 1 };
+        let left = if column == 0 { position + last } else { position - 1 };
+        let down = if row == last_row { column } else { position + row_step };
+        let up = if row == 0 { position + last_row } else { position - row_step };
+        // The four are different sites: all are read before one is written, so that no decision waits for a store.
+        let equal = |neighbour: u32| (spins[neighbour as usize / WORD_BITS] ^ differs) >> (neighbour % 64);
+        let joins_right = equal(right) & bits & 1;
+        let joins_left = equal(left) & bits >> 1 & 1;
+        let joins_down = equal(down) & bits >> 2 & 1;
+        let joins_up = equal(up) & bits >> 3 & 1;
+        bits >>= DIRECTIONS;
+        let mut add = |neighbour: u32, joins: u64| {
+            spins[neighbour as usize / WORD_BITS] ^= joins << (neighbour % 64);
+            queue[reached as usize & ring] = neighbour;
+            reached += joins;
+        };
+        add(right, joins_right);
+        add(left, joins_left);
+        add(down, joins_down);
+        add(up, joins_up);
     }
-    new
+    reached
+}
+
+/// Doubles the queue in which the sites `first..end` wait.
+#[cold]
+fn enlarge(queue: &mut Vec<u32>, first: u64, end: u64) {
+    let old = queue.len();
+    let waiting: Vec<u32> = (first..end).map(|number| queue[number as usize % old]).collect();
+    queue.resize(2 * old, 0);
+    for (number, position) in (first..end).zip(waiting) {
+        queue[number as usize % (2 * old)] = position;
+    }
 }
 
 /// 64 bits of a string of bits from bit `start` on, clear past the end.

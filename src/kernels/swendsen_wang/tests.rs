@@ -21,7 +21,8 @@ fn fill(marks: &mut [Option<usize>], start: usize, mark: usize, neighbours: &dyn
 /// For every site the first site (in site order) of its cluster, over the bonds that `open(site, direction)` calls open; `inside` forbids leaving a tile.
 fn flood_fill(side: usize, open: &dyn Fn(usize, usize) -> bool, inside: bool) -> Vec<usize> {
     let site_at = |x: usize, y: usize| y % side * side + x % side;
-    let may = |from: usize, to: usize| !inside || to > from && (from % side / TILE, from / side / TILE) == (to % side / TILE, to / side / TILE);
+    let may =
+        |from: usize, to: usize| !inside || to > from && (from % side / TILE, from / side / TILE) == (to % side / TILE, to / side / TILE);
     let neighbours = |site: usize| {
         let (x, y) = (site % side, site / side);
         let (right, down) = (site_at(x + 1, y), site_at(x, y + 1));
@@ -102,14 +103,22 @@ fn clusters_are_those_of_a_flood_fill() {
                 // With the same random bits every cluster flips as a whole, by the bit of its node.
                 let mut random = vec![0; (nodes as usize).div_ceil(64).next_multiple_of(BLOCK)];
                 bernoulli::fill_uniform(set, &mut used, &mut random);
-                let bits: Vec<u64> = (0..side * side).map(|site| random[cluster_of(site) as usize / 64] >> (cluster_of(site) % 64) & 1).collect();
+                let bits: Vec<u64> =
+                    (0..side * side).map(|site| random[cluster_of(site) as usize / 64] >> (cluster_of(site) % 64) & 1).collect();
                 let mut flipped = spins.clone();
                 flip_clusters(set, &mut flipped, &clusters, &mut parents, &random);
                 for site in 0..side * side {
                     let (batch, word, bit) = grid.address(site % side, site / side);
-                    assert_eq!(flipped[batch][word] >> bit & 1, spin(site) ^ bits[site], "side {side}, p {probability}, {set}, site {site}");
+                    assert_eq!(
+                        flipped[batch][word] >> bit & 1,
+                        spin(site) ^ bits[site],
+                        "side {side}, p {probability}, {set}, site {site}"
+                    );
                 }
-                let strays = flipped.iter().enumerate().any(|(batch, words)| words.iter().zip(grid.existing(batch)).any(|(word, existing)| word & !existing != 0));
+                let strays = flipped
+                    .iter()
+                    .enumerate()
+                    .any(|(batch, words)| words.iter().zip(grid.existing(batch)).any(|(word, existing)| word & !existing != 0));
                 assert!(!strays, "side {side}: a site that does not exist was set");
             }
         }

@@ -24,7 +24,12 @@ impl ReferenceSwendsenWang {
     pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
         let first = initial_configuration(torus, start, seed, chain);
         let spins = (0..torus.sites()).map(|site| first.spin(site) as i8).collect();
-        Ok(ReferenceSwendsenWang { torus, spins, threshold: bond_threshold(coupling)?, stream: Stream::new(seed, Purpose::Reference, chain) })
+        Ok(ReferenceSwendsenWang {
+            torus,
+            spins,
+            threshold: bond_threshold(coupling)?,
+            stream: Stream::new(seed, Purpose::Reference, chain),
+        })
     }
 }
 
