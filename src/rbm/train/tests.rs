@@ -1,4 +1,7 @@
+//! The trainer held to enumeration, to itself on fake ranks, and to its promises about numbers that are not finite.
+
 use super::*;
+use crate::rbm::GradientKind;
 use crate::rbm::exact::ExactRbm;
 use crate::rbm::exact::tests::{random_machine, ring_law};
 use crate::spins::BitMatrix;
@@ -250,7 +253,6 @@ fn a_small_machine_learns_the_ring() {
             }
         }
         let after = divergence(trainer.rbm());
-        eprintln!("{gradient:?} {before} {after}");
         assert!(before > 0.5 && after < 0.01, "{gradient:?}: divergence {before} before and {after} after training");
     }
 }
