@@ -29,7 +29,7 @@ pub const SMALLEST_EXPONENT: f32 = -87.0;
 const ROUNDER: f32 = 12_582_912.0;
 
 /// ln 2 as a short number, exact when multiplied by integers up to 2^9, and what is missing (Cody and Waite).
-const LN_2_HIGH: f32 = 0.693_359_375;
+const LN_2_HIGH: f32 = 355.0 / 512.0;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// e^x in each lane, with x clamped to -87 ... 88; relative error below 2e-7. NaN gives NaN.

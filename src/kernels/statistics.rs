@@ -17,8 +17,8 @@ pub const ENTRIES: usize = 1 << SAMPLES_PER_GROUP;
 /// Tables in one pass: 20 KiB, so that they and a strip of sums stay in the fastest cache.
 pub const TABLES_PER_PASS: usize = 10;
 
-/// For the sixteen units of a visible panel, the table entry that the samples of one group choose.
-pub type Choices = [u8; Vector::WIDTH];
+/// For the sixteen units of a visible panel, the table entry that the samples of one group choose: unit 4 q + r has byte r of word q.
+pub type Choices = [u32; Vector::WIDTH / ABREAST];
 
 /// The sums of one hidden panel while a shard is worked on in several passes.
 pub struct Sums<'a> {
@@ -71,8 +71,8 @@ fn choose_body(bits: &[u16], choices: &mut [Choices]) {
                 *chosen |= (bits >> lane & 1) << place;
             }
         }
-        for (choice, &chosen) in choices.iter_mut().zip(&chosen) {
-            *choice = chosen as u8;
+        for (word, four) in choices.iter_mut().zip(chosen.chunks_exact(ABREAST)) {
+            *word = u32::from(four[0]) | u32::from(four[1]) << 8 | u32::from(four[2]) << 16 | u32::from(four[3]) << 24;
         }
     }
 }
@@ -122,9 +122,9 @@ fn add_bits_body(choices: &[Choices], stride: usize, first: usize, tables: &[[Ve
         let mut four = begin(partial, begins);
         let (start, lane) = place_of(index, stride, first);
         for (table, choices) in tables.iter().zip(&choices[start..][..tables.len()]) {
-            let chosen = &choices[lane..][..ABREAST];
+            let chosen = choices[lane / ABREAST] as usize;
             for row in 0..ABREAST {
-                four[row] = four[row].plus(&table[usize::from(chosen[row]) & (ENTRIES - 1)]);
+                four[row] = four[row].plus(&table[chosen >> (8 * row) & (ENTRIES - 1)]);
             }
         }
         end(&four, ends, partial, total);
@@ -228,7 +228,7 @@ mod tests {
                 }
 
                 for set in InstructionSet::available() {
-                    let mut choices = vec![[0u8; 16]; panels * groups];
+                    let mut choices = vec![[0; 4]; panels * groups];
                     for panel in 0..panels {
                         choose(set, &bits[panel * samples..(panel + 1) * samples], &mut choices[panel * groups..(panel + 1) * groups]);
                     }

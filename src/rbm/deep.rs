@@ -140,3 +140,69 @@ pub fn dead_units(rbm: &Rbm, data: &TrainingData) -> Vec<usize> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Stream;
+    use crate::rbm::exact::{ExactRbm, logistic};
+
+    fn random_rbm(visible: usize, hidden: usize, index: u64) -> Rbm {
+        let mut stream = Stream::new(7, Purpose::Check, index);
+        let mut rbm = Rbm::zero(visible, hidden);
+        (0..visible).for_each(|row| rbm.weights.row_mut(row).iter_mut().for_each(|weight| *weight = 0.4 * stream.normal() as f32));
+        rbm.visible_bias.iter_mut().chain(&mut rbm.hidden_bias).for_each(|bias| *bias = stream.normal() as f32);
+        rbm
+    }
+
+    fn random_bits(rows: usize, columns: usize) -> BitMatrix {
+        let mut stream = Stream::new(8, Purpose::Check, 0);
+        let mut matrix = BitMatrix::new(rows, columns);
+        (0..rows).for_each(|row| (0..columns).for_each(|column| matrix.set(row, column, stream.word() & 1 == 1)));
+        matrix
+    }
+
+    /// One layer up or down in f64, one unit at a time.
+    fn pass(rbm: &ExactRbm, upwards: bool, given: &[f64]) -> Vec<f64> {
+        let weight = |i: usize, j: usize| rbm.weights[i * rbm.hidden + j];
+        if upwards {
+            (0..rbm.hidden).map(|j| logistic(rbm.hidden_bias[j] + (0..rbm.visible).map(|i| given[i] * weight(i, j)).sum::<f64>())).collect()
+        } else {
+            (0..rbm.visible)
+                .map(|i| logistic(rbm.visible_bias[i] + (0..rbm.hidden).map(|j| given[j] * weight(i, j)).sum::<f64>()))
+                .collect()
+        }
+    }
+
+    #[test]
+    fn up_and_down_equal_the_sums_written_out() {
+        let stack = [random_rbm(37, 21, 0), random_rbm(21, 18, 1), random_rbm(18, 5, 2)];
+        let exact: Vec<ExactRbm> = stack.iter().map(ExactRbm::from).collect();
+        let data = random_bits(300, 37);
+        for depth in 1..=3 {
+            let found = reconstruct(&stack[..depth], &data);
+            let TrainingData::Real(top) = up(&stack[..depth], &data) else { panic!("probabilities are numbers") };
+            for row in 0..300 {
+                let start: Vec<f64> = data.bits(row).iter().by_vals().map(|bit| f64::from(u8::from(bit))).collect();
+                let code = exact[..depth].iter().fold(start, |below, rbm| pass(rbm, true, &below));
+                let back = exact[..depth].iter().rev().fold(code.clone(), |above, rbm| pass(rbm, false, &above));
+                assert!(top.row(row).iter().zip(&code).all(|(&found, expected)| (f64::from(found) - expected).abs() < 1e-5));
+                assert!(found.row(row).iter().zip(&back).all(|(&found, expected)| (f64::from(found) - expected).abs() < 1e-5));
+            }
+        }
+    }
+
+    #[test]
+    fn drawn_activities_have_the_right_means_and_dead_units_are_found() {
+        let mut rbm = random_rbm(30, 20, 3);
+        // Unit 4 is always on, unit 11 never: neither says anything.
+        (rbm.hidden_bias[4], rbm.hidden_bias[11]) = (60.0, -60.0);
+        let data = TrainingData::Binary(random_bits(20_000, 30));
+        let mean = |kind: ActivationKind| activations(&rbm, &data, kind, 3, 1).means();
+        let (states, probabilities) = (mean(ActivationKind::States), mean(ActivationKind::Probabilities));
+        // Five standard errors of 20,000 draws.
+        assert!(states.iter().zip(&probabilities).all(|(state, probability)| (state - probability).abs() < 5.0 * 0.5 / 20_000f64.sqrt()));
+        assert!(activations(&rbm, &data, ActivationKind::States, 3, 1) != activations(&rbm, &data, ActivationKind::States, 3, 2));
+        assert_eq!(dead_units(&rbm, &data), vec![4, 11]);
+    }
+}

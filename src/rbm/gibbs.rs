@@ -185,3 +185,56 @@ impl GibbsChains {
 pub fn panels(units: usize) -> usize {
     units.div_ceil(WIDTH)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rbm::exact::tests::random_machine;
+
+    #[test]
+    fn chains_reach_the_law_of_the_machine() {
+        // 2,000 chains, 200 sweeps after 20: with correlations of a few sweeps the standard error of a mean is below 0.002; 0.01 allows five of them.
+        // A machine with weights 20 % larger is a mutant that must be seen.
+        let machine = random_machine(6, 9, 0.8, 50);
+        let f32s = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
+        let chains_of = |scale: f64| {
+            let weights = crate::rbm::Matrix::from_unpadded(6, 9, &f32s(&machine.weights.iter().map(|w| w * scale).collect::<Vec<f64>>()));
+            let rbm = Rbm { weights, visible_bias: f32s(&machine.visible_bias), hidden_bias: f32s(&machine.hidden_bias) };
+            let mut chains = GibbsChains::new(&rbm, &BitMatrix::new(2000, 6), 1, 0);
+            (0..20).for_each(|_| chains.sweep());
+            let mut counts = vec![0f64; 64];
+            for _ in 0..200 {
+                chains.sweep();
+                let states = chains.visible();
+                (0..2000).for_each(|row| counts[states.row(row)[0] as usize] += 1.0 / 400_000.0);
+            }
+            counts
+        };
+        let log_z = machine.log_partition_function();
+        let distance = |counts: &[f64]| {
+            let exact = |state: usize| (-machine.visible_hamiltonian(state as u64) - log_z).exp();
+            counts.iter().enumerate().map(|(state, count)| (count - exact(state)).abs()).sum::<f64>() / 2.0
+        };
+        let (right, mutant) = (distance(&chains_of(1.0)), distance(&chains_of(1.2)));
+        assert!(right < 0.01, "total variation {right}");
+        assert!(mutant > 0.02, "the mutant is only {mutant} away");
+    }
+
+    #[test]
+    fn instruction_sets_and_threads_leave_no_trace() {
+        let machine = random_machine(40, 20, 0.3, 51);
+        let weights = machine.weights.iter().map(|&weight| weight as f32).collect::<Vec<f32>>();
+        let rbm = Rbm { weights: crate::rbm::Matrix::from_unpadded(40, 20, &weights), ..Rbm::zero(40, 20) };
+        let run = |set: InstructionSet, threads: usize| {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+                let mut chains = GibbsChains::new(&rbm, &BitMatrix::new(300, 40), 1, 7);
+                (0..5).for_each(|_| chains.sweep_on(set));
+                chains.visible()
+            })
+        };
+        let expected = run(InstructionSet::PORTABLE, 1);
+        for set in InstructionSet::available() {
+            assert!(run(set, 1) == expected && run(set, 2) == expected, "{set}");
+        }
+    }
+}

@@ -79,3 +79,31 @@ pub fn weight_size(rbm: &Rbm) -> (f64, f64) {
     }
     ((squares / (rbm.visible() * rbm.hidden()) as f64).sqrt(), maximum)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, Stream};
+    use crate::rbm::exact::ExactRbm;
+    use crate::spins::BitMatrix;
+
+    #[test]
+    fn free_energies_are_the_exact_hamiltonian() {
+        let mut stream = Stream::new(6, Purpose::Check, 0);
+        let mut rbm = Rbm::zero(50, 20);
+        (0..50).for_each(|row| rbm.weights.row_mut(row).iter_mut().for_each(|weight| *weight = 0.5 * stream.normal() as f32));
+        rbm.visible_bias.iter_mut().chain(&mut rbm.hidden_bias).for_each(|bias| *bias = stream.normal() as f32);
+        let mut matrix = BitMatrix::new(300, 50);
+        (0..300).for_each(|row| matrix.row_mut(row)[0] = stream.word() >> 14);
+        let exact = ExactRbm::from(&rbm);
+        let numbers: Vec<f32> =
+            (0..300).flat_map(|row| matrix.bits(row).iter().by_vals().map(|bit| f32::from(u8::from(bit))).collect::<Vec<f32>>()).collect();
+        let data = [TrainingData::Binary(matrix.clone()), TrainingData::Real(crate::rbm::Matrix::from_unpadded(300, 50, &numbers))];
+        for data in data {
+            for (row, found) in free_energies(InstructionSet::chosen(), &Machine::from(&rbm), &data, 300).into_iter().enumerate() {
+                let expected = exact.visible_hamiltonian(matrix.row(row)[0]);
+                assert!((found - expected).abs() < 1e-5 * expected.abs().max(1.0), "{found} and {expected}");
+            }
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Contrastive divergence: the trainer of one layer. Read [`Trainer::epoch`], then `minibatch`, then `train/gradient.rs` (the sums) and `learn` (the step).
+//! Contrastive divergence: the trainer of one layer. Read [`Trainer::epoch`], then `minibatch`, then `train/gradient.rs` (the sums) and `train/learn.rs` (the step).
 //!
 //! As in the code of Hinton and Salakhutdinov (Science 313, 504 (2006)): the statistics of the data take the hidden probabilities, drawn hidden states drive
 //! the reconstruction, and the statistics of the model take the last hidden probabilities. Of the reconstruction the drawn states are taken by default
@@ -9,18 +9,18 @@
 //! training data and the same machine, and call everything together.
 
 mod gradient;
+mod learn;
 
 use super::gibbs::{self, Conditional};
 use super::monitor::{self, Epoch};
-use super::panels::{Machine, Units, WIDTH, mask};
-use super::{GradientKind, Rbm, Reconstruction, TrainingData, TrainingOptions, VisibleBias};
+use super::panels::{Machine, Units};
+use super::{Rbm, Reconstruction, TrainingData, TrainingOptions, VisibleBias};
 use crate::error::{Error, Result};
 use crate::kernels::float_vector::Vector;
 use crate::kernels::statistics::Choices;
-use crate::kernels::update::{self, Squares, Step};
 use crate::kernels::{InstructionSet, activation};
 use crate::random::{LaneStream, Purpose, Stream};
-use gradient::{Scratch, Side, Statistics};
+use gradient::{Side, Statistics};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -52,7 +52,7 @@ impl ShardExchange for Alone {
 }
 
 /// All that a trainer must remember between two epochs, the same on every rank. The numbers are, one after the other: W (row-major, visible by hidden), c, b in the
-/// coordinates of the gradient ([`GradientKind`]), then the last steps of W, c, b.
+/// coordinates of the gradient ([`super::GradientKind`]), then the last steps of W, c, b.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Snapshot {
     /// Epochs done.
@@ -60,9 +60,6 @@ pub struct Snapshot {
     /// Parameters and their last steps.
     pub numbers: Vec<f32>,
 }
-
-/// Numbers sent at once between ranks, about: 4 MiB, whatever the number of shards and units.
-const GATHERED: usize = 1 << 20;
 
 /// Trains one restricted Boltzmann machine.
 pub struct Trainer<'a> {
@@ -336,144 +333,6 @@ impl<'a> Trainer<'a> {
         }
         units
     }
-
-    /// Brings the sums of all shards together, panel by panel, and takes the step.
-    fn learn(&mut self, statistics: &Statistics, errors: &[f64], samples: usize) -> Result<Outcome> {
-        let (set, shards, exchange) = (self.set, self.options.shards, self.exchange);
-        let (rows, visible_panels, hidden_panels) = (self.machine.rows(), self.machine.visible_panels(), self.machine.hidden_panels());
-        let alone = exchange.own_shards(shards) == (0..shards);
-
-        // What is small comes first, all panels at once: sums over visible units, over hidden units, and the reconstruction error.
-        let panels = visible_panels + hidden_panels;
-        let small = |strip: usize| {
-            let sums = (0..panels).into_par_iter().map(|panel| {
-                if panel < visible_panels {
-                    statistics.visible_sums(panel, strip)
-                } else {
-                    statistics.hidden_sums(panel - visible_panels, strip)
-                }
-            });
-            let mut numbers: Vec<f32> = sums.collect::<Vec<Vector>>().into_iter().flat_map(|sum| sum.0).collect();
-            numbers.push(errors[strip] as f32);
-            numbers
-        };
-        let own: Vec<f32> = (0..statistics.strips()).flat_map(small).collect();
-        let length = panels * WIDTH + 1;
-        let mut all = vec![0.0; shards * length];
-        exchange.gather(shards, &own, &mut all)?;
-        let mut bias_sums = vec![Vector::ZERO; panels];
-        let mut squared_error = 0.0;
-        for shard in all.chunks_exact(length) {
-            bias_sums.iter_mut().zip(shard.chunks_exact(WIDTH)).for_each(|(sum, numbers)| add_numbers(sum, numbers));
-            squared_error += f64::from(shard[length - 1]);
-        }
-        let (visible_sums, hidden_sums) = bias_sums.split_at(visible_panels);
-
-        let options = &self.options;
-        let step = Step { scale: 1.0 / samples as f32, learning_rate: options.learning_rate, momentum: options.momentum, l1: options.l1 };
-        // The centred gradient is <v h> - <v>/2 - <h>/2.
-        let half = if options.gradient == GradientKind::Centred { 0.5 * step.scale } else { 0.0 };
-        let (visible, hidden) = (self.machine.visible, self.machine.hidden);
-        let visible_shift: Vec<f32> = visible_sums.iter().flat_map(|sum| sum.0).take(visible).map(|sum| half * sum).collect();
-        let take_step = |panel: usize, sums: &[Vector], weights: &mut [Vector], velocity: &mut [Vector]| {
-            let hidden_shift = Vector(hidden_sums[panel].0.map(|sum| half * sum));
-            update::learn(set, sums, &visible_shift, &hidden_shift, mask(panel, hidden), &step, velocity, weights)
-        };
-
-        let mut squares: Vec<Squares> = Vec::with_capacity(hidden_panels);
-        let at_once = if alone { hidden_panels } else { (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels) };
-        let blocks = self.machine.weights.chunks_mut(at_once * rows).zip(self.velocity.weights.chunks_mut(at_once * rows));
-        for (block, (weights, velocity)) in blocks.enumerate() {
-            let first = block * at_once;
-            let count = weights.len() / rows;
-            let gathered = if alone { Vec::new() } else { gather_products(statistics, exchange, shards, first..first + count, rows)? };
-            let panels = weights.par_chunks_mut(rows).zip(velocity.par_chunks_mut(rows)).enumerate();
-            let found: Vec<Squares> = panels
-                .map_init(
-                    || Scratch::new(rows),
-                    |scratch, (index, (weights, velocity))| {
-                        scratch.total.fill(Vector::ZERO);
-                        if alone {
-                            (0..statistics.strips()).for_each(|strip| statistics.add_products(first + index, strip, scratch));
-                        } else {
-                            for shard in gathered.chunks_exact(count * rows * WIDTH) {
-                                let numbers = shard[index * rows * WIDTH..].chunks_exact(WIDTH);
-                                scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
-                            }
-                        }
-                        take_step(first + index, &scratch.total, weights, velocity)
-                    },
-                )
-                .collect();
-            squares.extend(found);
-        }
-
-        let velocities = [&mut self.velocity.visible_bias, &mut self.velocity.hidden_bias];
-        let mut bias_squares = 0.0;
-        for ((biases, velocities), sums) in self.biases.iter_mut().zip(velocities).zip([visible_sums, hidden_sums]) {
-            for ((bias, velocity), sum) in biases.iter_mut().zip(velocities).zip(sums) {
-                let kept = Vector(velocity.0.map(|velocity| step.momentum * velocity));
-                *velocity = kept.plus_product(step.learning_rate, &Vector(sum.0.map(|sum| step.scale * sum)));
-                *bias = bias.plus(velocity);
-                bias_squares += Vector(bias.0.map(|bias| bias * bias)).sum();
-            }
-        }
-        self.set_biases();
-        Ok(Outcome {
-            squared_error,
-            gradient_squares: squares.iter().map(|squares| squares.gradient.sum()).sum(),
-            weight_squares: squares.iter().map(|squares| squares.weights.sum()).sum::<f64>() + bias_squares,
-        })
-    }
-
-    /// The biases of the machine from those in the coordinates of the gradient: c = c' - W 1/2 and b = b' - W^T 1/2 if it is centred.
-    fn set_biases(&mut self) {
-        let [visible, hidden] = &self.biases;
-        let Machine { weights, visible_bias, hidden_bias, .. } = &mut self.machine;
-        visible_bias.clone_from(visible);
-        hidden_bias.clone_from(hidden);
-        let rows = visible_bias.len() * WIDTH;
-        if self.options.gradient == GradientKind::Plain {
-            return;
-        }
-        let set = self.set;
-        visible_bias.par_iter_mut().enumerate().for_each(|(panel, bias)| {
-            let mut sums = [Vector::ZERO; WIDTH];
-            weights.chunks_exact(rows).for_each(|weights| update::accumulate(set, &weights[panel * WIDTH..(panel + 1) * WIDTH], &mut sums));
-            bias.0.iter_mut().zip(&sums).for_each(|(bias, sum)| *bias -= (0.5 * sum.sum()) as f32);
-        });
-        hidden_bias.par_iter_mut().zip(weights.par_chunks_exact(rows)).for_each(|(bias, weights)| {
-            let half = Vector(update::total(set, weights).0.map(|sum| -0.5 * sum));
-            *bias = bias.plus(&half);
-        });
-    }
-}
-
-/// The sums of v_i p_j of every shard for some hidden panels, shard after shard.
-fn gather_products(
-    statistics: &Statistics,
-    exchange: &dyn ShardExchange,
-    shards: usize,
-    panels: Range<usize>,
-    rows: usize,
-) -> Result<Vec<f32>> {
-    let length = rows * WIDTH;
-    let mut own = vec![0f32; statistics.strips() * panels.len() * length];
-    own.par_chunks_mut(length).enumerate().for_each_init(
-        || Scratch::new(rows),
-        |scratch, (place, numbers)| {
-            scratch.total.fill(Vector::ZERO);
-            statistics.add_products(panels.start + place % panels.len(), place / panels.len(), scratch);
-            numbers.chunks_exact_mut(WIDTH).zip(&scratch.total).for_each(|(numbers, sum)| numbers.copy_from_slice(&sum.0));
-        },
-    );
-    let mut all = vec![0f32; shards * panels.len() * length];
-    exchange.gather(shards, &own, &mut all)?;
-    Ok(all)
-}
-
-fn add_numbers(sum: &mut Vector, numbers: &[f32]) {
-    sum.0.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
 }
 
 #[cfg(test)]

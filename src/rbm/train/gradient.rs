@@ -4,7 +4,7 @@ use crate::kernels::InstructionSet;
 use crate::kernels::float_vector::Vector;
 use crate::kernels::statistics::{self, Choices, ENTRIES, Sums, TABLES_PER_PASS};
 use crate::kernels::tables::SAMPLES_PER_GROUP;
-use crate::rbm::panels::{Units, WIDTH};
+use crate::rbm::panels::Units;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -74,7 +74,7 @@ impl<'a> Statistics<'a> {
             })
             .collect();
         let mut choices = memory;
-        choices.resize(stride * visible_panels, [0; WIDTH]);
+        choices.resize(stride * visible_panels, Choices::default());
         if stride > 0 {
             choices.par_chunks_mut(stride).enumerate().for_each(|(panel, choices)| {
                 for (strip, &(start, groups)) in strips.iter().zip(&offsets) {
