@@ -42,8 +42,13 @@ pub fn replace(path: &Path, needed: u64, fill: impl FnOnce(&Path) -> Result<()>)
         })
         .and_then(|()| std::fs::rename(&temporary.0, path).map_err(|why| Error::file("replace", path, why)));
     if let Err(error) = written {
-        // Free space is looked up before the temporary file gives its share back.
-        return Err(with_space(error, folder, needed));
+        // Free space is looked up before the temporary file gives its share back; people know the file by its own name.
+        return Err(match with_space(error, folder, needed) {
+            Error::InputOutput(sentence) => {
+                Error::InputOutput(sentence.replace(&temporary.0.display().to_string(), &path.display().to_string()))
+            }
+            other => other,
+        });
     }
     synchronize_folder(folder)
 }

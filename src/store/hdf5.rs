@@ -67,11 +67,17 @@ pub fn label<'a>(units: &'a str, long_name: &'a str) -> Label<'a> {
     Label { units, long_name }
 }
 
-/// What went wrong inside the library, down to the system's own words ("No space left on device") where the innermost frame has them.
+/// What went wrong inside the library: the system's own words ("No space left on device") where an inner frame has them, else the library's.
 fn explain(why: &library::Error) -> String {
-    let outer = why.to_string();
-    let inner = why.stack().and_then(|stack| stack.iter().map(|frame| frame.desc().to_string()).find(|text| text.contains("errno")));
-    inner.map_or(outer.clone(), |inner| format!("{outer} ({inner})"))
+    const BEFORE: &str = "error message = '";
+    let system = why.stack().and_then(|stack| {
+        stack.iter().find_map(|frame| {
+            let text = frame.desc();
+            let start = text.find(BEFORE)? + BEFORE.len();
+            text[start..].split('\'').next().map(str::to_string)
+        })
+    });
+    system.unwrap_or_else(|| why.to_string())
 }
 
 /// The shape, its first dimensions halved until a chunk is small enough.

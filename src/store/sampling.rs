@@ -132,7 +132,8 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
     }
     group.index("draw", draws, "measurement of a chain")?;
     let ragged = taken.iter().any(|&taken| taken != draws as i64);
-    let names: [(&str, &str, &str, fn(&Series) -> &[i64]); 2] = [
+    type Column<'a> = (&'a str, &'a str, &'a str, fn(&Series) -> &[i64]);
+    let names: [Column<'_>; 2] = [
         ("energy", "J", "energy E = -J sum of s_i s_j over the bonds", |series| &series.energy),
         ("magnetization", "1", "magnetization M = sum of s_i", |series| &series.magnetization),
     ];
@@ -259,8 +260,8 @@ fn read_series(group: &GroupReader, couplings: usize) -> Result<Vec<Vec<Series>>
     if draws == 0 {
         return Ok(all);
     }
-    let places: [(&str, fn(&mut Series) -> &mut Vec<i64>); 2] =
-        [("energy", |series| &mut series.energy), ("magnetization", |series| &mut series.magnetization)];
+    type Column<'a> = (&'a str, fn(&mut Series) -> &mut Vec<i64>);
+    let places: [Column<'_>; 2] = [("energy", |series| &mut series.energy), ("magnetization", |series| &mut series.magnetization)];
     for (name, of) in places {
         if group.shape::<i64>(name, 3)? != [couplings, chains, draws] {
             return Err(group.wrong(name, format!("its shape is not {:?}", [couplings, chains, draws])));
