@@ -11,11 +11,14 @@ say() { printf '%s\n' "$*" >&2; }
 debian_serial_hdf5() { printf '/usr/lib/%s-linux-gnu/hdf5/serial' "$(uname -m)"; }
 
 # Where Debian has a serial and a parallel HDF5 side by side, pkg-config may name the parallel one, which this program does not use: name the serial one.
+# Elsewhere HDF5_DIR is left alone, because the HDF5 bindings are compiled anew whenever it changes (also between these scripts and a plain cargo).
 pin_hdf5() {
   local folder
   folder=$(debian_serial_hdf5)
   if [[ -z ${HDF5_DIR:-} && -e $folder/include/hdf5.h && -e $folder/libhdf5_hl.so ]]; then
-    export HDF5_DIR=$folder
+    if [[ -e $folder/../openmpi || -e $folder/../mpich ]] || ! command -v pkg-config >/dev/null; then
+      export HDF5_DIR=$folder
+    fi
   fi
 }
 

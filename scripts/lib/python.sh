@@ -48,7 +48,7 @@ need_python_environment() {
     need python
     while read -r candidate; do
       say "Making the Python environment $python_environment with $candidate ..."
-      build_environment "$candidate" && break
+      build_environment "$candidate" </dev/null && break
     done < <(python_candidates)
     if ! environment_is_complete; then
       say "No Python of this machine could install the packages of $python_packages."

@@ -15,15 +15,19 @@ pub(super) const KEYS: &[&str] = &[
     "momentum",
     "l1",
     "initial_weight",
+    "visible_bias",
     "gradient",
     "activations",
     "method",
     "gibbs_steps",
+    "reconstruction",
     "held_out",
     "shards",
 ];
 
-const MOST_UNITS: u64 = 1 << 24;
+/// Units of a layer, visible or hidden.
+const MOST_UNITS: u64 = 1 << 22;
+const MOST_LAYERS: usize = 256;
 
 /// In which coordinates the gradient is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,21 +48,40 @@ impl GradientKind {
     }
 }
 
-/// What of a trained layer is the data of the next.
+/// What a layer passes on: the trained layer to the next (`activations`), the visible layer in a Gibbs step (`reconstruction`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActivationKind {
-    /// p(h = 1 | v), real numbers.
+pub enum UnitKind {
+    /// p(unit = 1), real numbers.
     Probabilities,
     /// Sampled 0/1 states.
     States,
 }
 
-impl ActivationKind {
+impl UnitKind {
     /// The name in run files and reports.
     pub fn name(self) -> &'static str {
         match self {
-            ActivationKind::Probabilities => "probabilities",
-            ActivationKind::States => "states",
+            UnitKind::Probabilities => "probabilities",
+            UnitKind::States => "states",
+        }
+    }
+}
+
+/// The visible biases before the first step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VisibleBiasKind {
+    /// All zero.
+    Zero,
+    /// ln(p / (1 - p)) with p the mean of the unit over the training data.
+    LogOdds,
+}
+
+impl VisibleBiasKind {
+    /// The name in run files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            VisibleBiasKind::Zero => "zero",
+            VisibleBiasKind::LogOdds => "log-odds",
         }
     }
 }
@@ -86,12 +109,16 @@ pub struct TrainSection {
     pub l1: Vec<f32>,
     /// `initial_weight`: standard deviation of the first weights; default 0.01.
     pub initial_weight: f32,
+    /// `visible_bias`; default `"zero"`.
+    pub visible_bias: VisibleBiasKind,
     /// `gradient`; default `"plain"`.
     pub gradient: GradientKind,
     /// `activations`; default `"probabilities"`.
-    pub activations: ActivationKind,
+    pub activations: UnitKind,
     /// `gibbs_steps`: k of contrastive divergence; default 1.
     pub gibbs_steps: usize,
+    /// `reconstruction`: what the visible layer passes on in a Gibbs step; default `"states"`.
+    pub reconstruction: UnitKind,
     /// `held_out`: kept configurations set aside from training, at least 1; default a tenth.
     pub held_out: usize,
     /// The configurations that are left to train on.
@@ -104,7 +131,11 @@ pub struct TrainSection {
 pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: Option<&SampleSection>) -> Option<TrainSection> {
     let ensemble = lattice.zip(sample).and_then(|(lattice, sample)| ensemble(section, lattice, sample));
     let layers = section.required("layers", "layers = [400, 100, 25]", |field| {
-        field.list("hidden layer sizes", |field| field.count("of units from 1 to 16777216", 1..=MOST_UNITS))
+        let layers = field.list("hidden layer sizes", |field| field.count("of units from 1 to 4194304", 1..=MOST_UNITS))?;
+        if layers.len() > MOST_LAYERS {
+            return field.refuse(&format!("has {} layers: write at most {MOST_LAYERS}", layers.len()));
+        }
+        Some(layers)
     });
     let depth = layers.as_ref().map(Vec::len);
     let epochs =
@@ -119,12 +150,15 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     let penalty = |field: &Field| single(field, "a number of at least 0 that fits single precision", |value| value >= 0.0);
     let l1 = section.optional("l1", depth.map(|depth| vec![0.0; depth]), |field| Some(field.per_layer(depth, penalty))).flatten();
     let initial_weight = section.optional("initial_weight", 0.01, positive);
+    let visible_bias = section.optional("visible_bias", VisibleBiasKind::Zero, |field| {
+        field.choice(&[("zero", VisibleBiasKind::Zero), ("log-odds", VisibleBiasKind::LogOdds)])
+    });
     let gradient = section.optional("gradient", GradientKind::Plain, |field| {
         field.choice(&[("plain", GradientKind::Plain), ("centred", GradientKind::Centred)])
     });
-    let activations = section.optional("activations", ActivationKind::Probabilities, |field| {
-        field.choice(&[("probabilities", ActivationKind::Probabilities), ("states", ActivationKind::States)])
-    });
+    let units = [("probabilities", UnitKind::Probabilities), ("states", UnitKind::States)];
+    let activations = section.optional("activations", UnitKind::Probabilities, |field| field.choice(&units));
+    let reconstruction = section.optional("reconstruction", UnitKind::States, |field| field.choice(&units));
     let method = section.optional("method", (), |field| field.choice(&[("cd", ())]));
     let gibbs_steps = section.optional("gibbs_steps", 1, |field| field.count("from 1 to 100000", 1..=100_000));
     let shards =
@@ -148,9 +182,11 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         momentum: momentum?,
         l1: l1?,
         initial_weight: initial_weight?,
+        visible_bias: visible_bias?,
         gradient: gradient?,
         activations: activations?,
         gibbs_steps: gibbs_steps?,
+        reconstruction: reconstruction?,
         held_out,
         samples,
         shards: shards?,
@@ -179,6 +215,13 @@ fn ensemble(section: &Section, lattice: &LatticeSection, sample: &SampleSection)
     } else {
         sizes.first().copied()
     };
+    if let Some(size) = size
+        && (size as u64).pow(2) > MOST_UNITS
+    {
+        section
+            .refuse("size", &format!("a lattice of side {size} has more than {MOST_UNITS} visible units: train on a side of at most 2048"));
+        return None;
+    }
     if !section.has("coupling") && sample.coupling_count() == 1 {
         let size = size?;
         return Some((size, sample.couplings_of(size)[0], 0));
