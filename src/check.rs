@@ -34,7 +34,11 @@ pub fn run(tell: &mut dyn FnMut(&str, &std::result::Result<String, String>)) -> 
         failed += usize::from(answer.is_err());
         tell(check.question, &answer);
     }
-    if failed == 0 { Ok(()) } else { Err(Error::Bug(format!("{failed} of {} checks failed: do not trust results of this machine and build.", checks.len()))) }
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(Error::Bug(format!("{failed} of {} checks failed: do not trust results of this machine and build.", checks.len())))
+    }
 }
 
 /// Fails with a sentence unless a number is within a tolerance of what it should be.

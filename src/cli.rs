@@ -13,8 +13,10 @@ use clap::{Parser, Subcommand};
 /// Simulates Ising models, trains deep Boltzmann machines on the samples, and holds what the networks learn against the renormalization group.
 #[derive(Debug, Parser)]
 #[command(name = "kadanoff", version, max_term_width = 110)]
-#[command(after_help = "A first job:\n  kadanoff template quickstart > quickstart.toml\n  kadanoff run quickstart.toml\n\nExit codes: 0 done; 75 stopped with work left, resubmit; 2 usage or run file; \
-    3 data refused; 4 input or output failed; 5 a number stopped being finite; 70 a bug.")]
+#[command(
+    after_help = "A first job:\n  kadanoff template quickstart > quickstart.toml\n  kadanoff run quickstart.toml\n\nExit codes: 0 done; 75 stopped with work left, resubmit; 2 usage or run file; \
+    3 data refused; 4 input or output failed; 5 a number stopped being finite; 70 a bug."
+)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,

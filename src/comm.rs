@@ -59,7 +59,8 @@ pub fn agree<T>(comm: &dyn Comm, own: Result<T>) -> Result<T> {
     match own {
         Err(error) if comm.rank() == speaker => Err(error),
         _ => {
-            let (code, sentence) = message.split_first().map_or((70, String::new()), |(code, text)| (*code, String::from_utf8_lossy(text).into_owned()));
+            let (code, sentence) =
+                message.split_first().map_or((70, String::new()), |(code, text)| (*code, String::from_utf8_lossy(text).into_owned()));
             Err(Error::from_exit_code(code, sentence))
         }
     }

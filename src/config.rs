@@ -24,7 +24,7 @@ pub use memory::{Memory, available_memory};
 pub use renormalize::RenormalizeSection;
 pub use report::ReportSection;
 pub use sample::{Couplings, SampleSection};
-pub use train::{GradientKind, TrainSection, UnitKind, VisibleBiasKind};
+pub use train::TrainSection;
 
 use crate::error::{Error, Result};
 use mistakes::Mistakes;

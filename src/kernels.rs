@@ -1,6 +1,6 @@
 //! The safe door to the kernels, and the only place with unsafe code.
 //!
-//! A kernel is written once, as an `#[inline(always)]` function over plain words or floats, and compiled once for each instruction set by [`dispatch!`].
+//! A kernel is written once, as an `#[inline(always)]` function over plain words or floats, and compiled once for each instruction set by the macro `dispatch!`.
 //! Which one runs is decided when the program starts and shown by `check` and `bench`. No kernel may let the instruction set change a result: integer
 //! kernels are exact, floating-point kernels fix the order of their sums and name each fused multiply-add. So the portable path is the definition
 //! of correct, and the tests compare the others with it bit by bit.
@@ -38,7 +38,7 @@ enum Kind {
     Portable,
 }
 
-/// What [`dispatch!`] matches on; only this module's values vouch for the processor.
+/// What the macro `dispatch!` matches on; only this module's values vouch for the processor.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chosen {

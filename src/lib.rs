@@ -38,13 +38,13 @@
 pub mod error;
 pub mod kernels;
 
-pub mod lattice;
-pub mod spins;
-pub mod random;
-pub mod measure;
-pub mod sampler;
-pub mod statistics;
 pub mod exact;
+pub mod lattice;
+pub mod measure;
+pub mod random;
+pub mod sampler;
+pub mod spins;
+pub mod statistics;
 
 pub mod rbm;
 pub mod rg;

@@ -2,7 +2,7 @@
 //!
 //! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `training`, `receptive_field` and `centres`,
 //! `reconstruction` and `examples`, `mapping`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
-//! `ensemble` (words about an ensemble), `durable`.
+//! `ensemble` (words about an ensemble).
 //!
 //! Sentences state what the numbers of the record say: each is computed, and a section without data does not appear.
 
@@ -10,7 +10,6 @@ mod axes;
 mod caution;
 mod centres;
 mod coupling;
-mod durable;
 mod ensemble;
 mod examples;
 mod figure;
@@ -26,6 +25,7 @@ mod training;
 
 use crate::error::{Error, Result};
 use crate::record::RunRecord;
+use crate::store::durable;
 use html::{Block, Figure, Section};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -62,12 +62,12 @@ pub fn write_report(directory: &Path, record: &RunRecord) -> Result<ReportFiles>
     for (figure, picture) in drawn.iter().zip(&rendered) {
         for (extension, bytes) in [("svg", picture.svg.as_bytes()), ("png", picture.png.as_slice())] {
             let path = folder.join(format!("{}.{extension}", figure.name));
-            durable::write_file(&path, bytes)?;
+            durable::write(&path, bytes)?;
             figures.push(path);
         }
     }
     let page = directory.join("report.html");
-    durable::write_file(&page, page::page(record, &sections, &caution::warnings(record), &rendered).as_bytes())?;
+    durable::write(&page, page::page(record, &sections, &caution::warnings(record), &rendered).as_bytes())?;
     Ok(ReportFiles { page, figures })
 }
 

@@ -67,7 +67,9 @@ fn sample_if_missing(job: &RunFile, desk: &mut Option<Desk>, comm: &dyn Comm) ->
     }
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
     let chains = sample::run(&plan, comm)?;
-    on_root(comm, || desk.iter_mut().try_for_each(|desk| desk.keep_sampling(sample::record(&plan, &chains), sample::configurations(&plan, &chains))))?;
+    on_root(comm, || {
+        desk.iter_mut().try_for_each(|desk| desk.keep_sampling(sample::record(&plan, &chains), sample::configurations(&plan, &chains)))
+    })?;
     Ok(())
 }
 
@@ -76,14 +78,20 @@ fn train_if_missing(job: &RunFile, desk: &mut Option<Desk>, comm: &dyn Comm) -> 
     if !is_missing(Stage::Training, job, desk, comm) {
         return Ok(());
     }
-    let prior = on_root(comm, || desk.as_ref().map(|desk| train::prior(section, desk.record.training.as_ref(), &desk.configurations)).transpose())?;
+    let prior =
+        on_root(comm, || desk.as_ref().map(|desk| train::prior(section, desk.record.training.as_ref(), &desk.configurations)).transpose())?;
     let data = train::share(section, prior.flatten(), comm)?;
     train::run(job.seed, section, data, comm, &mut |record| desk.iter_mut().try_for_each(|desk| desk.keep_training(record.clone())))
 }
 
 fn renormalize_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
     let Some(section) = job.renormalize.as_ref().filter(|_| desk.is_missing(Stage::Renormalization, job)) else { return Ok(()) };
-    let trained = job.train.as_ref().zip(desk.record.training.as_ref()).map(|(section, record)| train::stack(section, record, &desk.configurations)).transpose()?;
+    let trained = job
+        .train
+        .as_ref()
+        .zip(desk.record.training.as_ref())
+        .map(|(section, record)| train::stack(section, record, &desk.configurations))
+        .transpose()?;
     let subject = trained.as_ref().map(|trained| trained.subject(job.seed));
     let record = renormalize::run(section, subject.as_ref())?;
     desk.keep_renormalization(record)

@@ -1,5 +1,7 @@
 //! The program as a user meets it: whole runs of the real binary, equal bits on any machine, refusals that lose nothing.
 
+#![allow(clippy::unwrap_used)]
+
 use kadanoff::record::RunRecord;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -58,8 +60,8 @@ fn outcome(directory: &Path) -> (RunRecord, Vec<u8>) {
     for epoch in training.layers.iter_mut().flat_map(|layer| &mut layer.epochs) {
         epoch.seconds = 0.0;
     }
-    let kept = kadanoff::store::read_configurations(directory).unwrap();
-    let bytes = kept.iter().flat_map(|group| group.configurations.words()).flat_map(|word| word.to_le_bytes()).collect();
+    let kept = kadanoff::store::read_configurations(&directory.join("configurations.h5")).unwrap().1;
+    let bytes = kept.iter().flat_map(|group| group.spins.words()).flat_map(|word| word.to_le_bytes()).collect();
     (record, bytes)
 }
 
@@ -103,7 +105,11 @@ fn more_ranks_than_work_give_the_same_result() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let text = JOB.replace("ALGORITHM", "wolff").replace("couplings = [0.3, 0.44]", "couplings = [0.44]").replace("replicas = 3", "replicas = 1").replace("sweeps = 60", "sweeps = 80");
+    let text = JOB
+        .replace("ALGORITHM", "wolff")
+        .replace("couplings = [0.3, 0.44]", "couplings = [0.44]")
+        .replace("replicas = 3", "replicas = 1")
+        .replace("sweeps = 60", "sweeps = 80");
     let job = write_job(folder.path(), &text);
     let (one, many) = (folder.path().join("one"), folder.path().join("many"));
     succeed(kadanoff().arg("run").arg(&job).arg("--out").arg(&one));
@@ -163,7 +169,8 @@ fn a_directory_of_another_run_is_refused_and_left_alone() {
 #[test]
 fn a_training_that_diverges_stops_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let job = write_job(folder.path(), &JOB.replace("ALGORITHM", "wolff").replace("momentum = 0.5", "momentum = 0.5\nlearning_rate = 1e30"));
+    let job =
+        write_job(folder.path(), &JOB.replace("ALGORITHM", "wolff").replace("momentum = 0.5", "momentum = 0.5\nlearning_rate = 1e30"));
     let output = kadanoff().arg("run").arg(&job).arg("--out").arg(folder.path().join("run")).output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(5), "{words}");
@@ -204,10 +211,7 @@ fn exact_values_come_as_one_json_object() {
 
 #[test]
 fn a_closed_pipe_is_no_failure() {
-    let output = Command::new("sh")
-        .arg("-c")
-        .arg(format!("{} template mehta-schwab | head -n 1", env!("CARGO_BIN_EXE_kadanoff")))
-        .output()
-        .unwrap();
+    let output =
+        Command::new("sh").arg("-c").arg(format!("{} template mehta-schwab | head -n 1", env!("CARGO_BIN_EXE_kadanoff"))).output().unwrap();
     assert!(output.status.success() && !String::from_utf8_lossy(&output.stderr).contains("panicked"));
 }

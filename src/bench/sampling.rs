@@ -36,8 +36,9 @@ fn rows(name: &'static str, algorithm: Algorithm, sides: &[usize], threads: usiz
 /// One row. What was timed is verified: energy and magnetization, which the sampler keeps in packed form, must be those of its configuration counted bond by bond.
 fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     let (name, torus) = (subject.name, SquareTorus::new(side)?);
-    let mut samplers: Vec<Box<dyn Sampler>> =
-        (0..subject.threads as u64).map(|chain| build(algorithm, torus, critical_coupling(), Start::Cold, SEED, chain)).collect::<Result<_>>()?;
+    let mut samplers: Vec<Box<dyn Sampler>> = (0..subject.threads as u64)
+        .map(|chain| build(algorithm, torus, critical_coupling(), Start::Cold, SEED, chain))
+        .collect::<Result<_>>()?;
     let sweeps = if side > 4096 { 2 } else { THERMALIZATION };
     samplers.par_iter_mut().for_each(|sampler| {
         for _ in 0..sweeps {

@@ -20,7 +20,8 @@ fn kaufman() -> Result<String, String> {
     let torus = SquareTorus::new(4).map_err(sentence)?;
     for coupling in [0.3, exact::critical_coupling(), 0.6] {
         // 65,536 states, one at a time.
-        let levels: Vec<f64> = (0..1u64 << 16).map(|state| -coupling * crate::spins::Configuration::from_words(torus, vec![state]).energy() as f64).collect();
+        let levels: Vec<f64> =
+            (0..1u64 << 16).map(|state| -coupling * crate::spins::Configuration::from_words(torus, vec![state]).energy() as f64).collect();
         let sum: f64 = levels.iter().map(|level| level.exp()).sum();
         let energy = levels.iter().map(|level| -level / coupling * level.exp()).sum::<f64>() / sum / 16.0;
         let reference = exact::square(4, coupling);
@@ -43,7 +44,12 @@ fn identity() -> Result<String, String> {
     let mappings = mapping::standard_mappings().map_err(sentence)?;
     for named in &mappings {
         worst = worst.max(named.summary.hamiltonian_difference);
-        close(&format!("Delta F of \"{}\"", named.name), named.summary.free_energy_difference, named.summary.log_partition_function - named.summary.machine_log_partition_function, 1e-10)?;
+        close(
+            &format!("Delta F of \"{}\"", named.name),
+            named.summary.free_energy_difference,
+            named.summary.log_partition_function - named.summary.machine_log_partition_function,
+            1e-10,
+        )?;
     }
     close("the largest |H^RG - H^RBM|", worst, 0.0, 1e-11)?;
     Ok(format!("{} machines, largest difference {worst:.1e}", mappings.len()))
@@ -64,7 +70,9 @@ fn simulations() -> Result<String, String> {
         let mut series = vec![Series::default(); chains];
         for (number, series) in series.iter_mut().enumerate() {
             let mut sampler = build(algorithm, torus, coupling, Start::Hot, 14103831, number as u64).map_err(sentence)?;
-            (0..thermalization).for_each(|_| drop(sampler.sweep()));
+            for _ in 0..thermalization {
+                sampler.sweep();
+            }
             sampler.end_thermalization();
             for _ in 0..draws {
                 sampler.sweep();

@@ -4,9 +4,11 @@ use crate::error::Result;
 
 /// Measure the speeds of this machine
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Benchmarks: metropolis, swendsen-wang, wolff, cd1, gibbs\n\nExamples:\n  kadanoff bench\n  kadanoff bench metropolis swendsen-wang --json\n\
+#[command(
+    after_help = "Benchmarks: metropolis, swendsen-wang, wolff, cd1, gibbs\n\nExamples:\n  kadanoff bench\n  kadanoff bench metropolis swendsen-wang --json\n\
       KADANOFF_INSTRUCTION_SET=portable kadanoff bench metropolis\n\n\
-    Each figure was taken in turns with a plain one-spin-at-a-time (or one-number-at-a-time) program, whose speed is the denominator of the ratio.")]
+    Each figure was taken in turns with a plain one-spin-at-a-time (or one-number-at-a-time) program, whose speed is the denominator of the ratio."
+)]
 pub struct BenchArguments {
     /// Which ones; all by default
     #[arg(value_name = "NAME")]
@@ -27,7 +29,10 @@ pub struct BenchArguments {
 /// An unknown name, or a result that turned out wrong.
 pub fn run(arguments: &BenchArguments) -> Result<()> {
     if !arguments.json {
-        eprintln!("{:<14} {:>9} {:>7} {:>9} {:>16} {:>10} {:>10} {:>8}  rival", "name", "size", "threads", "set", "unit", "median", "best", "ratio");
+        eprintln!(
+            "{:<14} {:>9} {:>7} {:>9} {:>16} {:>10} {:>10} {:>8}  rival",
+            "name", "size", "threads", "set", "unit", "median", "best", "ratio"
+        );
     }
     crate::bench::run(&arguments.names, usize::from(arguments.threads), &mut |row| {
         if arguments.json {

@@ -5,8 +5,10 @@ use crate::kernels::InstructionSet;
 
 /// Check that this machine and build compute correctly (under a minute)
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Every kernel on every instruction set of this processor, exact identities, known answers. Run it on the node where the job will run.\n\
-    Exit code 0 if all is well, 70 if not.\n\nExamples:\n  kadanoff check\n  srun -n 1 kadanoff check")]
+#[command(
+    after_help = "Every kernel on every instruction set of this processor, exact identities, known answers. Run it on the node where the job will run.\n\
+    Exit code 0 if all is well, 70 if not.\n\nExamples:\n  kadanoff check\n  srun -n 1 kadanoff check"
+)]
 pub struct CheckArguments {}
 
 /// Asks all questions and prints the answers.

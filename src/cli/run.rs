@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 /// Run all stages of a run file; the same command goes on where a run ended
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kadanoff run jobs/quickstart.toml\n  kadanoff run RUN.toml --out /scratch/me/run-7 --threads 16\n  mpirun -n 4 kadanoff run RUN.toml --threads 8\n\n\
+#[command(
+    after_help = "Examples:\n  kadanoff run jobs/quickstart.toml\n  kadanoff run RUN.toml --out /scratch/me/run-7 --threads 16\n  mpirun -n 4 kadanoff run RUN.toml --threads 8\n\n\
     The results do not depend on the number of ranks or threads, nor on the instruction set, bit for bit.\n\
-    The run directory holds run.toml (a copy), results.h5, configurations.h5, network.h5, summary.json, report.html and figures/.")]
+    The run directory holds run.toml (a copy), results.h5, configurations.h5, network.h5, summary.json, report.html and figures/."
+)]
 pub struct RunArguments {
     /// The run file (see `kadanoff template`)
     #[arg(value_name = "RUN.toml")]

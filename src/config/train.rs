@@ -3,6 +3,8 @@
 use super::lattice::LatticeSection;
 use super::reader::{Field, Section};
 use super::sample::SampleSection;
+use crate::rbm::deep::ActivationKind;
+use crate::rbm::{GradientKind, Reconstruction, VisibleBias};
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] = &[
@@ -29,63 +31,6 @@ pub(super) const KEYS: &[&str] = &[
 const MOST_UNITS: u64 = 1 << 22;
 const MOST_LAYERS: usize = 256;
 
-/// In which coordinates the gradient is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GradientKind {
-    /// 0/1 units, as in the paper.
-    Plain,
-    /// (v - 1/2) W (h - 1/2): the machine of +-1 units in other coordinates.
-    Centred,
-}
-
-impl GradientKind {
-    /// The name in run files and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            GradientKind::Plain => "plain",
-            GradientKind::Centred => "centred",
-        }
-    }
-}
-
-/// What a layer passes on: the trained layer to the next (`activations`), the visible layer in a Gibbs step (`reconstruction`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnitKind {
-    /// p(unit = 1), real numbers.
-    Probabilities,
-    /// Sampled 0/1 states.
-    States,
-}
-
-impl UnitKind {
-    /// The name in run files and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            UnitKind::Probabilities => "probabilities",
-            UnitKind::States => "states",
-        }
-    }
-}
-
-/// The visible biases before the first step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VisibleBiasKind {
-    /// All zero.
-    Zero,
-    /// ln(p / (1 - p)) with p the mean of the unit over the training data.
-    LogOdds,
-}
-
-impl VisibleBiasKind {
-    /// The name in run files and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            VisibleBiasKind::Zero => "zero",
-            VisibleBiasKind::LogOdds => "log-odds",
-        }
-    }
-}
-
 /// `[train]`, understood. Lists have one entry for each layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainSection {
@@ -110,15 +55,15 @@ pub struct TrainSection {
     /// `initial_weight`: standard deviation of the first weights; default 0.01.
     pub initial_weight: f32,
     /// `visible_bias`; default `"zero"`.
-    pub visible_bias: VisibleBiasKind,
+    pub visible_bias: VisibleBias,
     /// `gradient`; default `"plain"`.
     pub gradient: GradientKind,
     /// `activations`; default `"probabilities"`.
-    pub activations: UnitKind,
+    pub activations: ActivationKind,
     /// `gibbs_steps`: k of contrastive divergence; default 1.
     pub gibbs_steps: usize,
     /// `reconstruction`: what the visible layer passes on in a Gibbs step; default `"states"`.
-    pub reconstruction: UnitKind,
+    pub reconstruction: Reconstruction,
     /// `held_out`: kept configurations set aside from training, at least 1; default a tenth.
     pub held_out: usize,
     /// The configurations that are left to train on.
@@ -150,15 +95,18 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     let penalty = |field: &Field| single(field, "a number of at least 0 that fits single precision", |value| value >= 0.0);
     let l1 = section.optional("l1", depth.map(|depth| vec![0.0; depth]), |field| Some(field.per_layer(depth, penalty))).flatten();
     let initial_weight = section.optional("initial_weight", 0.01, positive);
-    let visible_bias = section.optional("visible_bias", VisibleBiasKind::Zero, |field| {
-        field.choice(&[("zero", VisibleBiasKind::Zero), ("log-odds", VisibleBiasKind::LogOdds)])
+    let visible_bias = section.optional("visible_bias", VisibleBias::Zero, |field| {
+        field.choice(&[("zero", VisibleBias::Zero), ("log-odds", VisibleBias::LogOdds)])
     });
     let gradient = section.optional("gradient", GradientKind::Plain, |field| {
         field.choice(&[("plain", GradientKind::Plain), ("centred", GradientKind::Centred)])
     });
-    let units = [("probabilities", UnitKind::Probabilities), ("states", UnitKind::States)];
-    let activations = section.optional("activations", UnitKind::Probabilities, |field| field.choice(&units));
-    let reconstruction = section.optional("reconstruction", UnitKind::States, |field| field.choice(&units));
+    let activations = section.optional("activations", ActivationKind::Probabilities, |field| {
+        field.choice(&[("probabilities", ActivationKind::Probabilities), ("states", ActivationKind::States)])
+    });
+    let reconstruction = section.optional("reconstruction", Reconstruction::States, |field| {
+        field.choice(&[("probabilities", Reconstruction::Probabilities), ("states", Reconstruction::States)])
+    });
     let method = section.optional("method", (), |field| field.choice(&[("cd", ())]));
     let gibbs_steps = section.optional("gibbs_steps", 1, |field| field.count("from 1 to 100000", 1..=100_000));
     let shards =

@@ -18,6 +18,16 @@ pub enum ActivationKind {
     States,
 }
 
+impl ActivationKind {
+    /// The name in run files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            ActivationKind::Probabilities => "probabilities",
+            ActivationKind::States => "states",
+        }
+    }
+}
+
 /// Below this standard deviation of p(h = 1 | v) over the data a hidden unit is dead: it says nothing about them.
 pub const DEAD: f64 = 0.02;
 

@@ -20,6 +20,16 @@ pub enum GradientKind {
     Centred,
 }
 
+impl GradientKind {
+    /// The name in run files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            GradientKind::Plain => "plain",
+            GradientKind::Centred => "centred",
+        }
+    }
+}
+
 /// What the visible layer passes on in a Gibbs step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -107,7 +107,8 @@ impl Desk {
     /// [`Error::InputOutput`].
     pub fn finish(&mut self, job: &RunFile) -> Result<()> {
         let page = self.directory.file("report.html");
-        let recorded = store::read_run(self.directory.path()).is_ok_and(|stored| stored.provenance.submissions.len() == self.record.provenance.submissions.len());
+        let recorded = store::read_run(self.directory.path())
+            .is_ok_and(|stored| stored.provenance.submissions.len() == self.record.provenance.submissions.len());
         if !recorded && page.exists() {
             return self.say(&format!("this run is done already; its report is at {}", page.display()));
         }
@@ -148,7 +149,7 @@ fn empty_record(job: &RunFile) -> RunRecord {
     RunRecord {
         provenance: Provenance {
             program_version: env!("CARGO_PKG_VERSION").to_string(),
-            git_commit: option_env!("KADANOFF_GIT_COMMIT").unwrap_or("unknown").to_string(),
+            git_commit: env!("KADANOFF_GIT_COMMIT").to_string(),
             run_file: job.text.clone(),
             run_file_hash: blake3::hash(job.text.as_bytes()).to_hex().to_string(),
             seed: job.seed,

@@ -8,9 +8,9 @@ use super::progress::Progress;
 use crate::comm::Comm;
 use crate::config::{LatticeSection, SampleSection};
 use crate::error::{Error, Result};
+use crate::exact;
 use crate::lattice::SquareTorus;
 use crate::measure::Series;
-use crate::exact;
 use crate::record::{Ensemble, Observable, SamplingRecord};
 use crate::sampler;
 use crate::spins::{BitMatrix, Configuration};
@@ -49,7 +49,8 @@ pub struct Chain {
 impl Plan {
     /// The plan of a run file with a section `[sample]`.
     pub fn new(seed: u64, lattice: &LatticeSection, section: &SampleSection) -> Self {
-        let ensembles = lattice.sizes.iter().flat_map(|&size| section.couplings_of(size).into_iter().map(move |coupling| (size, coupling))).collect();
+        let ensembles =
+            lattice.sizes.iter().flat_map(|&size| section.couplings_of(size).into_iter().map(move |coupling| (size, coupling))).collect();
         Plan { seed, ensembles, section: section.clone() }
     }
 
@@ -144,7 +145,11 @@ pub fn record(plan: &Plan, chains: &[Chain]) -> SamplingRecord {
         thermalization: section.thermalization,
         measure_every: section.measure_every,
         draws: section.draws(),
-        ensembles: ensembles.collect::<Vec<_>>().into_par_iter().map(|(&(size, coupling), chains)| ensemble(size, coupling, chains)).collect(),
+        ensembles: ensembles
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|(&(size, coupling), chains)| ensemble(size, coupling, chains))
+            .collect(),
     }
 }
 
@@ -267,7 +272,7 @@ mod tests {
         assert_eq!(chains.iter().map(|chain| chain.kept.len()).collect::<Vec<_>>(), [4, 3, 4, 3]);
         assert_eq!(chains[0].kept_draws.last(), Some(&9));
         let bytes: Vec<u8> = chains.iter().flat_map(encode).flat_map(u64::to_le_bytes).collect();
-        assert_eq!(decode_all(&plan, &[bytes.clone()]), Ok(chains));
+        assert_eq!(decode_all(&plan, std::slice::from_ref(&bytes)), Ok(chains));
         assert!(decode_all(&plan, &[bytes[8..].to_vec()]).is_err());
     }
 }

@@ -5,12 +5,12 @@ use super::memory::peak_resident_bytes;
 use super::progress::Progress;
 use super::renormalize::Subject;
 use crate::comm::{self, Comm};
-use crate::config::{self, TrainSection};
+use crate::config::TrainSection;
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::rbm::deep::{self, ActivationKind};
 use crate::rbm::train::Trainer;
-use crate::rbm::{GradientKind, Matrix, Rbm, TrainingData, TrainingOptions};
+use crate::rbm::{Matrix, Rbm, TrainingData, TrainingOptions};
 use crate::record::{EpochRecord, LayerRecord, TrainingRecord};
 use crate::spins::{BitMatrix, WORD_BITS};
 use crate::store::ConfigurationSet;
@@ -27,7 +27,10 @@ pub struct Prior {
 /// the last chains where there are several.
 fn split(section: &TrainSection, sets: &[ConfigurationSet]) -> Result<(BitMatrix, BitMatrix)> {
     let set = sets.iter().find(|set| set.size == section.size && set.coupling == section.coupling).ok_or_else(|| {
-        Error::Refused(format!("configurations.h5 holds no configurations of size {} at coupling {}: remove results.h5 to sample again", section.size, section.coupling))
+        Error::Refused(format!(
+            "configurations.h5 holds no configurations of size {} at coupling {}: remove results.h5 to sample again",
+            section.size, section.coupling
+        ))
     })?;
     let rows = set.spins.rows();
     if rows != section.samples + section.held_out {
@@ -82,7 +85,13 @@ pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> R
 ///
 /// # Errors
 /// [`Error::NotFinite`] naming layer and epoch when a number stops being finite; what `keep` cannot write.
-pub fn run(seed: u64, section: &TrainSection, prior: Prior, comm: &dyn Comm, keep: &mut dyn FnMut(&TrainingRecord) -> Result<()>) -> Result<()> {
+pub fn run(
+    seed: u64,
+    section: &TrainSection,
+    prior: Prior,
+    comm: &dyn Comm,
+    keep: &mut dyn FnMut(&TrainingRecord) -> Result<()>,
+) -> Result<()> {
     let exchange = OverRanks(comm);
     let mut record = empty_record(section, &prior);
     let mut training = TrainingData::Binary(prior.training);
@@ -91,7 +100,8 @@ pub fn run(seed: u64, section: &TrainSection, prior: Prior, comm: &dyn Comm, kee
         let machine = match prior.layers.get(layer) {
             Some(done) => machine(done),
             None => {
-                let (machine, epochs) = comm::agree(comm, train_layer(seed, section, layer, &training, &held_out, &exchange, comm.is_root()))?;
+                let (machine, epochs) =
+                    comm::agree(comm, train_layer(seed, section, layer, &training, &held_out, &exchange, comm.is_root()))?;
                 let dead_units = deep::dead_units(&machine, &training).len();
                 record.layers.push(layer_record(&machine, epochs, dead_units));
                 record.peak_memory = peak_resident_bytes();
@@ -101,7 +111,7 @@ pub fn run(seed: u64, section: &TrainSection, prior: Prior, comm: &dyn Comm, kee
             }
         };
         if layer + 1 < section.layers.len() {
-            let kind = activation_kind(section);
+            let kind = section.activations;
             training = deep::activations(&machine, &training, kind, seed, 2 * layer as u64);
             held_out = deep::activations(&machine, &held_out, kind, seed, 2 * layer as u64 + 1);
         }
@@ -148,20 +158,12 @@ fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptions {
         momentum: section.momentum,
         l1: section.l1[layer],
         gibbs_steps: section.gibbs_steps,
-        gradient: match section.gradient {
-            config::GradientKind::Plain => GradientKind::Plain,
-            config::GradientKind::Centred => GradientKind::Centred,
-        },
+        gradient: section.gradient,
+        reconstruction: section.reconstruction,
+        visible_bias: section.visible_bias,
         shards: section.shards,
         initial_weight: section.initial_weight,
         ..TrainingOptions::new(section.layers[layer], seed, layer as u64)
-    }
-}
-
-fn activation_kind(section: &TrainSection) -> ActivationKind {
-    match section.activations {
-        config::ActivationKind::Probabilities => ActivationKind::Probabilities,
-        config::ActivationKind::States => ActivationKind::States,
     }
 }
 
