@@ -7,8 +7,9 @@ pub mod report;
 pub mod run;
 pub mod template;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use clap::{Parser, Subcommand};
+use std::io::Write;
 
 /// Simulates Ising models, trains deep Boltzmann machines on the samples, and holds what the networks learn against the renormalization group.
 #[derive(Debug, Parser)]
@@ -45,5 +46,13 @@ pub fn dispatch(arguments: &Arguments) -> Result<()> {
         Command::Template(arguments) => template::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+    }
+}
+
+/// Writes to stdout. A reader that has seen enough and closed the pipe is no failure.
+fn write_stdout(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::InputOutput(format!("cannot write to stdout: {why}"))),
+        _ => Ok(()),
     }
 }

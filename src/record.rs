@@ -79,7 +79,7 @@ pub struct SamplingRecord {
     pub algorithm: String,
     /// Sides, ascending as in the run file.
     pub sizes: Vec<usize>,
-    /// Couplings in the order of the run file.
+    /// Couplings in the order of the run file; where they differ from size to size (a window), those of the first size.
     pub couplings: Vec<f64>,
     /// Independent chains per ensemble.
     pub replicas: usize,

@@ -98,6 +98,25 @@ fn unfinished_runs_come_back_too() {
 }
 
 #[test]
+fn couplings_may_differ_from_size_to_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(store::RESULTS_FILE);
+    let mut windowed = record();
+    let sampling = windowed.sampling.as_mut().unwrap();
+    for (index, ensemble) in sampling.ensembles.iter_mut().enumerate().skip(sampling.couplings.len()) {
+        ensemble.coupling += 0.001 * index as f64;
+    }
+    windowed.training = None;
+    store::write_results(&path, &windowed).unwrap();
+    assert_eq!(store::read_results(&path).unwrap(), windowed);
+    let asked = "import sys, xarray; table = xarray.open_dataset(sys.argv[1], engine='h5netcdf', group='sampling'); \
+                 print(table.energy_per_site.dims, table.coupling.dims, table.sizes['point'])";
+    let output = Command::new(python()).args(["-c", asked]).arg(&path).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(words.contains("('size', 'point') ('size', 'point') 2"), "{words} {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn large_arrays_are_written_in_chunks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(store::CONFIGURATIONS_FILE);

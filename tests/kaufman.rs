@@ -47,13 +47,21 @@ fn simulate(algorithm: Algorithm, side: usize, coupling: f64) -> Vec<NamedEstima
 fn deviations(algorithm: Algorithm, side: usize, coupling: f64, reference_coupling: f64) -> [f64; 2] {
     let reference = exact::square(side, reference_coupling);
     let observables = simulate(algorithm, side, coupling);
-    [("energy_per_site", reference.energy_per_site), ("specific_heat_per_site", reference.specific_heat_per_site)].map(|(name, expected)| {
-        let estimate = observables.iter().find(|observable| observable.name == name).expect("it was measured").estimate;
-        // An error bar that says nothing would make the test pass: 2 % of the value at most, 10 % for the specific heat.
-        let share = if name == "energy_per_site" { 0.02 } else { 0.1 };
-        assert!(estimate.error < share * expected.abs(), "{} L = {side} K = {coupling}: {name} = {} +- {}", algorithm.name(), estimate.mean, estimate.error);
-        (estimate.mean - expected) / estimate.error
-    })
+    [("energy_per_site", reference.energy_per_site), ("specific_heat_per_site", reference.specific_heat_per_site)].map(
+        |(name, expected)| {
+            let estimate = observables.iter().find(|observable| observable.name == name).expect("it was measured").estimate;
+            // An error bar that says nothing would make the test pass: 2 % of the value at most, 10 % for the specific heat.
+            let share = if name == "energy_per_site" { 0.02 } else { 0.1 };
+            assert!(
+                estimate.error < share * expected.abs(),
+                "{} L = {side} K = {coupling}: {name} = {} +- {}",
+                algorithm.name(),
+                estimate.mean,
+                estimate.error
+            );
+            (estimate.mean - expected) / estimate.error
+        },
+    )
 }
 
 #[test]

@@ -34,9 +34,10 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
             "name", "size", "threads", "set", "unit", "median", "best", "ratio"
         );
     }
+    let mut written = Ok(());
     crate::bench::run(&arguments.names, usize::from(arguments.threads), &mut |row| {
         if arguments.json {
-            println!("{}", serde_json::json!(row));
+            written = written.clone().and_then(|()| super::write_stdout(&format!("{}\n", serde_json::json!(row))));
         } else {
             let size = row.size.as_str().map_or_else(|| row.size.to_string(), str::to_string);
             let ratio = row.ratio.map_or_else(|| "-".to_string(), |ratio| format!("{ratio:.1}"));
@@ -46,5 +47,6 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
                 row.name, row.threads, row.instruction_set, row.unit, row.median, row.best
             );
         }
-    })
+    })?;
+    written
 }

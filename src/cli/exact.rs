@@ -112,8 +112,7 @@ pub fn run(arguments: &ExactArguments) -> Result<()> {
     if arguments.json {
         let text =
             serde_json::to_string(&answer).map_err(|why| Error::Bug(format!("the exact values cannot be written as JSON: {why}.")))?;
-        writeln!(std::io::stdout().lock(), "{text}")
-            .map_err(|why| Error::InputOutput(format!("cannot write to the standard output: {why}")))
+        super::write_stdout(&format!("{text}\n"))
     } else {
         write!(std::io::stderr().lock(), "{}", table(&answer))
             .map_err(|why| Error::InputOutput(format!("cannot write to the standard error: {why}")))

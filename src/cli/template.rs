@@ -1,7 +1,6 @@
 //! `kadanoff template NAME`: run files to begin with. They are the files of `jobs/` themselves, so the two cannot differ.
 
 use crate::error::{Error, Result};
-use std::io::Write;
 
 /// Every template: name, the question it answers, text.
 pub const TEMPLATES: &[(&str, &str, &str)] = &[
@@ -30,10 +29,7 @@ pub fn run(arguments: &TemplateArguments) -> Result<()> {
         Some(name) => text_of(name)?.to_owned(),
         None => listing(),
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::InputOutput(format!("cannot write to stdout: {why}"))),
-        _ => Ok(()),
-    }
+    super::write_stdout(&text)
 }
 
 /// The text of a template.

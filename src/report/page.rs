@@ -97,7 +97,10 @@ fn facts(record: &RunRecord) -> String {
     let mut facts: Vec<(&str, String)> = Vec::new();
     if let Some(sampling) = &record.sampling {
         facts.push(("square torus", lattices(&sampling.sizes)));
-        facts.push(("coupling <i>K</i> = <i>J</i> / <i>k</i><sub>B</sub><i>T</i>", couplings(&sampling.couplings)));
+        facts.push((
+            "coupling <i>K</i> = <i>J</i> / <i>k</i><sub>B</sub><i>T</i>",
+            couplings(&distinct(sampling.ensembles.iter().map(|ensemble| ensemble.coupling))),
+        ));
         facts.push(("algorithm", ensemble::algorithm(&sampling.algorithm)));
         facts.push(("chains × draws", format!("{} × {}", thousands(sampling.replicas as u64), thousands(sampling.draws as u64))));
     }
@@ -122,6 +125,14 @@ fn facts(record: &RunRecord) -> String {
     }
     html.push_str("</dl>\n");
     html
+}
+
+/// Each coupling once: sizes may share them or have their own.
+fn distinct(couplings: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut found: Vec<f64> = couplings.collect();
+    found.sort_by(f64::total_cmp);
+    found.dedup();
+    found
 }
 
 fn couplings(couplings: &[f64]) -> String {

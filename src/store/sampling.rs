@@ -10,6 +10,8 @@ use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
 const NO_DRAW: i64 = i64::MIN;
 /// The number of draws of a chain that does not exist.
 const NO_CHAIN: i64 = -1;
+/// The axis along the couplings where they differ from size to size, as in a window that closes in on the critical point.
+const POINT: &str = "point";
 /// The parts of an estimate: what the name of the variable ends with (NeXus looks for `_errors`), whether it has the units of the observable, and its words.
 const PARTS: [(&str, bool, &str); 5] = [
     ("", true, ""),
@@ -32,8 +34,7 @@ fn parts(observable: &Observable) -> [f64; 5] {
 pub fn write(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
     let couplings = sampling.couplings.len();
     for (index, ensemble) in sampling.ensembles.iter().enumerate() {
-        let place = (couplings > 0).then(|| (sampling.sizes.get(index / couplings).copied(), sampling.couplings[index % couplings]));
-        if place != Some((Some(ensemble.size), ensemble.coupling)) {
+        if couplings == 0 || sampling.sizes.get(index / couplings) != Some(&ensemble.size) {
             return Err(Error::Bug(format!("ensemble {index} (L = {}, K = {}) is out of order.", ensemble.size, ensemble.coupling)));
         }
     }
@@ -48,8 +49,8 @@ pub fn write(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
         .number("ensembles", sampling.ensembles.len() as u64)?;
     let sizes: Vec<i64> = sampling.sizes.iter().map(|&size| size as i64).collect();
     group.dimension("size", &sizes, label("1", "side L of the lattice"))?;
-    group.dimension("coupling", &sampling.couplings, label("1", "coupling K = J / (k_B T)"))?;
-    write_observables(group, sampling)?;
+    let axis = write_couplings(group, sampling)?;
+    write_observables(group, sampling, axis)?;
     for (index, &size) in sampling.sizes.iter().enumerate() {
         let first = (index * couplings).min(sampling.ensembles.len());
         let last = (first + couplings).min(sampling.ensembles.len());
@@ -60,8 +61,23 @@ pub fn write(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
     Ok(())
 }
 
-fn write_observables(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
-    let over = ["size", "coupling"];
+/// The second axis of the observables: `coupling` where all sizes have the same couplings; otherwise `point`, with the coupling of each size and point beside it.
+fn write_couplings(group: &GroupWriter, sampling: &SamplingRecord) -> Result<&'static str> {
+    let (couplings, words) = (&sampling.couplings, label("1", "coupling K = J / (k_B T)"));
+    let shared = sampling.ensembles.iter().zip(couplings.iter().cycle()).all(|(ensemble, &coupling)| ensemble.coupling == coupling);
+    if shared {
+        group.dimension("coupling", couplings, words)?;
+        return Ok("coupling");
+    }
+    let mut values: Vec<f64> = sampling.ensembles.iter().map(|ensemble| ensemble.coupling).collect();
+    values.resize(sampling.sizes.len() * couplings.len(), f64::NAN);
+    group.index(POINT, couplings.len(), "place in the list of couplings of each size")?;
+    group.variable("coupling", &["size", POINT], &values, words)?;
+    Ok(POINT)
+}
+
+fn write_observables(group: &GroupWriter, sampling: &SamplingRecord, axis: &str) -> Result<()> {
+    let over = ["size", axis];
     let cells = sampling.sizes.len() * sampling.couplings.len();
     let mut updates: Vec<u64> = sampling.ensembles.iter().map(|ensemble| ensemble.spin_updates).collect();
     updates.resize(cells, 0);
@@ -168,8 +184,10 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
         .into_iter()
         .map(|size| usize::try_from(size).map_err(|why| group.wrong("size", why)))
         .collect::<Result<_>>()?;
-    let couplings = group.array::<f64>("coupling", 1)?.values;
-    let cells = [sizes.len(), couplings.len()];
+    let shared = !group.names().contains(&POINT);
+    let couplings = group.array::<f64>("coupling", if shared { 1 } else { 2 })?.values;
+    let columns = if shared { couplings.len() } else { couplings.len() / sizes.len().max(1) };
+    let cells = [sizes.len(), columns];
     let count = group.count("ensembles")?;
     if count > cells[0] * cells[1] {
         return Err(group.wrong("ensembles", format!("{count} ensembles are more than {cells:?} sizes and couplings have")));
@@ -178,8 +196,8 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
     let seconds = group.shaped::<f64>("seconds", &cells)?;
     let mut chains = Vec::with_capacity(count);
     for (index, &size) in sizes.iter().enumerate() {
-        let first = (index * couplings.len()).min(count);
-        let last = (first + couplings.len()).min(count);
+        let first = (index * columns).min(count);
+        let last = (first + columns).min(count);
         if first < last {
             chains.extend(read_series(&group.group(&format!("L{size}"))?, last - first)?);
         }
@@ -188,8 +206,8 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
         .into_iter()
         .enumerate()
         .map(|(index, chains)| Ensemble {
-            size: sizes[index / couplings.len()],
-            coupling: couplings[index % couplings.len()],
+            size: sizes[index / columns],
+            coupling: if shared { couplings[index % columns] } else { couplings[index] },
             chains,
             observables: Vec::new(),
             spin_updates: updates[index],
@@ -200,7 +218,7 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
     Ok(SamplingRecord {
         algorithm: group.text("algorithm")?,
         sizes,
-        couplings,
+        couplings: couplings.into_iter().take(columns).collect(),
         replicas: group.count("replicas")?,
         thermalization: group.count("thermalization")?,
         measure_every: group.count("measure_every")?,
