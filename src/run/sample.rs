@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_chain_has_one_rank() {
-        for (sides, replicas) in [(vec![8], 1), (vec![8, 8, 8], 4), (vec![4, 64, 16], 3), (vec![128, 4], 2)] {
+        for (sides, replicas) in [(vec![8], 1), (vec![8, 10, 12], 4), (vec![4, 64, 16], 3), (vec![128, 4], 2)] {
             let plan = plan(&sides, replicas);
             for size in 1..=9 {
                 let all: Vec<usize> = (0..size).flat_map(|rank| plan.chains_of(rank, size)).collect();
