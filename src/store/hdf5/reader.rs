@@ -61,7 +61,7 @@ impl FileReader {
 
     fn open_unverified(path: &Path) -> Result<Self> {
         let file = library::File::open(path)
-            .map_err(|why| Error::Refused(format!("{} cannot be read as HDF5: {}; move it away", path.display(), explain(&why))))?;
+            .map_err(|why| Error::Refused(format!("{} cannot be read as HDF5: {}; move it away (where the words are of a lock or of something unavailable, set HDF5_USE_FILE_LOCKING=FALSE)", path.display(), explain(&why))))?;
         Ok(FileReader { file, path: path.to_path_buf() })
     }
 
