@@ -21,7 +21,7 @@ mod tests;
 
 pub use lattice::{Geometry, LatticeSection};
 pub use memory::{Memory, available_memory};
-pub use renormalize::RenormalizeSection;
+pub use renormalize::{LikelihoodSection, RenormalizeSection};
 pub use report::ReportSection;
 pub use sample::{Couplings, SampleSection};
 pub use train::TrainSection;

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 pub mod activation;
+pub mod annealing;
 pub mod bernoulli;
 pub mod checkerboard;
 pub mod float_vector;

@@ -209,6 +209,88 @@ pub struct MappingRecord {
     pub trace_violation: f64,
 }
 
+/// ln Z of a machine by annealed importance sampling in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AnnealingRecord {
+    /// ln Z.
+    pub log_partition_function: f64,
+    /// Its standard error over chains.
+    pub error: f64,
+    /// (sum w)^2 / sum w^2 of the weights of the chains.
+    pub effective_samples: f64,
+    /// Chains.
+    pub chains: usize,
+    /// The Kullback-Leibler divergence in nats, with its error, if this ln Z were right.
+    pub divergence: [f64; 2],
+}
+
+/// The energy per site of chains of a machine on their way; mean and standard error over chains.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RelaxationRecord {
+    /// Gibbs sweeps since the start.
+    pub sweep: usize,
+    /// Chains that started from held-out configurations.
+    pub from_data: [f64; 2],
+    /// Chains that started from random spins.
+    pub from_random: [f64; 2],
+}
+
+/// One observable of a machine, over the second half of the sweeps of its chains; mean and standard error over chains.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ThermodynamicRecord {
+    /// `energy_per_site`, `specific_heat_per_site`, `nearest_neighbour_correlation`, `absolute_magnetization`, `magnetization_squared`.
+    pub name: String,
+    /// The words of a table.
+    pub long_name: String,
+    /// "J", "k_B" or "1".
+    pub units: String,
+    /// Chains that started from held-out configurations.
+    pub from_data: [f64; 2],
+    /// Chains that started from random spins.
+    pub from_random: [f64; 2],
+    /// The Ising model at the coupling of the data.
+    pub exact: Option<f64>,
+}
+
+/// What the first machine of a stack believes about the spins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LikelihoodRecord {
+    /// Visible units.
+    pub visible: usize,
+    /// Hidden units.
+    pub hidden: usize,
+    /// Held-out configurations it was judged by.
+    pub held_out: usize,
+    /// Temperatures of the annealing.
+    pub temperatures: usize,
+    /// ln Z by enumeration, where a layer has at most 24 units.
+    pub exact_log_partition_function: Option<f64>,
+    /// From the base to the machine: ln Z rather too low.
+    pub forward: AnnealingRecord,
+    /// From the machine to the base: ln Z rather too high, if its chains were in equilibrium.
+    pub reverse: AnnealingRecord,
+    /// ln Z with its uncertainty: exact, or the middle of the two; none if they differ by more than 5 nats.
+    pub log_partition_function: Option<[f64; 2]>,
+    /// Mean free energy of the held-out configurations, with its error.
+    pub free_energy: [f64; 2],
+    /// Mean of -ln p(v) over the held-out configurations in nats, with its uncertainty; none without ln Z.
+    pub negative_log_likelihood: Option<[f64; 2]>,
+    /// The exact entropy of a configuration in nats: the least negative log-likelihood of any machine.
+    pub entropy: f64,
+    /// Kullback-Leibler divergence of the machine from the Ising law in nats, with its uncertainty; none without ln Z.
+    pub divergence: Option<[f64; 2]>,
+    /// Variance of ln Tr_h e^T over the held-out configurations: the violation of the trace condition, in nats squared.
+    pub trace_violation: f64,
+    /// Chains from each start.
+    pub chains: usize,
+    /// Gibbs sweeps of each chain.
+    pub sweeps: usize,
+    /// The energy of the chains on their way.
+    pub relaxation: Vec<RelaxationRecord>,
+    /// The chains beside exact values.
+    pub observables: Vec<ThermodynamicRecord>,
+}
+
 /// The renormalization stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RenormalizationRecord {
@@ -218,6 +300,8 @@ pub struct RenormalizationRecord {
     pub receptive_fields: Vec<ReceptiveFieldRecord>,
     /// One entry a layer.
     pub reconstructions: Vec<ReconstructionRecord>,
+    /// The likelihood of the first machine, if it was asked for.
+    pub likelihood: Option<LikelihoodRecord>,
     /// Some held-out configurations (packed words in site order) and, for each layer, their reconstruction probabilities.
     pub examples: Vec<Example>,
 }

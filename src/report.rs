@@ -1,7 +1,7 @@
 //! The report of a run: figures and one page, made from a [`RunRecord`] and nothing else. Rank 0 calls it.
 //!
 //! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `training`, `receptive_field` and `centres`,
-//! `reconstruction` and `examples`, `mapping`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
+//! `reconstruction` and `examples`, `likelihood`, `mapping`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
 //! `ensemble` (words about an ensemble).
 //!
 //! Sentences state what the numbers of the record say: each is computed, and a section without data does not appear.
@@ -14,6 +14,7 @@ mod ensemble;
 mod examples;
 mod figure;
 mod html;
+mod likelihood;
 mod mapping;
 mod number;
 mod page;
@@ -88,6 +89,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
         if !(renormalization.reconstructions.is_empty() && renormalization.examples.is_empty()) {
             sections.push(reconstruction::section(renormalization, training));
         }
+        sections.extend(renormalization.likelihood.as_ref().map(likelihood::section));
         if !renormalization.mappings.is_empty() {
             sections.push(mapping::section(&renormalization.mappings));
         }

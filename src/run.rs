@@ -1,10 +1,12 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
-//! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; then the stages [`sample`], [`train`], [`renormalize`]; at
+//! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; then the stages [`sample`], [`train`], [`renormalize`] with
+//! [`likelihood`]; at
 //! last the small helpers. A stage that is found done is not done again, so the same command finishes what an earlier one began.
 
 pub mod desk;
 pub mod exchange;
+pub mod likelihood;
 pub mod memory;
 pub mod progress;
 pub mod renormalize;

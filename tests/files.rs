@@ -81,6 +81,14 @@ fn unfinished_runs_come_back_too() {
         let part = record.renormalization.as_mut().unwrap();
         part.receptive_fields.clear();
         part.examples.iter_mut().for_each(|example| (example.reconstructions, example.blocks) = Default::default());
+        let likelihood = part.likelihood.as_mut().unwrap();
+        (likelihood.relaxation, likelihood.observables) = Default::default();
+        likelihood.exact_log_partition_function = Some(0.1);
+        likelihood.forward.error = f64::INFINITY;
+    });
+    round_trip(&|record| {
+        record.renormalization = full.renormalization.clone();
+        record.renormalization.as_mut().unwrap().likelihood = None;
     });
     round_trip(&|record| {
         record.training = full.training.clone();

@@ -94,6 +94,7 @@ fn a_whole_run_has_all_its_figures_and_numbers() {
         "receptive-fields-layer-3",
         "receptive-field-centres",
         "reconstruction",
+        "machine-energy",
         "examples",
     ] {
         assert!(names.contains(&format!("{stem}.svg")) && names.contains(&format!("{stem}.png")), "{stem} of {names:?}");
@@ -108,6 +109,10 @@ fn a_whole_run_has_all_its_figures_and_numbers() {
         "79.100(60)",
         "72.570(80)",
         "0.4839(50)",
+        "42.00(93)",
+        "1834.50(31)",
+        "17.3 of 128",
+        "−1.0973(32)",
         "4.1×10−16",
         "1600–400–100–25",
         "node017",
@@ -121,6 +126,10 @@ fn a_whole_run_has_all_its_figures_and_numbers() {
     assert!(text.contains("Reconstruction below block spins"), "the warning of layer 1");
     assert!(text.contains("the layers of 100 and 25 units are on a par with block spins"), "the comparison of the layers");
     assert!(text.contains("Dead hidden units: 12 of 400 in layer 1 (3.0 %)"), "the warning of dead units");
+    assert!(text.contains("differ by 1.8 nats"), "the two directions");
+    // 0.0237 / hypot(0.0021, 0.0032) = 6.2 combined errors.
+    assert!(text.contains("Chains of the machine are not in equilibrium: after 361 sweeps, data and random starts still differ in energy per site."), "the warning of the chains");
+    assert!(!text.contains("No divergence"), "1.8 nats are less than 5");
     assert!(!text.contains("not finite:"), "nothing here is not finite");
 }
 
@@ -139,7 +148,7 @@ fn several_sizes_and_couplings_are_drawn_together() {
     );
     assert!(written.html.contains("<span class=\"bad\">6.0</span>"));
     assert!(text.contains("Chains shorter than 100 autocorrelation times"), "the planted slow mode");
-    let without_training = ["Receptive fields", "Reconstruction", "The exact mapping"];
+    let without_training = ["Receptive fields", "Reconstruction", "What the machine believes", "The exact mapping"];
     assert!(without_training.iter().all(|title| !text.contains(title)), "sections without data");
 }
 
@@ -191,6 +200,11 @@ fn what_is_not_finite_is_a_dash_and_a_warning() {
         renormalization.reconstructions[2].block_correlation = Some([f64::NAN, f64::INFINITY]);
         renormalization.mappings[0].divergence = f64::NAN;
         renormalization.examples[0].reconstructions[0][7] = f32::NAN;
+        let likelihood = renormalization.likelihood.as_mut().expect("a likelihood");
+        likelihood.forward.log_partition_function = f64::NEG_INFINITY;
+        likelihood.reverse.effective_samples = f64::NAN;
+        likelihood.relaxation[3].from_data = [f64::NAN; 2];
+        likelihood.observables[0].from_random = [f64::NAN, 0.1];
     }
     let written = write("broken", &record);
     check_figures(&written);
@@ -199,6 +213,21 @@ fn what_is_not_finite_is_a_dash_and_a_warning() {
     assert!(text.contains("Numbers that are not finite:"));
     assert!(text.contains("1 in the parameters of layer 1"));
     assert!(text.contains('—'));
+}
+
+#[test]
+fn directions_that_differ_are_both_shown_and_give_no_divergence() {
+    let mut record = record();
+    let likelihood = record.renormalization.as_mut().and_then(|part| part.likelihood.as_mut()).expect("a likelihood");
+    likelihood.reverse.log_partition_function += 30.0;
+    likelihood.reverse.divergence[0] += 30.0;
+    (likelihood.log_partition_function, likelihood.negative_log_likelihood, likelihood.divergence) = (None, None, None);
+    let written = write("disagreement", &record);
+    check_figures(&written);
+    check_page(&written);
+    let text = text_of(&written.html);
+    assert!(text.contains("No divergence: forward and reverse annealing of the first layer differ by 31.8 nats."));
+    assert!(text.contains("Forward alone would say 41.10(52), reverse alone 72.90(52)."));
 }
 
 #[test]
@@ -214,6 +243,9 @@ fn odd_shapes_are_drawn_or_left_out() {
         renormalization.receptive_fields[1].measures.truncate(3);
         renormalization.receptive_fields[2].units = 0;
         renormalization.examples[0].blocks.clear();
+        let likelihood = renormalization.likelihood.as_mut().expect("a likelihood");
+        likelihood.relaxation.truncate(2);
+        likelihood.observables.clear();
         renormalization.examples[1].spins.truncate(1599);
     }
     let written = write("odd", &record);

@@ -5,7 +5,31 @@ use super::sample::SampleSection;
 use super::train::TrainSection;
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["mapping", "receptive_fields", "reconstructions", "block_spins", "examples"];
+pub(super) const KEYS: &[&str] = &[
+    "mapping",
+    "receptive_fields",
+    "reconstructions",
+    "block_spins",
+    "examples",
+    "likelihood",
+    "annealing_chains",
+    "annealing_temperatures",
+    "sampling_chains",
+    "sampling_sweeps",
+];
+
+/// How the likelihood of the first machine is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LikelihoodSection {
+    /// `annealing_chains` of annealed importance sampling, in each direction; default 128. Of the reverse direction there are at most `sampling_chains`.
+    pub annealing_chains: usize,
+    /// `annealing_temperatures` between the base and the machine; default 1000.
+    pub annealing_temperatures: usize,
+    /// `sampling_chains` of the machine from data and as many from random spins; default 128, or fewer if fewer configurations are held out.
+    pub sampling_chains: usize,
+    /// `sampling_sweeps`: Gibbs sweeps of each of these chains; default 1000.
+    pub sampling_sweeps: usize,
+}
 
 /// `[renormalize]`, understood. A part that needs a stage which the file does not have is off by default and refused when asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +44,8 @@ pub struct RenormalizeSection {
     pub block_spins: bool,
     /// `examples`: held-out configurations shown beside their reconstructions; default 3, or fewer if fewer are held out.
     pub examples: usize,
+    /// `likelihood` of the first machine: ln Z, divergence, and the thermodynamics of its chains; default true. Needs `[train]`.
+    pub likelihood: Option<LikelihoodSection>,
 }
 
 /// Reads the section. `trains` says whether `[train]` is written at all: if it is written but wrong, its absence is not reported a second time.
@@ -54,16 +80,43 @@ pub(super) fn read(
             _ => Some(examples),
         }
     });
+    let likelihood = read_likelihood(section, with_network("likelihood"), most);
     let section_value = RenormalizeSection {
         mapping: mapping?,
         receptive_fields: receptive_fields?,
         reconstructions: reconstructions?,
         block_spins: block_spins?,
         examples: examples?,
+        likelihood: likelihood?,
     };
     if !trains && !section_value.mapping {
         section.refuse("mapping", "nothing is left to do in [renormalize]: write mapping = true, or leave the section out");
         return None;
     }
     Some(section_value)
+}
+
+/// The keys of the likelihood, which mean nothing without it. The outer `None` is a mistake, the inner one a likelihood that is not wanted.
+fn read_likelihood(section: &Section, wanted: Option<bool>, held_out: Option<u64>) -> Option<Option<LikelihoodSection>> {
+    let count = |key: &str, default: usize, range_in_words: &str, least: u64, most: u64| {
+        section.optional(key, default, |field| {
+            if wanted == Some(false) {
+                return field.refuse("it belongs to the likelihood, which is off here: write likelihood = true, or leave this key out");
+            }
+            field.count(range_in_words, least..=most)
+        })
+    };
+    let annealing_chains = count("annealing_chains", 128, "from 2 to 100000", 2, 100_000);
+    let annealing_temperatures = count("annealing_temperatures", 1000, "from 1 to 10^7", 1, 10_000_000);
+    let most = held_out.unwrap_or(100_000).min(100_000);
+    let words = format!("from 1 to {most}, because a chain starts from a held-out configuration");
+    let sampling_chains = count("sampling_chains", most.min(128) as usize, &words, 1, most);
+    let sampling_sweeps = count("sampling_sweeps", 1000, "from 1 to 10^7", 1, 10_000_000);
+    let values = LikelihoodSection {
+        annealing_chains: annealing_chains?,
+        annealing_temperatures: annealing_temperatures?,
+        sampling_chains: sampling_chains?,
+        sampling_sweeps: sampling_sweeps?,
+    };
+    wanted.map(|wanted| wanted.then_some(values))
 }

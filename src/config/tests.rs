@@ -135,6 +135,14 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("examples = 3", "reconstructions = false\nexamples = 1", 18, "which are off here"),
     ("examples = 3", "mapping = 1", 17, "must be true or false"),
     ("examples = 3", "mappings = true", 17, "did you mean `mapping`?"),
+    ("examples = 3", "likelihood = 1", 17, "must be true or false"),
+    ("examples = 3", "likelyhood = true", 17, "did you mean `likelihood`?"),
+    ("examples = 3", "annealing_chains = 1", 17, "must be a whole number from 2 to 100000"),
+    ("examples = 3", "annealing_temperatures = 0", 17, "must be a whole number from 1 to 10^7"),
+    ("examples = 3", "annealing_temperatures = 1e3", 17, "must be a whole number from 1 to 10^7"),
+    ("examples = 3", "sampling_chains = 201", 17, "from 1 to 200, because a chain starts from a held-out configuration"),
+    ("examples = 3", "sampling_sweeps = -1", 17, "must be a whole number from 1 to 10^7"),
+    ("examples = 3", "likelihood = false\nsampling_sweeps = 5", 18, "it belongs to the likelihood, which is off here"),
     ("examples = 3", "[report]\nfigures = \"yes\"", 18, "must be true or false, without quotes"),
 ];
 
@@ -145,6 +153,9 @@ fn the_good_file_is_understood() {
     assert_eq!((run.seed, run.lattice.sizes.as_slice(), sample.draws()), (1, &[16][..], 1000));
     assert_eq!((train.size, train.coupling, train.coupling_index), (16, 0.408, 1));
     assert_eq!((train.epochs.as_slice(), train.held_out, train.samples, train.shards), (&[10, 10][..], 200, 1800, 4));
+    let likelihood = run.renormalize.as_ref().unwrap().likelihood.unwrap();
+    assert_eq!((likelihood.annealing_chains, likelihood.annealing_temperatures), (128, 1000));
+    assert_eq!((likelihood.sampling_chains, likelihood.sampling_sweeps), (128, 1000));
     assert_eq!(run.memory().series, 2 * 8 * 1000 * 16);
     assert_eq!(run.memory().configurations, 2 * 2000 * 32);
     assert_eq!(run.text, GOOD);

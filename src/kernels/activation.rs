@@ -99,7 +99,7 @@ fn uniforms(lanes: &mut Lanes) -> Vector {
 
 /// One bit a lane: u (1 + odds_against) < 1, which is u < p without a division. p is met to the nearest multiple of 2^-23.
 #[inline(always)]
-fn draw(odds_against: &Vector, lanes: &mut Lanes) -> u16 {
+pub(super) fn draw(odds_against: &Vector, lanes: &mut Lanes) -> u16 {
     let uniforms = uniforms(lanes);
     let [low, high] = lanes!(l => uniforms.0[l] * (1.0 + odds_against.0[l])).halves();
     let one = f32x8::splat(1.0);
@@ -146,7 +146,7 @@ pub fn bits_to_vector(bits: u16) -> Vector {
 
 /// Zero outside the mask, whatever stood there.
 #[inline(always)]
-fn masked(x: &Vector, mask: u16) -> Vector {
+pub(super) fn masked(x: &Vector, mask: u16) -> Vector {
     if mask == u16::MAX { *x } else { lanes!(l => if mask >> l & 1 == 1 { x.0[l] } else { 0.0 }) }
 }
 

@@ -221,7 +221,7 @@ pub fn logistic(x: f64) -> f64 {
 }
 
 /// The sum of exponentials, held as its largest exponent and the rest.
-struct LogSum {
+pub(super) struct LogSum {
     largest: f64,
     rest: f64,
 }
@@ -233,7 +233,7 @@ impl Default for LogSum {
 }
 
 impl LogSum {
-    fn add(&mut self, exponent: f64) {
+    pub(super) fn add(&mut self, exponent: f64) {
         if exponent <= self.largest {
             self.rest += (exponent - self.largest).exp();
         } else {
@@ -242,7 +242,17 @@ impl LogSum {
         }
     }
 
-    fn value(&self) -> f64 {
+    /// Adds all terms of another sum.
+    pub(super) fn merge(&mut self, other: &LogSum) {
+        if other.largest <= self.largest {
+            self.rest += other.rest * (other.largest - self.largest).exp();
+        } else {
+            self.rest = self.rest * (self.largest - other.largest).exp() + other.rest;
+            self.largest = other.largest;
+        }
+    }
+
+    pub(super) fn value(&self) -> f64 {
         self.largest + self.rest.ln()
     }
 }

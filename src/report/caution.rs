@@ -3,7 +3,7 @@
 use super::ensemble::{self, LARGE_DEVIATION, SHORT_CHAIN, deviation};
 use super::html::escape;
 use super::number::{fixed, list, percent, significant, thousands};
-use super::{mapping, reconstruction};
+use super::{likelihood, mapping, reconstruction};
 use crate::record::{RenormalizationRecord, RunRecord, SamplingRecord, TrainingRecord};
 
 /// Share of dead units beyond which a layer is warned of.
@@ -67,6 +67,13 @@ fn not_finite(record: &RunRecord) -> Option<String> {
         for layer in &renormalization.reconstructions {
             let values = [Some(layer.agreement), layer.block_agreement, layer.iterated_block_agreement, layer.block_correlation];
             count(format!("the reconstruction from {} units", layer.units), &mut values.into_iter().flatten().flatten());
+        }
+        if let Some(likelihood) = &renormalization.likelihood {
+            let directions = [likelihood.forward, likelihood.reverse];
+            let logarithms = directions.iter().flat_map(|one| [one.log_partition_function, one.effective_samples]);
+            let chains = likelihood.observables.iter().flat_map(|row| [row.from_data[0], row.from_random[0]]);
+            let others = [likelihood.free_energy[0], likelihood.trace_violation, likelihood.entropy];
+            count("the likelihood of the first layer".to_string(), &mut logarithms.chain(chains).chain(others));
         }
         for machine in &renormalization.mappings {
             let values = [
@@ -169,6 +176,23 @@ fn renormalization_warnings(renormalization: &RenormalizationRecord, warnings: &
         .collect();
     if !below.is_empty() {
         warnings.push(format!("<b>Reconstruction below block spins of the same compression:</b> {}.", some_of(below)));
+    }
+    if let Some(record) = &renormalization.likelihood {
+        if likelihood::disagrees(record) {
+            warnings.push(format!(
+                "<b>No divergence:</b> forward and reverse annealing of the first layer differ by {} nats. More temperatures, or chains that reach equilibrium, are needed before its likelihood \
+                 can be stated.",
+                significant(likelihood::gap(record).abs(), 3)
+            ));
+        }
+        let moving = likelihood::moving(record);
+        if !moving.is_empty() {
+            warnings.push(format!(
+                "<b>Chains of the machine are not in equilibrium:</b> after {} sweeps, data and random starts still differ in {}. The reverse estimate of ln <i>Z</i> is then no bound.",
+                thousands(record.sweeps as u64),
+                some_of(moving.iter().map(|row| escape(&row.long_name)).collect())
+            ));
+        }
     }
     let broken: Vec<String> = renormalization
         .mappings

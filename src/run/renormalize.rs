@@ -1,5 +1,6 @@
 //! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it; the others wait.
 
+use super::likelihood;
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::lattice::SquareTorus;
@@ -12,12 +13,16 @@ use crate::spins::{BitMatrix, Configuration};
 pub struct Subject<'a> {
     /// The lattice of the visible units.
     pub torus: SquareTorus,
+    /// The coupling K of the configurations.
+    pub coupling: f64,
     /// The layers, from the lattice up.
     pub stack: &'a [Rbm],
     /// For each layer, the units that never move.
     pub dead_units: &'a [Vec<usize>],
     /// Configurations that no layer was trained on.
     pub held_out: &'a BitMatrix,
+    /// The mean of each visible unit over the training data.
+    pub means: &'a [f64],
     /// The seed of the run.
     pub seed: u64,
 }
@@ -29,12 +34,19 @@ pub struct Subject<'a> {
 pub fn run(section: &RenormalizeSection, subject: Option<&Subject>) -> Result<RenormalizationRecord> {
     let mappings = if section.mapping { mappings()? } else { Vec::new() };
     let Some(subject) = subject else {
-        return Ok(RenormalizationRecord { mappings, receptive_fields: Vec::new(), reconstructions: Vec::new(), examples: Vec::new() });
+        return Ok(RenormalizationRecord {
+            mappings,
+            receptive_fields: Vec::new(),
+            reconstructions: Vec::new(),
+            likelihood: None,
+            examples: Vec::new(),
+        });
     };
     Ok(RenormalizationRecord {
         mappings,
         receptive_fields: if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() },
         reconstructions: if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() },
+        likelihood: section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?,
         examples: examples(subject, section)?,
     })
 }

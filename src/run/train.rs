@@ -206,12 +206,22 @@ pub struct TrainedStack {
     machines: Vec<Rbm>,
     dead_units: Vec<Vec<usize>>,
     held_out: BitMatrix,
+    means: Vec<f64>,
+    coupling: f64,
 }
 
 impl TrainedStack {
     /// The stack as the renormalization stage looks at it.
     pub fn subject(&self, seed: u64) -> Subject<'_> {
-        Subject { torus: self.torus, stack: &self.machines, dead_units: &self.dead_units, held_out: &self.held_out, seed }
+        Subject {
+            torus: self.torus,
+            coupling: self.coupling,
+            stack: &self.machines,
+            dead_units: &self.dead_units,
+            held_out: &self.held_out,
+            means: &self.means,
+            seed,
+        }
     }
 }
 
@@ -222,11 +232,12 @@ impl TrainedStack {
 pub fn stack(section: &TrainSection, record: &TrainingRecord, sets: &[ConfigurationSet]) -> Result<TrainedStack> {
     let (training, held_out) = split(section, sets)?;
     let machines: Vec<Rbm> = record.layers.iter().map(machine).collect();
+    let means = training.column_means();
     let mut data = TrainingData::Binary(training);
     let mut dead_units = Vec::with_capacity(machines.len());
     for machine in &machines {
         dead_units.push(deep::dead_units(machine, &data));
         data = deep::activations(machine, &data, ActivationKind::Probabilities, 0, 0);
     }
-    Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out })
+    Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out, means, coupling: section.coupling })
 }

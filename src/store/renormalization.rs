@@ -1,8 +1,9 @@
 //! The group `/renormalization` of `results.h5`: `mapping` (Eqs. 18-22 of arXiv:1410.3831 on small machines), `receptive_fields` (means over layers, one group
-//! a layer with the fields), `reconstruction` over layers, `examples` of configurations and what comes back of them. NaN, or -1 for integers, where there is
+//! a layer with the fields), `reconstruction` over layers, `likelihood` of the first machine, `examples` of configurations and what comes back of them. NaN, or -1 for integers, where there is
 //! no value.
 
 use super::hdf5::{GroupReader, GroupWriter, label};
+use super::likelihood;
 use crate::error::{Error, Result};
 use crate::record::{Example, FieldMeasures, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord};
 
@@ -35,6 +36,9 @@ pub fn write(group: &GroupWriter, record: &RenormalizationRecord) -> Result<()> 
     if !record.reconstructions.is_empty() {
         write_reconstructions(&group.group("reconstruction")?, &record.reconstructions)?;
     }
+    if let Some(part) = &record.likelihood {
+        likelihood::write(&group.group("likelihood")?, part)?;
+    }
     if !record.examples.is_empty() {
         write_examples(&group.group("examples")?, &record.examples)?;
     }
@@ -53,6 +57,7 @@ pub fn read(group: &GroupReader) -> Result<RenormalizationRecord> {
         mappings: list(group, "mapping", read_mappings)?,
         receptive_fields: list(group, "receptive_fields", read_fields)?,
         reconstructions: list(group, "reconstruction", read_reconstructions)?,
+        likelihood: group.has("likelihood").then(|| likelihood::read(&group.group("likelihood")?)).transpose()?,
         examples: list(group, "examples", read_examples)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use super::durable;
 use crate::error::{Error, Result};
-use crate::record::{LayerRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TrainingRecord};
+use crate::record::{LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TrainingRecord};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -114,5 +114,32 @@ fn renormalization(part: &RenormalizationRecord) -> Value {
             })
         })
         .collect();
-    json!({ "mappings": part.mappings, "receptive_fields": fields, "reconstructions": part.reconstructions })
+    json!({
+        "mappings": part.mappings,
+        "receptive_fields": fields,
+        "reconstructions": part.reconstructions,
+        "likelihood": part.likelihood.as_ref().map(likelihood),
+    })
+}
+
+/// Everything but the energy on its way.
+fn likelihood(part: &LikelihoodRecord) -> Value {
+    json!({
+        "visible": part.visible,
+        "hidden": part.hidden,
+        "held_out": part.held_out,
+        "temperatures": part.temperatures,
+        "exact_log_partition_function": part.exact_log_partition_function,
+        "forward": part.forward,
+        "reverse": part.reverse,
+        "log_partition_function": part.log_partition_function,
+        "free_energy": part.free_energy,
+        "negative_log_likelihood": part.negative_log_likelihood,
+        "entropy": part.entropy,
+        "divergence": part.divergence,
+        "trace_violation": part.trace_violation,
+        "chains": part.chains,
+        "sweeps": part.sweeps,
+        "observables": part.observables,
+    })
 }

@@ -140,7 +140,50 @@ fn renormalization(primes: &mut Primes) -> RenormalizationRecord {
         mappings: vec![mapping(primes, "2 x 2 with 1 hidden unit, λ = 0"), mapping(primes, "chain")],
         receptive_fields: vec![fields(primes, 5), fields(primes, 3)],
         reconstructions: vec![reconstruction(primes, true), reconstruction(primes, false)],
+        likelihood: Some(likelihood(primes)),
         examples: vec![example(primes), example(primes)],
+    }
+}
+
+fn likelihood(primes: &mut Primes) -> LikelihoodRecord {
+    let annealing = |primes: &mut Primes| AnnealingRecord {
+        log_partition_function: primes.real(),
+        error: primes.real(),
+        effective_samples: primes.real(),
+        chains: primes.next() as usize,
+        divergence: primes.reals(),
+    };
+    let relaxation = |primes: &mut Primes| RelaxationRecord {
+        sweep: primes.next() as usize,
+        from_data: primes.reals(),
+        from_random: primes.reals(),
+    };
+    let row = |primes: &mut Primes, name: &str, exact: bool| ThermodynamicRecord {
+        name: name.to_string(),
+        long_name: name.replace('_', " "),
+        units: "J".to_string(),
+        from_data: primes.reals(),
+        from_random: primes.reals(),
+        exact: exact.then(|| primes.real()),
+    };
+    LikelihoodRecord {
+        visible: primes.next() as usize,
+        hidden: primes.next() as usize,
+        held_out: primes.next() as usize,
+        temperatures: primes.next() as usize,
+        exact_log_partition_function: None,
+        forward: annealing(primes),
+        reverse: annealing(primes),
+        log_partition_function: Some(primes.reals()),
+        free_energy: primes.reals(),
+        negative_log_likelihood: Some(primes.reals()),
+        entropy: primes.real(),
+        divergence: None,
+        trace_violation: primes.real(),
+        chains: primes.next() as usize,
+        sweeps: primes.next() as usize,
+        relaxation: (0..3).map(|_| relaxation(primes)).collect(),
+        observables: vec![row(primes, "energy_per_site", true), row(primes, "absolute_magnetization", false)],
     }
 }
 

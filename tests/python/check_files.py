@@ -131,6 +131,19 @@ def renormalization():
     found = dataset("results", "renormalization/mapping")
     assert [str(name) for name in found["name"].values] == [one["name"] for one in part["mappings"]]
     same(found["trace_violation"], [one["trace_violation"] for one in part["mappings"]], "trace_violation")
+    likelihood = part["likelihood"]
+    found = dataset("results", "renormalization/likelihood")
+    both = [likelihood["forward"], likelihood["reverse"]]
+    assert [str(name) for name in found["direction_name"].values] == ["forward", "reverse"]
+    same(found["log_partition_function"], [one["log_partition_function"] for one in both], "log_partition_function")
+    same(found["divergence_by_direction"], [one["divergence"][0] for one in both], "divergence_by_direction")
+    assert found.attrs["trace_violation"] == likelihood["trace_violation"] and numpy.isnan(found.attrs["divergence"])
+    found = dataset("results", "renormalization/likelihood/relaxation")
+    assert found["energy_per_site"].dims == ("sweep", "start")
+    same(found["sweep"], [point["sweep"] for point in likelihood["relaxation"]], "sweep")
+    same(found["energy_per_site"][:, 1], [point["from_random"][0] for point in likelihood["relaxation"]], "energy_per_site")
+    found = dataset("results", "renormalization/likelihood/thermodynamics")
+    same(found["exact"], [number(row["exact"]) for row in likelihood["observables"]], "exact")
     found = dataset("results", "renormalization/examples")
     same(found["spins"], [example["spins"] for example in part["examples"]], "spins")
     same(found["reconstruction"], [example["reconstructions"] for example in part["examples"]], "reconstruction")

@@ -207,7 +207,57 @@ fn renormalization(random: &mut Uniform) -> RenormalizationRecord {
         machine("trained, 3 × 3 lattice, 4 hidden units", 2.2e-16, 7.312_345, 7.338_001, 0.0231, 0.047),
         machine("decimation of a ring of 8", 0.0, 6.100_001, 6.100_001, 0.0, 0.0),
     ];
-    RenormalizationRecord { mappings, receptive_fields, reconstructions, examples }
+    RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood: Some(likelihood()), examples }
+}
+
+/// A machine that is 42 nats from its data by both directions, and whose chains from random starts have not arrived.
+fn likelihood() -> LikelihoodRecord {
+    let annealing = |log_partition_function: f64, effective_samples, divergence| AnnealingRecord {
+        log_partition_function,
+        error: 0.31,
+        effective_samples,
+        chains: 128,
+        divergence: [divergence, 0.52],
+    };
+    let relaxation = (0..20).map(|step| {
+        let sweep = f64::from(step * step);
+        RelaxationRecord {
+            sweep: (step * step) as usize,
+            from_data: [-1.15 + 0.03 * (1.0 - (-sweep / 40.0).exp()), 0.002],
+            from_random: [-1.1 * (1.0 - (-sweep / 60.0).exp()), 0.004],
+        }
+    });
+    let row = |name: &str, long_name: &str, units: &str, from_data, from_random, exact| ThermodynamicRecord {
+        name: name.to_string(),
+        long_name: long_name.to_string(),
+        units: units.to_string(),
+        from_data,
+        from_random,
+        exact,
+    };
+    LikelihoodRecord {
+        visible: 1600,
+        hidden: 400,
+        held_out: 2000,
+        temperatures: 1000,
+        exact_log_partition_function: None,
+        forward: annealing(1834.5, 17.3, 41.1),
+        reverse: annealing(1836.3, 25.1, 42.9),
+        log_partition_function: Some([1835.4, 0.9]),
+        free_energy: [-1123.9, 0.42],
+        negative_log_likelihood: Some([711.5, 0.99]),
+        entropy: 669.5237262,
+        divergence: Some([42.0, 0.93]),
+        trace_violation: 31.7,
+        chains: 128,
+        sweeps: 361,
+        relaxation: relaxation.collect(),
+        observables: vec![
+            row("energy_per_site", "energy per site", "J", [-1.1210, 0.0021], [-1.0973, 0.0032], Some(-1.151_821_150_767_7)),
+            row("specific_heat_per_site", "specific heat per site", "k_B", [0.912, 0.031], [0.871, 0.033], Some(0.994_670_474_677_41)),
+            row("absolute_magnetization", "absolute magnetization per site", "1", [0.151, 0.012], [0.144, 0.013], None),
+        ],
+    }
 }
 
 /// Domains: the sign of a few waves; reconstructions are block means pulled towards a half.

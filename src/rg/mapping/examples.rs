@@ -4,6 +4,7 @@ use super::{MappingSummary, VariationalStep, log_sum, summarize, summarize_shift
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::rbm::ExactRbm;
+pub use crate::rbm::bond_machine::{bond_machine_constant, bond_weight};
 
 /// The numbers of the mapping and what they belong to.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,12 +65,6 @@ pub fn tiny_machine() -> Result<ExactRbm> {
     ExactRbm::new(4, 2, weights, (0..4).map(|i| -0.05 * (f64::from(i) - 1.0)).collect(), vec![-0.1, 0.2])
 }
 
-/// The weight a(K) of a hidden spin that carries one Ising bond: cosh 2a = e^(2K), so that Tr_h e^(a h (s + s')) = 2 e^K e^(K s s') for spins +-1.
-/// Written as sinh^2 a = (e^(2K) - 1) / 2, which keeps its digits at small K.
-pub fn bond_weight(coupling: f64) -> f64 {
-    ((2.0 * coupling).exp_m1() / 2.0).sqrt().asinh()
-}
-
 /// The machine that is the Ising model: one hidden unit a bond. In 0/1 units a h (s + s') becomes W = 4a on both ends, hidden bias -4a, visible bias -2a for
 /// each bond at the spin, and 2a that no parameter holds (see [`bond_machine_constant`]).
 ///
@@ -92,11 +87,6 @@ pub fn bond_machine(sites: usize, bonds: &[(usize, usize)], coupling: f64) -> Re
         }
     }
     ExactRbm::new(sites, bonds.len(), weights, visible_bias, vec![-4.0 * weight; bonds.len()])
-}
-
-/// ln Z_machine - ln Z_Ising = H(v) - H^RBM\[v\] of the bond machine in 0/1 units: ln 2 + K a bond for spins +-1, less the 2a that the units leave out.
-pub fn bond_machine_constant(bonds: usize, coupling: f64) -> f64 {
-    bonds as f64 * (std::f64::consts::LN_2 + coupling - 2.0 * bond_weight(coupling))
 }
 
 /// The mapping of machines that can be enumerated in no time, for the report: an untrained machine, the two counterexamples, and the perfect machine of a

@@ -1,0 +1,242 @@
+//! What the machine on the lattice believes about the spins: its likelihood from both directions, and its chains beside the exact values.
+
+use super::axes::{Panel, Scale, legend};
+use super::figure::Drawing;
+use super::html::{Section, Table, escape};
+use super::number::{DASH, fixed, list, percent, significant, thousands, with_error};
+use super::style::{self, INK, MUTED};
+use crate::record::{AnnealingRecord, LikelihoodRecord, ThermodynamicRecord};
+
+/// Differences beyond this many combined standard errors are called differences.
+const DIFFERENT: f64 = 4.0;
+
+/// The section of the likelihood.
+pub(super) fn section(record: &LikelihoodRecord) -> Section {
+    let mut section = Section::new("What the machine believes about the spins");
+    section.paragraph(
+        "The first machine gives every configuration a probability <i>p</i>(<i>v</i>) = e<sup>−<i>H</i><sup>RBM</sup>[<i>v</i>]</sup> / <i>Z</i>. Its mean negative log-likelihood over the \
+         held-out configurations cannot be smaller than their entropy, which is known exactly; what it is larger by is the Kullback–Leibler divergence of the machine from the Ising law. \
+         Since the true probability of each configuration is known too, the divergence is the mean of the difference of the two logarithms, and only ln <i>Z</i> is left to \
+         be found: by enumeration where a layer has at most 24 units, otherwise by annealed importance sampling. From independent spins to the machine (forward) the estimate is too low \
+         rather than too high; from chains of the machine to independent spins (reverse) it is too high rather than too low, provided that those chains are in equilibrium.",
+    );
+    section.findings.push(divergence(record));
+    section.findings.extend(trace(record));
+    section.findings.extend(equilibrium(record));
+    section.findings.extend(energy(record));
+    section.table(probabilities(record));
+    if record.relaxation.len() > 1 {
+        section.figure(
+            "machine-energy",
+            draw(record),
+            "Energy per site of Gibbs chains of the machine against sweeps, from data and from random spins, with the exact value.",
+            format!(
+                "<b>Chains of the machine.</b> Mean energy per site of {} chains that started from held-out configurations and of as many that started from random spins, against the Gibbs sweeps \
+                 since; bars are standard errors over chains. The dashed line is the exact value of the Ising model at the coupling of the data. Where the two curves have not met, neither shows \
+                 the equilibrium of the machine.",
+                thousands(record.chains as u64)
+            ),
+        );
+    }
+    if !record.observables.is_empty() {
+        section.table(thermodynamics(record));
+    }
+    section
+}
+
+/// Whether a divergence is withheld because the two directions differ.
+pub(super) fn disagrees(record: &LikelihoodRecord) -> bool {
+    record.log_partition_function.is_none()
+}
+
+/// Reverse minus forward estimate of ln Z, in nats.
+pub(super) fn gap(record: &LikelihoodRecord) -> f64 {
+    record.reverse.log_partition_function - record.forward.log_partition_function
+}
+
+/// The difference of the two starts in combined standard errors.
+pub(super) fn difference_of_starts(row: &ThermodynamicRecord) -> Option<f64> {
+    in_errors(row.from_data[0] - row.from_random[0], row.from_data[1].hypot(row.from_random[1]))
+}
+
+/// The observables whose two starts differ.
+pub(super) fn moving(record: &LikelihoodRecord) -> Vec<&ThermodynamicRecord> {
+    record.observables.iter().filter(|row| difference_of_starts(row).is_some_and(|difference| difference.abs() > DIFFERENT)).collect()
+}
+
+fn in_errors(difference: f64, error: f64) -> Option<f64> {
+    (difference.is_finite() && error.is_finite() && error > 0.0).then(|| difference / error)
+}
+
+fn pair(value: [f64; 2]) -> String {
+    with_error(value[0], value[1])
+}
+
+fn divergence(record: &LikelihoodRecord) -> String {
+    match (record.divergence, record.negative_log_likelihood) {
+        (Some(divergence), Some(likelihood)) => {
+            let how = if record.exact_log_partition_function.is_some() {
+                "ln <i>Z</i> by enumeration".to_string()
+            } else {
+                format!("the two directions of annealing differ by {} nats", significant(gap(record).abs(), 2))
+            };
+            let per_site = divergence[0] / record.visible.max(1) as f64;
+            format!(
+                "The divergence of the machine from the Ising law is {} nats, {} a site: its negative log-likelihood is {}, and the entropy of the spins is {} ({how}).",
+                pair(divergence),
+                significant(per_site, 2),
+                pair(likelihood),
+                fixed(record.entropy, 3)
+            )
+        }
+        _ => format!(
+            "No divergence is given: the two directions of annealing differ by {} nats, which is more than 5. Forward alone would say {}, reverse alone {}.",
+            significant(gap(record).abs(), 3),
+            pair(record.forward.divergence),
+            pair(record.reverse.divergence)
+        ),
+    }
+}
+
+fn trace(record: &LikelihoodRecord) -> Option<String> {
+    record.trace_violation.is_finite().then(|| {
+        format!(
+            "The trace condition Tr<sub><i>h</i></sub> e<sup><i>T</i></sup> = 1 (Eq. 9) is violated by {} nats from one configuration to another (standard deviation of \
+             <i>H</i> − <i>H</i><sup>RBM</sup>; it is 0 for the exact machine).",
+            significant(record.trace_violation.sqrt(), 3)
+        )
+    })
+}
+
+fn equilibrium(record: &LikelihoodRecord) -> Option<String> {
+    if record.observables.iter().all(|row| difference_of_starts(row).is_none()) {
+        return None;
+    }
+    let moving: Vec<String> = moving(record).iter().map(|row| escape(&row.long_name)).collect();
+    let sweeps = thousands(record.sweeps as u64);
+    Some(if moving.is_empty() {
+        format!("Chains from data and from random spins agree in every observable over the second half of {sweeps} sweeps, within four combined standard errors.")
+    } else {
+        format!(
+            "Chains from data and from random spins do not agree after {sweeps} sweeps ({}): the machine mixes more slowly than that, and neither column below is its equilibrium.",
+            list(&moving)
+        )
+    })
+}
+
+fn energy(record: &LikelihoodRecord) -> Option<String> {
+    let row = record.observables.iter().find(|row| row.name == "energy_per_site")?;
+    let (exact, [found, error]) = (row.exact?, row.from_random);
+    let away = in_errors(found - exact, error)?;
+    Some(format!(
+        "Sampled from random starts, the machine has the energy {} a site, {} % from the exact {} ({} standard errors).",
+        pair(row.from_random),
+        percent(((found - exact) / exact).abs(), 1),
+        fixed(exact, 5),
+        fixed(away.abs(), 1)
+    ))
+}
+
+fn probabilities(record: &LikelihoodRecord) -> Table {
+    let mut table = Table::new(
+        format!(
+            "The machine of {} visible and {} hidden units over {} held-out configurations, {} temperatures. Logarithms and divergences are in nats. Errors of annealing are those of the \
+             weights that were met; with few effective chains they are too small.",
+            thousands(record.visible as u64),
+            thousands(record.hidden as u64),
+            thousands(record.held_out as u64),
+            thousands(record.temperatures as u64)
+        ),
+        &["ln <i>Z</i>", "value", "effective chains", "divergence"],
+    );
+    let row = |name: &str, one: &AnnealingRecord| {
+        let effective = format!("{} of {}", significant(one.effective_samples, 3), thousands(one.chains as u64));
+        [format!("annealed, {name}"), with_error(one.log_partition_function, one.error), effective, pair(one.divergence)]
+    };
+    table.row(&row("forward", &record.forward));
+    table.row(&row("reverse", &record.reverse));
+    if let Some(exact) = record.exact_log_partition_function {
+        table.row(&["by enumeration".to_string(), fixed(exact, 6), DASH.to_string(), record.divergence.map_or(DASH.to_string(), pair)]);
+    } else {
+        let or_dash = |value: Option<[f64; 2]>| value.map_or(DASH.to_string(), pair);
+        table.row(&[
+            "accepted: the middle".to_string(),
+            or_dash(record.log_partition_function),
+            DASH.to_string(),
+            or_dash(record.divergence),
+        ]);
+    }
+    table
+}
+
+fn thermodynamics(record: &LikelihoodRecord) -> Table {
+    let mut table = Table::new(
+        format!(
+            "Thermodynamics of the machine over the second half of {} Gibbs sweeps of {} chains from each start, with the errors of independent chains; deviations from the exact value of the \
+             Ising model are in these errors.",
+            thousands(record.sweeps as u64),
+            thousands(record.chains as u64)
+        ),
+        &["observable", "unit", "from data", "deviation", "from random", "deviation", "exact"],
+    );
+    for row in &record.observables {
+        let deviation = |value: [f64; 2]| {
+            let away = row.exact.and_then(|exact| in_errors(value[0] - exact, value[1]));
+            match away {
+                Some(away) if away.abs() > DIFFERENT => format!("<span class=\"bad\">{}</span>", fixed(away, 1)),
+                Some(away) => fixed(away, 1),
+                None => DASH.to_string(),
+            }
+        };
+        table.row(&[
+            escape(&row.long_name),
+            escape(&row.units),
+            pair(row.from_data),
+            deviation(row.from_data),
+            pair(row.from_random),
+            deviation(row.from_random),
+            row.exact.map_or(DASH.to_string(), |exact| fixed(exact, 6)),
+        ]);
+    }
+    table
+}
+
+fn draw(record: &LikelihoodRecord) -> Drawing {
+    let mut drawing = Drawing::new(932.0, 372.0);
+    let exact = record.observables.iter().find(|row| row.name == "energy_per_site").and_then(|row| row.exact);
+    let points: Vec<_> = record.relaxation.iter().filter(|point| point.sweep > 0).collect();
+    let energies = points.iter().flat_map(|point| [point.from_data[0], point.from_random[0]]).chain(exact);
+    let sweeps = points.iter().map(|point| point.sweep as f64);
+    let (Some(x), Some(y)) = (Scale::logarithmic(sweeps.clone()), Scale::linear(energies)) else { return drawing };
+    let panel = Panel { left: 86.0, top: 50.0, right: 904.0, bottom: 312.0, x, y };
+    panel.axes(&mut drawing, "Gibbs sweeps", "energy per site (J)");
+    if let (Some(exact), Some(first), Some(last)) = (exact, points.first(), points.last()) {
+        panel.dashed_curve(&mut drawing, &[(first.sweep as f64, exact), (last.sweep as f64, exact)], MUTED, 1.4);
+    }
+    let mut entries = Vec::new();
+    for (which, name) in ["from data", "from random spins"].into_iter().enumerate() {
+        let colour = style::category(which);
+        let value = |index: usize| if which == 0 { points[index].from_data } else { points[index].from_random };
+        panel.curve(&mut drawing, points.iter().enumerate().map(|(index, point)| (point.sweep as f64, value(index)[0])), colour, 1.6);
+        for (index, point) in points.iter().enumerate() {
+            let [mean, error] = value(index);
+            panel.error_bar(&mut drawing, point.sweep as f64, mean, error, colour);
+            if let Some(place) = panel.at(point.sweep as f64, mean) {
+                drawing.disc(place, 2.2, colour);
+            }
+        }
+        entries.push((colour, name.to_string()));
+    }
+    if exact.is_some() {
+        entries.push((MUTED, "exact (dashed)".to_string()));
+    }
+    let end = legend(&mut drawing, [86.0, 24.0], &entries);
+    drawing.text(
+        &format!("{} chains each", thousands(record.chains as u64)),
+        [end + 6.0, 24.0],
+        11.0,
+        INK,
+        super::figure::Anchor::Start,
+    );
+    drawing
+}
