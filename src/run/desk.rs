@@ -9,7 +9,7 @@ use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The file by which people ask a job to stop.
 const STOP_FILE: &str = "stop";
@@ -136,15 +136,15 @@ impl Desk {
         Ok(checkpoint.items)
     }
 
-    /// Writes a checkpoint. A failure is a warning as long as an older generation is intact, the job goes on, and it is not the third in a row.
+    /// Writes a checkpoint, which was `begun` with the collection of its parts. A failure is a warning as long as an older generation is intact, the job goes on, and it is not the third in a row.
     ///
     /// # Errors
     /// [`Error::InputOutput`] otherwise.
-    pub fn keep_checkpoint(&mut self, stage: Stage, items: &[Vec<u8>], stopping: Option<&str>) -> Result<()> {
+    pub fn keep_checkpoint(&mut self, stage: Stage, items: &[Vec<u8>], begun: Instant, stopping: Option<&str>) -> Result<()> {
         match self.checkpoints.write(self.run_file_hash(), stage as u64, &self.record.provenance.submissions, items) {
             Ok(size) => {
                 (self.failures, self.last_checkpoint) = (0, Some(size));
-                self.log(&format!("checkpoint of {size} bytes"))
+                self.log(&format!("checkpoint of {size} bytes in {:.3} s", begun.elapsed().as_secs_f64()))
             }
             Err(Error::InputOutput(sentence)) => {
                 self.failures += 1;

@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn every_chain_has_one_rank() {
-        for (sides, replicas) in [(vec![8], 1), (vec![8, 8, 8], 4), (vec![4, 64, 16], 3), (vec![128, 4], 2)] {
+        for (sides, replicas) in [(vec![8], 1), (vec![8, 10, 12], 4), (vec![4, 64, 16], 3), (vec![128, 4], 2)] {
             let plan = plan(&sides, replicas);
             let half_done = (0..plan.chains()).map(|chain| if chain % 3 == 0 { plan.sweeps() } else { chain % plan.sweeps() }).collect();
             for done in [vec![0; plan.chains()], vec![plan.sweeps(); plan.chains()], half_done] {

@@ -157,7 +157,8 @@ impl Watch {
     /// Begins a round.
     pub fn begin_round(&mut self) -> Round<'_> {
         self.round_began = Instant::now();
-        Round { ends: self.round_began + self.round_length(), signal: &self.signal, work_between_looks: WORK_BETWEEN_LOOKS }
+        let ends = self.round_began + self.round_length();
+        Round { ends: self.stop_at.map_or(ends, |stop| stop.min(ends)), signal: &self.signal, work_between_looks: WORK_BETWEEN_LOOKS }
     }
 
     /// Notes how long the round took that ends here.

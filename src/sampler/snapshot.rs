@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn a_restart_at_every_split_leaves_no_trace() {
-        for side in [3, 4, 7, 8, 12, 31, 36, 40, 64, 66, 100, 129, 200, 256] {
+        for side in [3, 4, 7, 8, 12, 36, 64, 66, 100, 129, 200] {
             let torus = SquareTorus::new(side).unwrap();
-            for (start, coupling) in [(Start::Hot, 0.2), (Start::Cold, 0.44), (Start::Hot, 0.6)] {
+            for (start, coupling) in [(Start::Hot, 0.2), (Start::Cold, 0.44)] {
                 let name = |algorithm: &str| format!("{algorithm}, side {side}, K {coupling}");
                 if torus.is_bipartite() {
                     survives_every_split(&name("metropolis"), &|set| {

@@ -39,7 +39,7 @@ pub fn outcome(directory: &Path) -> (RunRecord, Vec<u8>) {
     for ensemble in record.sampling.iter_mut().flat_map(|sampling| &mut sampling.ensembles) {
         ensemble.seconds = 0.0;
     }
-    for training in &mut record.training {
+    if let Some(training) = &mut record.training {
         training.peak_memory = 0;
         training.layers.iter_mut().flat_map(|layer| &mut layer.epochs).for_each(|epoch| epoch.seconds = 0.0);
     }
