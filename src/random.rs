@@ -200,7 +200,8 @@ mod tests {
         let mut stream = Stream::new(7, Purpose::Check, 3);
         let mut lanes = LaneStream::new(7, Purpose::Check, 3);
         for _ in 0..10 {
-            (stream.word(), lanes.words());
+            stream.word();
+            lanes.words();
         }
         assert_eq!(Stream::from_state(stream.state()), stream);
         assert_eq!(LaneStream::from_state(&lanes.state()), lanes);

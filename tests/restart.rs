@@ -245,6 +245,7 @@ fn fault_01_03_28_29_killed_at_random_on_changing_threads_ranks_and_instruction_
         assert!(ended, "{}: {}", output.status, words(&output));
         assert!(!words(&output).contains("warning") || words(&output).contains("missing"), "{}", words(&output));
     }
+    println!("{inside} of {kills} kills met a running job");
     assert!(inside > kills / 4, "{inside} of {kills} kills met a running job");
     succeed(&mut run.command(kadanoff()));
     if kills > 20 {

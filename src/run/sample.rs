@@ -21,6 +21,7 @@ use crate::statistics;
 use crate::store::ConfigurationSet;
 use crate::store::checkpoint::Items;
 use rayon::prelude::*;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -116,11 +117,12 @@ fn own_chains(plan: &Plan, comm: &dyn Comm, stored: &[u8]) -> Result<Vec<Running
     own.map(|chain| words(chain).map_or_else(|| Ok(Running::new(chain)), |words| Running::from_words(plan, chain, &words))).collect()
 }
 
-/// One round: every thread takes a chain, those that have begun first, and moves it until it or the round ends. So there are never more chains on their way than
+/// One round: every thread takes a chain, those that have begun first, then the longest, and moves it until it or the round ends. So there are never more chains on their way than
 /// threads, and the rest needs no memory.
 fn advance(plan: &Plan, chains: &mut [Running], round: &Round, progress: &Progress) -> Result<()> {
     let unfinished = chains.iter_mut().filter(|chain| !chain.is_done(plan));
-    let (begun, new): (Vec<_>, Vec<_>) = unfinished.partition(|chain| chain.has_begun());
+    let (begun, mut new): (Vec<_>, Vec<_>) = unfinished.partition(|chain| chain.has_begun());
+    new.sort_by_key(|chain| Reverse(chain.work_left(plan)));
     let queue = Mutex::new(begun.into_iter().chain(new));
     let next = || queue.lock().ok().and_then(|mut queue| queue.next());
     let worker = |_| {

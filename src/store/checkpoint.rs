@@ -37,7 +37,9 @@ impl Items {
         self.bytes.extend(number.to_le_bytes());
         let place = self.bytes.len();
         self.bytes.extend([0; 8]);
-        self.bytes.extend(words.into_iter().flat_map(u64::to_le_bytes));
+        let words = words.into_iter();
+        self.bytes.reserve(8 * words.size_hint().0);
+        words.for_each(|word| self.bytes.extend_from_slice(&word.to_le_bytes()));
         let count = (self.bytes.len() - place) as u64 / 8 - 1;
         self.bytes[place..place + 8].copy_from_slice(&count.to_le_bytes());
     }
