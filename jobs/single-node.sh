@@ -14,7 +14,12 @@
 # The run file is held against the memory of the job before anything is computed, so a run that needs more is refused in the first second.
 #SBATCH --mem=8G
 #SBATCH --time=02:00:00
+# Five minutes before the end kadanoff is told (SIGUSR1), writes a checkpoint and ends with exit code 75; then this script puts the job back into the queue, and the
+# next time it goes on from there. So the time above may be shorter than the run.
+#SBATCH --signal=USR1@300
+#SBATCH --requeue
 #SBATCH --output=%x-%j.log
+#SBATCH --open-mode=append
 
 set -euo pipefail
 
@@ -31,4 +36,11 @@ if [[ ! -x $program ]]; then
 fi
 
 # srun gives the process the cores of the allocation. The results do not depend on how many there are.
-srun --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}"
+code=0
+srun --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}" || code=$?
+
+if [[ $code == 75 && -n ${SLURM_JOB_ID:-} ]]; then
+  echo "Stopped with work left: the job goes back into the queue. To end it for good: scancel $SLURM_JOB_ID" >&2
+  scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"

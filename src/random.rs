@@ -63,6 +63,13 @@ impl Stream {
         Stream { generator: Xoshiro256PlusPlus::from_seed(state_of(seed, purpose, index)) }
     }
 
+    /// A stream that goes on from the state of another.
+    pub fn from_state(state: [u64; 4]) -> Self {
+        let mut seed = [0; 32];
+        seed.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+        Stream { generator: Xoshiro256PlusPlus::from_seed(seed) }
+    }
+
     /// The next 64 random bits.
     #[inline]
     pub fn word(&mut self) -> u64 {
@@ -129,6 +136,23 @@ impl LaneStream {
         LaneStream { lanes }
     }
 
+    /// Lanes that go on from the state of others.
+    pub fn from_state(state: &[u64; LaneStream::STATE_WORDS]) -> Self {
+        let mut lanes = Lanes::zero();
+        for (lane, words) in state.as_chunks().0.iter().enumerate() {
+            lanes.set_lane(lane, *words);
+        }
+        LaneStream { lanes }
+    }
+
+    /// The four state words of each lane, lane after lane, for checkpoints.
+    pub fn state(&self) -> [u64; LaneStream::STATE_WORDS] {
+        std::array::from_fn(|place| self.lanes.lane(place / 4)[place % 4])
+    }
+
+    /// The length of a state.
+    pub const STATE_WORDS: usize = 4 * Lanes::COUNT;
+
     /// The next 512 bits, as eight words: word l comes from lane l.
     #[inline(always)]
     pub fn words(&mut self) -> [u64; Lanes::COUNT] {
@@ -169,6 +193,18 @@ mod tests {
                 assert_eq!(words[lane], generator.next_u64());
             }
         }
+    }
+
+    #[test]
+    fn streams_go_on_from_their_state() {
+        let mut stream = Stream::new(7, Purpose::Check, 3);
+        let mut lanes = LaneStream::new(7, Purpose::Check, 3);
+        for _ in 0..10 {
+            stream.word();
+            lanes.words();
+        }
+        assert_eq!(Stream::from_state(stream.state()), stream);
+        assert_eq!(LaneStream::from_state(&lanes.state()), lanes);
     }
 
     #[test]

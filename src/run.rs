@@ -1,35 +1,52 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
-//! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; then the stages [`sample`], [`train`], [`renormalize`] with
-//! [`likelihood`]; at
-//! last the small helpers. A stage that is found done is not done again, so the same command finishes what an earlier one began.
+//! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`], [`renormalize`] with [`likelihood`]; at last the small helpers. A stage that is
+//! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
+pub mod chains;
 pub mod desk;
 pub mod exchange;
+pub mod learning;
 pub mod likelihood;
 pub mod memory;
 pub mod progress;
 pub mod renormalize;
 pub mod sample;
+pub mod session;
 pub mod train;
+pub mod watch;
 
 use crate::comm::{self, Comm};
 use crate::config::RunFile;
 use crate::error::Result;
 use desk::{Desk, Stage};
+use session::Session;
 use std::path::{Path, PathBuf};
+use watch::{Limits, Watch};
+
+/// What the command line says about a run; none of it changes a result.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// `--force-lock`
+    pub force_lock: bool,
+    /// When to stop, and how often to write a checkpoint.
+    pub limits: Limits,
+}
 
 /// Does all stages of a run file in `directory`.
 ///
 /// # Errors
-/// Everything that can go wrong with a run, agreed on by all ranks.
-pub fn run(run_file: &Path, directory: &Path, comm: &dyn Comm) -> Result<()> {
+/// Everything that can go wrong with a run, agreed on by all ranks; [`crate::error::Error::Stopped`] if it was asked to stop before the end.
+pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm) -> Result<()> {
+    let watch = comm::agree(comm, Watch::start(options.limits))?;
     let job = read_on_all(run_file, comm)?;
-    let mut desk = on_root(comm, || Desk::open(directory, &job, comm.size()))?;
-    sample_if_missing(&job, &mut desk, comm)?;
-    train_if_missing(&job, &mut desk, comm)?;
-    on_root(comm, || desk.iter_mut().try_for_each(|desk| renormalize_if_missing(&job, desk)))?;
-    on_root(comm, || desk.iter_mut().try_for_each(|desk| desk.finish(&job)))?;
+    let mut session = Session::open(directory, &job, options, watch, comm)?;
+    sample_if_missing(&job, &mut session)?;
+    train_if_missing(&job, &mut session)?;
+    session.end_of_checkpoints()?;
+    session.on_root(|desk| renormalize_if_missing(&job, desk))?;
+    session.on_root(|desk| desk.finish(&job))?;
     Ok(())
 }
 
@@ -51,39 +68,19 @@ fn read_on_all(run_file: &Path, comm: &dyn Comm) -> Result<RunFile> {
     comm::agree(comm, RunFile::parse(&String::from_utf8_lossy(&text), &run_file.display().to_string()))
 }
 
-/// Does something on rank 0, and fails everywhere if it failed there. The result is there only.
-fn on_root<T>(comm: &dyn Comm, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-    let own = if comm.is_root() { work().map(Some) } else { Ok(None) };
-    comm::agree(comm, own)
-}
-
-/// Whether a stage is wanted and not done, as rank 0 knows.
-fn is_missing(stage: Stage, job: &RunFile, desk: &Option<Desk>, comm: &dyn Comm) -> bool {
-    comm.maximum(u64::from(desk.as_ref().is_some_and(|desk| desk.is_missing(stage, job)))) == 1
-}
-
-fn sample_if_missing(job: &RunFile, desk: &mut Option<Desk>, comm: &dyn Comm) -> Result<()> {
-    let Some(section) = &job.sample else { return Ok(()) };
-    if !is_missing(Stage::Sampling, job, desk, comm) {
-        return Ok(());
-    }
+fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
+    let Some(section) = job.sample.as_ref().filter(|_| session.is_missing(Stage::Sampling, job)) else { return Ok(()) };
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
-    let chains = sample::run(&plan, comm)?;
-    on_root(comm, || {
-        desk.iter_mut().try_for_each(|desk| desk.keep_sampling(sample::record(&plan, &chains), sample::configurations(&plan, &chains)))
-    })?;
+    let chains = sample::run(&plan, session)?;
+    session.on_root(|desk| desk.keep_sampling(sample::record(&plan, &chains), sample::configurations(&plan, &chains)))?;
     Ok(())
 }
 
-fn train_if_missing(job: &RunFile, desk: &mut Option<Desk>, comm: &dyn Comm) -> Result<()> {
-    let Some(section) = &job.train else { return Ok(()) };
-    if !is_missing(Stage::Training, job, desk, comm) {
-        return Ok(());
-    }
-    let prior =
-        on_root(comm, || desk.as_ref().map(|desk| train::prior(section, desk.record.training.as_ref(), &desk.configurations)).transpose())?;
-    let data = train::share(section, prior.flatten(), comm)?;
-    train::run(job.seed, section, data, comm, &mut |record| desk.iter_mut().try_for_each(|desk| desk.keep_training(record.clone())))
+fn train_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
+    let Some(section) = job.train.as_ref().filter(|_| session.is_missing(Stage::Training, job)) else { return Ok(()) };
+    let prior = session.on_root(|desk| train::prior(section, desk.record.training.as_ref(), &desk.configurations))?;
+    let data = train::share(section, prior, session.comm())?;
+    train::run(job.seed, section, data, session)
 }
 
 fn renormalize_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {

@@ -2,6 +2,7 @@
 
 pub mod metropolis;
 pub mod reference;
+pub mod snapshot;
 pub mod start;
 pub mod swendsen_wang;
 pub mod wolff;
@@ -61,6 +62,16 @@ pub trait Sampler: Send {
 
     /// The present configuration, in site order.
     fn configuration(&self) -> Configuration;
+
+    /// Everything that the rest of the chain depends on, as plain words: spins, random streams and counters, in the sampler's own order. The words are the same
+    /// on every instruction set; what the layout of the words depends on is the algorithm and the side alone.
+    fn snapshot(&self) -> Vec<u64>;
+
+    /// Goes on from the snapshot of a chain of the same algorithm, side and coupling, with the same bits as if nothing had happened.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Refused`] if the words do not fit; the chain is then unusable.
+    fn restore(&mut self, words: &[u64]) -> Result<()>;
 }
 
 /// The chain number `chain` of a run: its streams are (seed, purpose of the algorithm, chain), so `chain` must differ between all chains of the run.

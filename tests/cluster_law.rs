@@ -153,6 +153,14 @@ impl Sampler for SingleClusters {
     fn configuration(&self) -> kadanoff::spins::Configuration {
         self.0.configuration()
     }
+
+    fn snapshot(&self) -> Vec<u64> {
+        self.0.snapshot()
+    }
+
+    fn restore(&mut self, words: &[u64]) -> kadanoff::error::Result<()> {
+        self.0.restore(words)
+    }
 }
 
 #[test]
@@ -243,6 +251,18 @@ impl Sampler for Mutant {
         let mut configuration = kadanoff::spins::Configuration::all_down(torus());
         (0..SITES).for_each(|site| configuration.set(site, self.spins[site] > 0));
         configuration
+    }
+
+    fn snapshot(&self) -> Vec<u64> {
+        [&self.stream.state(), self.configuration().words()].concat()
+    }
+
+    fn restore(&mut self, words: &[u64]) -> kadanoff::error::Result<()> {
+        let mut reader = kadanoff::sampler::snapshot::Reader::new(words);
+        self.stream = reader.stream()?;
+        let configuration = reader.configuration(torus())?;
+        self.spins = std::array::from_fn(|site| configuration.spin(site) as i8);
+        reader.end()
     }
 }
 

@@ -128,7 +128,12 @@ fn a_whole_run_has_all_its_figures_and_numbers() {
     assert!(text.contains("Dead hidden units: 12 of 400 in layer 1 (3.0 %)"), "the warning of dead units");
     assert!(text.contains("differ by 1.8 nats"), "the two directions");
     // 0.0237 / hypot(0.0021, 0.0032) = 6.2 combined errors.
-    assert!(text.contains("Chains of the machine are not in equilibrium: after 361 sweeps, data and random starts still differ in energy per site."), "the warning of the chains");
+    assert!(
+        text.contains(
+            "Chains of the machine are not in equilibrium: after 361 sweeps, data and random starts still differ in energy per site."
+        ),
+        "the warning of the chains"
+    );
     assert!(!text.contains("No divergence"), "1.8 nats are less than 5");
     assert!(!text.contains("not finite:"), "nothing here is not finite");
 }

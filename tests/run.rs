@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use kadanoff::record::RunRecord;
-use std::path::Path;
-use std::process::{Command, Output};
+#[path = "support/runs.rs"]
+mod runs;
+
+use runs::{kadanoff, mpirun, outcome, succeed, write_job};
+use std::process::Command;
 
 const JOB: &str = r#"
 seed = 5
@@ -32,39 +34,6 @@ held_out = 15
 [renormalize]
 "#;
 
-fn kadanoff() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_kadanoff"))
-}
-
-fn write_job(folder: &Path, text: &str) -> std::path::PathBuf {
-    let path = folder.join("job.toml");
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
-fn succeed(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
-    output
-}
-
-/// What a run left, without what may differ between machines: times, hosts, memory.
-fn outcome(directory: &Path) -> (RunRecord, Vec<u8>) {
-    let mut record = kadanoff::store::read_run(directory).unwrap();
-    record.provenance.submissions.clear();
-    for ensemble in &mut record.sampling.as_mut().unwrap().ensembles {
-        ensemble.seconds = 0.0;
-    }
-    let training = record.training.as_mut().unwrap();
-    training.peak_memory = 0;
-    for epoch in training.layers.iter_mut().flat_map(|layer| &mut layer.epochs) {
-        epoch.seconds = 0.0;
-    }
-    let kept = kadanoff::store::read_configurations(&directory.join("configurations.h5")).unwrap().1;
-    let bytes = kept.iter().flat_map(|group| group.spins.words()).flat_map(|word| word.to_le_bytes()).collect();
-    (record, bytes)
-}
-
 #[test]
 fn threads_instruction_sets_and_ranks_do_not_change_a_bit() {
     for algorithm in ["metropolis", "swendsen-wang", "wolff"] {
@@ -88,15 +57,6 @@ fn threads_instruction_sets_and_ranks_do_not_change_a_bit() {
             }
         }
     }
-}
-
-/// The launcher, told that this machine has few cores and may be root's.
-fn mpirun(ranks: &str) -> Command {
-    let mut command = Command::new("mpirun");
-    command.args(["--oversubscribe", "-n", ranks, env!("CARGO_BIN_EXE_kadanoff")]);
-    command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1").env("OMPI_MCA_mpi_yield_when_idle", "1");
-    command.env("OMPI_MCA_pml", "ob1").env("OMPI_MCA_btl", "self,vader");
-    command
 }
 
 #[test]

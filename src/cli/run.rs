@@ -2,13 +2,19 @@
 
 use crate::comm;
 use crate::error::{Error, Result};
+use crate::run::Options;
+use crate::run::watch::{Limits, parse_duration};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Run all stages of a run file; the same command goes on where a run ended
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kadanoff run jobs/quickstart.toml\n  kadanoff run RUN.toml --out /scratch/me/run-7 --threads 16\n  mpirun -n 4 kadanoff run RUN.toml --threads 8\n\n\
     The results do not depend on the number of ranks or threads, nor on the instruction set, bit for bit.\n\
+    A job that is stopped (SIGTERM, SIGUSR1, SIGINT, --stop-after, 10 s or more before the end of its SLURM job, or because the file DIR/stop appeared) writes a\n\
+    checkpoint and ends with exit code 75; the same command goes on from there, on any number of ranks and threads, and so it does after a kill. A second SIGTERM or\n\
+    SIGINT ends it at once.\n\
     The run directory holds run.toml (a copy), results.h5, configurations.h5, network.h5, summary.json, report.html and figures/."
 )]
 pub struct RunArguments {
@@ -23,6 +29,18 @@ pub struct RunArguments {
     /// Threads of each rank; by default as many as the rank may use
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub threads: Option<u16>,
+
+    /// Stop with a checkpoint after this time, for example 90s, 55m, 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub stop_after: Option<Duration>,
+
+    /// Time between two checkpoints, for example 90s, 10m
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10m")]
+    pub checkpoint_every: Duration,
+
+    /// Take the run directory from a job on another host that ended without saying so; make sure that it is gone
+    #[arg(long)]
+    pub force_lock: bool,
 }
 
 /// Runs the job on all ranks.
@@ -33,7 +51,8 @@ pub fn run(arguments: &RunArguments) -> Result<()> {
     let comm = comm::start()?;
     let result = start_threads(arguments).and_then(|()| {
         let directory = arguments.out.clone().unwrap_or_else(|| default_directory(arguments));
-        crate::run::run(&arguments.run_file, &directory, comm.as_ref())
+        let limits = Limits { stop_after: arguments.stop_after, checkpoint_every: arguments.checkpoint_every };
+        crate::run::run(&arguments.run_file, &directory, &Options { force_lock: arguments.force_lock, limits }, comm.as_ref())
     });
     match comm::agree(comm.as_ref(), result) {
         Err(error) if !comm.is_root() => Err(Error::from_exit_code(error.exit_code(), String::new())),

@@ -98,10 +98,15 @@ impl SampleSection {
     }
 
     /// After which measurements (0 to draws - 1) a replica keeps its configuration: spread evenly, the last measurement among them.
-    pub fn kept_draws(&self, replica: usize) -> impl Iterator<Item = usize> + use<> {
+    pub fn kept_draws(&self, replica: usize) -> impl Iterator<Item = usize> {
+        (0..self.configurations_of(replica)).filter_map(move |index| self.kept_draw(replica, index))
+    }
+
+    /// The element `index` of [`Self::kept_draws`], if it has as many.
+    pub fn kept_draw(&self, replica: usize, index: usize) -> Option<usize> {
         let (draws, kept) = (self.draws() as u128, self.configurations_of(replica) as u128);
         // (k + 1) draws / kept rises by at least one with k because kept <= draws, and ends at draws.
-        (0..kept).map(move |index| ((index + 1) * draws / kept - 1) as usize)
+        ((index as u128) < kept).then(|| ((index as u128 + 1) * draws / kept - 1) as usize)
     }
 }
 

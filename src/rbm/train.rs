@@ -22,6 +22,7 @@ use crate::kernels::{InstructionSet, activation};
 use crate::random::{LaneStream, Purpose, Stream};
 use gradient::{Side, Statistics};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// How the shards of a minibatch are divided over ranks, and how their sums come together.
@@ -51,14 +52,40 @@ impl ShardExchange for Alone {
     }
 }
 
-/// All that a trainer must remember between two epochs, the same on every rank. The numbers are, one after the other: W (row-major, visible by hidden), c, b in the
+/// All that a trainer must remember between two minibatches. The numbers are, one after the other: W (row-major, visible by hidden), c, b in the
 /// coordinates of the gradient ([`super::GradientKind`]), then the last steps of W, c, b.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Snapshot {
     /// Epochs done.
     pub epochs: u64,
-    /// Parameters and their last steps.
+    /// Parameters and their last steps, the same on every rank.
     pub numbers: Vec<f32>,
+    /// The epoch that has begun, if one has.
+    pub pass: Option<PassSnapshot>,
+}
+
+/// Where a trainer is inside an epoch.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct PassSnapshot {
+    /// Minibatches done in this epoch.
+    pub minibatches: u64,
+    /// The squared error of these, summed.
+    pub squared_error: f64,
+    /// The sum of the squares of the last gradient.
+    pub gradient_squares: f64,
+    /// The random streams of each shard, by its number: the states of the hidden panels, then of the visible ones. A snapshot holds the shards of its rank; to go
+    /// on, a rank needs its own, so that the shards of all ranks belong into a checkpoint.
+    pub streams: BTreeMap<usize, Vec<u64>>,
+}
+
+/// A pass over the training data that has begun.
+struct Pass {
+    order: Vec<usize>,
+    minibatches: usize,
+    squared_error: f64,
+    gradient_squares: f64,
+    hidden_lanes: Vec<LaneStream>,
+    visible_lanes: Vec<LaneStream>,
 }
 
 /// Trains one restricted Boltzmann machine.
@@ -76,6 +103,7 @@ pub struct Trainer<'a> {
     velocity: Machine,
     rbm: Rbm,
     epochs: u64,
+    pass: Option<Pass>,
     choices: Vec<Choices>,
 }
 
@@ -114,7 +142,7 @@ impl<'a> Trainer<'a> {
         let velocity = Machine::zero(rbm.visible(), rbm.hidden());
         let set = InstructionSet::chosen();
         let mut trainer =
-            Trainer { set, data, held_out, options, exchange, machine, biases, velocity, rbm, epochs: 0, choices: Vec::new() };
+            Trainer { set, data, held_out, options, exchange, machine, biases, velocity, rbm, epochs: 0, pass: None, choices: Vec::new() };
         trainer.set_biases();
         trainer.rbm = trainer.machine.to_rbm();
         Ok(trainer)
@@ -151,13 +179,27 @@ impl<'a> Trainer<'a> {
             numbers.extend(part.visible_bias);
             numbers.extend(part.hidden_bias);
         }
-        Snapshot { epochs: self.epochs, numbers }
+        Snapshot { epochs: self.epochs, numbers, pass: self.pass.as_ref().map(|pass| self.pass_snapshot(pass)) }
+    }
+
+    fn pass_snapshot(&self, pass: &Pass) -> PassSnapshot {
+        let own = self.exchange.own_shards(self.options.shards);
+        let lanes_of = |strip: usize| {
+            let every = |lanes: &[LaneStream]| lanes.iter().skip(strip).step_by(own.len()).flat_map(LaneStream::state).collect::<Vec<_>>();
+            [every(&pass.hidden_lanes), every(&pass.visible_lanes)].concat()
+        };
+        PassSnapshot {
+            minibatches: pass.minibatches as u64,
+            squared_error: pass.squared_error,
+            gradient_squares: pass.gradient_squares,
+            streams: own.clone().map(|shard| (shard, lanes_of(shard - own.start))).collect(),
+        }
     }
 
     /// Goes on from a snapshot of a trainer with the same options and data.
     ///
     /// # Errors
-    /// [`Error::Refused`] if it belongs to a machine of another shape.
+    /// [`Error::Refused`] if it belongs to a machine of another shape, or lacks the streams of a shard of this rank.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
         let (visible, hidden) = (self.machine.visible, self.machine.hidden);
         let length = visible * hidden + visible + hidden;
@@ -184,42 +226,105 @@ impl<'a> Trainer<'a> {
         self.epochs = snapshot.epochs;
         self.set_biases();
         self.rbm = self.machine.to_rbm();
+        self.pass = snapshot.pass.as_ref().map(|stored| self.restored_pass(stored)).transpose()?;
         Ok(())
     }
 
-    /// One pass over the training data in a new order.
-    ///
-    /// # Errors
-    /// [`Error::NotFinite`] naming layer, epoch and minibatch if a parameter, a gradient or the reconstruction error stops being a finite number, or a
-    /// parameter is so large that its square is not one; what the exchange fails with.
-    pub fn epoch(&mut self) -> Result<Epoch> {
-        let TrainingOptions { seed, layer, shards, minibatch, .. } = self.options;
+    fn restored_pass(&self, stored: &PassSnapshot) -> Result<Pass> {
+        let mut pass = self.new_pass();
+        let misfit = || {
+            Error::Refused(format!("a snapshot inside an epoch does not fit layer {}: it belongs to another run", self.options.layer + 1))
+        };
+        pass.minibatches = usize::try_from(stored.minibatches).map_err(|_| misfit())?;
+        if pass.minibatches > self.minibatches_per_epoch() {
+            return Err(misfit());
+        }
+        (pass.squared_error, pass.gradient_squares) = (stored.squared_error, stored.gradient_squares);
+        let own = self.exchange.own_shards(self.options.shards);
+        let panels = self.machine.hidden_panels() + self.machine.visible_panels();
+        for (strip, shard) in own.clone().enumerate() {
+            let (states, rest) = stored.streams.get(&shard).ok_or_else(misfit)?.as_chunks();
+            if states.len() != panels || !rest.is_empty() {
+                return Err(misfit());
+            }
+            let places = pass.hidden_lanes.iter_mut().skip(strip).step_by(own.len());
+            let places = places.chain(pass.visible_lanes.iter_mut().skip(strip).step_by(own.len()));
+            places.zip(states).for_each(|(lanes, state)| *lanes = LaneStream::from_state(state));
+        }
+        Ok(pass)
+    }
+
+    /// The beginning of an epoch: a new order, new random streams.
+    fn new_pass(&self) -> Pass {
+        let TrainingOptions { seed, layer, shards, .. } = self.options;
         let mut order: Vec<usize> = (0..self.data.samples()).collect();
         Stream::new(seed, Purpose::Shuffle, layer << 32 | self.epochs).shuffle(&mut order);
         let own = self.exchange.own_shards(shards);
         // Streams: layer, epoch, shard, panel; the visible panels are counted from 2^19.
         let epoch = self.epochs;
         let name = |first: u64| move |panel: usize, shard: usize| layer << 56 | epoch << 32 | (shard as u64) << 20 | (panel as u64 + first);
-        let mut hidden_lanes = gibbs::streams(seed, Purpose::TrainingGibbs, self.machine.hidden_panels(), own.clone(), name(0));
-        let mut visible_lanes = gibbs::streams(seed, Purpose::TrainingGibbs, self.machine.visible_panels(), own, name(1 << 19));
+        let hidden_lanes = gibbs::streams(seed, Purpose::TrainingGibbs, self.machine.hidden_panels(), own.clone(), name(0));
+        let visible_lanes = gibbs::streams(seed, Purpose::TrainingGibbs, self.machine.visible_panels(), own, name(1 << 19));
+        Pass { order, minibatches: 0, squared_error: 0.0, gradient_squares: 0.0, hidden_lanes, visible_lanes }
+    }
 
-        let (mut squared_error, mut gradient_squares) = (0.0, 0.0);
-        for (index, rows) in order.chunks(minibatch).enumerate() {
-            let outcome = self.minibatch(rows, &mut hidden_lanes, &mut visible_lanes)?;
-            if !(outcome.squared_error.is_finite() && outcome.gradient_squares.is_finite() && outcome.weight_squares.is_finite()) {
-                return Err(self.not_finite(&format!("minibatch {}", index + 1)));
+    /// One pass over the training data in a new order, or the rest of the one that has begun.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] naming layer, epoch and minibatch if a parameter, a gradient or the reconstruction error stops being a finite number, or a
+    /// parameter is so large that its square is not one; what the exchange fails with.
+    pub fn epoch(&mut self) -> Result<Epoch> {
+        loop {
+            if let Some(epoch) = self.advance(usize::MAX)? {
+                return Ok(epoch);
             }
-            squared_error += outcome.squared_error;
-            gradient_squares = outcome.gradient_squares;
         }
+    }
+
+    /// At most `minibatches` further minibatches of this epoch, or of the next if none has begun. Returns what the epoch was like when it ends; before that,
+    /// [`Self::rbm`] is still the machine of the last epoch.
+    ///
+    /// # Errors
+    /// As for [`Self::epoch`].
+    pub fn advance(&mut self, minibatches: usize) -> Result<Option<Epoch>> {
+        let mut pass = self.pass.take().unwrap_or_else(|| self.new_pass());
+        let order = std::mem::take(&mut pass.order);
+        for rows in order.chunks(self.options.minibatch).skip(pass.minibatches).take(minibatches) {
+            let outcome = self.minibatch(rows, &mut pass.hidden_lanes, &mut pass.visible_lanes)?;
+            pass.minibatches += 1;
+            if !(outcome.squared_error.is_finite() && outcome.gradient_squares.is_finite() && outcome.weight_squares.is_finite()) {
+                return Err(self.not_finite(&format!("minibatch {}", pass.minibatches)));
+            }
+            pass.squared_error += outcome.squared_error;
+            pass.gradient_squares = outcome.gradient_squares;
+        }
+        pass.order = order;
+        if pass.minibatches < self.minibatches_per_epoch() {
+            self.pass = Some(pass);
+            return Ok(None);
+        }
+        self.end_epoch(&pass).map(Some)
+    }
+
+    /// How many minibatches are done of the epoch that has begun; 0 between epochs.
+    pub fn minibatches_done(&self) -> usize {
+        self.pass.as_ref().map_or(0, |pass| pass.minibatches)
+    }
+
+    /// How many minibatches make an epoch.
+    pub fn minibatches_per_epoch(&self) -> usize {
+        self.data.samples().div_ceil(self.options.minibatch)
+    }
+
+    fn end_epoch(&mut self, pass: &Pass) -> Result<Epoch> {
         self.rbm = self.machine.to_rbm();
         let (weight_norm, weight_maximum) = monitor::weight_size(&self.rbm);
         let record = Epoch {
-            reconstruction_error: squared_error / (order.len() * self.machine.visible) as f64,
+            reconstruction_error: pass.squared_error / (pass.order.len() * self.machine.visible) as f64,
             free_energy_gap: monitor::free_energy_gap(self.set, &self.machine, self.data, self.held_out),
             weight_norm,
             weight_maximum,
-            gradient_norm: (gradient_squares / (self.machine.visible * self.machine.hidden) as f64).sqrt(),
+            gradient_norm: (pass.gradient_squares / (self.machine.visible * self.machine.hidden) as f64).sqrt(),
         };
         let watched = [record.reconstruction_error, record.free_energy_gap, weight_norm, weight_maximum, record.gradient_norm];
         if !self.rbm.is_finite() || watched.iter().any(|number| !number.is_finite()) {

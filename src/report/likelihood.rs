@@ -115,7 +115,9 @@ fn equilibrium(record: &LikelihoodRecord) -> Option<String> {
     let moving: Vec<String> = moving(record).iter().map(|row| escape(&row.long_name)).collect();
     let sweeps = thousands(record.sweeps as u64);
     Some(if moving.is_empty() {
-        format!("Chains from data and from random spins agree in every observable over the second half of {sweeps} sweeps, within four combined standard errors.")
+        format!(
+            "Chains from data and from random spins agree in every observable over the second half of {sweeps} sweeps, within four combined standard errors."
+        )
     } else {
         format!(
             "Chains from data and from random spins do not agree after {sweeps} sweeps ({}): the machine mixes more slowly than that, and neither column below is its equilibrium.",
@@ -231,12 +233,6 @@ fn draw(record: &LikelihoodRecord) -> Drawing {
         entries.push((MUTED, "exact (dashed)".to_string()));
     }
     let end = legend(&mut drawing, [86.0, 24.0], &entries);
-    drawing.text(
-        &format!("{} chains each", thousands(record.chains as u64)),
-        [end + 6.0, 24.0],
-        11.0,
-        INK,
-        super::figure::Anchor::Start,
-    );
+    drawing.text(&format!("{} chains each", thousands(record.chains as u64)), [end + 6.0, 24.0], 11.0, INK, super::figure::Anchor::Start);
     drawing
 }

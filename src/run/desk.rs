@@ -4,21 +4,27 @@ use crate::config::RunFile;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Submission, TrainingRecord};
+use crate::store::checkpoint::CheckpointFolder;
 use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The parts of a run.
+/// The file by which people ask a job to stop.
+const STOP_FILE: &str = "stop";
+/// So many checkpoints in a row may fail before the job gives up.
+const MOST_FAILURES: u32 = 3;
+
+/// The parts of a run. Their numbers are those of checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// `[sample]`
-    Sampling,
+    Sampling = 1,
     /// `[train]`
-    Training,
+    Training = 2,
     /// `[renormalize]`
-    Renormalization,
+    Renormalization = 3,
 }
 
 /// The directory, locked, and all that the run has produced so far.
@@ -28,6 +34,10 @@ pub struct Desk {
     pub record: RunRecord,
     /// The kept configurations, one set an ensemble.
     pub configurations: Vec<ConfigurationSet>,
+    checkpoints: CheckpointFolder,
+    failures: u32,
+    /// The last checkpoint that was tried: its size in bytes if it was written.
+    last_checkpoint: Option<u64>,
 }
 
 impl Desk {
@@ -35,8 +45,9 @@ impl Desk {
     ///
     /// # Errors
     /// [`Error::Refused`] for the directory of another run, or files that are damaged; [`Error::InputOutput`].
-    pub fn open(path: &Path, job: &RunFile, ranks: usize) -> Result<Self> {
-        let directory = RunDirectory::open_or_create(path, &job.text, false)?;
+    pub fn open(path: &Path, job: &RunFile, ranks: usize, force_lock: bool) -> Result<Self> {
+        let directory = RunDirectory::open_or_create(path, &job.text, force_lock)?;
+        let (checkpoints, mut notes) = CheckpointFolder::open(directory.path())?;
         let begun = directory.file(store::RESULTS_FILE).exists();
         let mut record = if begun { store::read_run(directory.path())? } else { empty_record(job) };
         let kept = directory.file(store::CONFIGURATIONS_FILE);
@@ -49,8 +60,11 @@ impl Desk {
             )));
         }
         record.provenance.submissions.push(this_submission(ranks));
-        let mut desk = Desk { directory, record, configurations };
-        for note in desk.directory.notes.clone() {
+        if remove_if_there(&directory.file(STOP_FILE)) {
+            notes.push(format!("removed the file {STOP_FILE}, which was meant for an earlier job"));
+        }
+        let mut desk = Desk { directory, record, configurations, checkpoints, failures: 0, last_checkpoint: None };
+        for note in desk.directory.notes.iter().chain(&notes).cloned().collect::<Vec<_>>() {
             desk.say(&note)?;
         }
         desk.log(&format!("submission {} of {}", desk.record.provenance.submissions.len(), job.name))?;
@@ -79,7 +93,8 @@ impl Desk {
             store::write_configurations(&self.directory.file(store::CONFIGURATIONS_FILE), &self.record.provenance, &self.configurations)?;
         }
         self.record.sampling = Some(record);
-        self.save("sampling done")
+        self.save("sampling done")?;
+        self.drop_checkpoints()
     }
 
     /// Puts the layers trained so far into the files.
@@ -89,7 +104,88 @@ impl Desk {
     pub fn keep_training(&mut self, record: TrainingRecord) -> Result<()> {
         let layers = record.layers.len();
         self.record.training = Some(record);
-        self.save(&format!("layer {layers} trained"))
+        self.save(&format!("layer {layers} trained"))?;
+        self.drop_checkpoints()
+    }
+
+    /// What the checkpoints held is in the files of the run now.
+    fn drop_checkpoints(&mut self) -> Result<()> {
+        (self.failures, self.last_checkpoint) = (0, None);
+        self.checkpoints.clear()
+    }
+
+    /// The state of a stage that an earlier submission left in a checkpoint: its items, as bytes; none if there is no checkpoint of this stage.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if all checkpoints are damaged or foreign; [`Error::InputOutput`].
+    pub fn resume(&mut self, stage: Stage) -> Result<Vec<u8>> {
+        let (checkpoint, warning) = self.checkpoints.read(self.run_file_hash())?;
+        if let Some(warning) = warning {
+            self.say(&format!("warning: {warning}"))?;
+        }
+        let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.stage == stage as u64) else { return Ok(Vec::new()) };
+        // The files of the run know only the submissions before the last finished stage.
+        let submissions = &mut self.record.provenance.submissions;
+        if let Some(this) = submissions.pop() {
+            if checkpoint.submissions.len() > submissions.len() {
+                *submissions = checkpoint.submissions;
+            }
+            submissions.push(this);
+        }
+        self.say("going on from the checkpoint of an earlier job")?;
+        Ok(checkpoint.items)
+    }
+
+    /// Writes a checkpoint, which was `begun` with the collection of its parts. A failure is a warning as long as an older generation is intact, the job goes on, and it is not the third in a row.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`] otherwise.
+    pub fn keep_checkpoint(&mut self, stage: Stage, items: &[Vec<u8>], begun: Instant, stopping: Option<&str>) -> Result<()> {
+        match self.checkpoints.write(self.run_file_hash(), stage as u64, &self.record.provenance.submissions, items) {
+            Ok(size) => {
+                (self.failures, self.last_checkpoint) = (0, Some(size));
+                self.log(&format!("checkpoint of {size} bytes in {:.3} s", begun.elapsed().as_secs_f64()))
+            }
+            Err(Error::InputOutput(sentence)) => {
+                self.failures += 1;
+                let intact = self.checkpoints.has_intact();
+                if let Some(reason) = stopping {
+                    let rest = if intact { "the same command goes on from the checkpoint before it" } else { "there is none before it" };
+                    return Err(Error::InputOutput(format!("{reason}, but the last checkpoint could not be written: {sentence}; {rest}")));
+                }
+                if !intact || self.failures == MOST_FAILURES {
+                    let count = self.failures;
+                    return Err(Error::InputOutput(format!("{sentence}; gave up after {count} failed checkpoints{}", rest_of(intact))));
+                }
+                // The log lies on the same disk: that it cannot be written is no news.
+                let _ = self.say(&format!("warning: {sentence}; the checkpoint before it is intact, going on"));
+                Ok(())
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Whether the file `stop` is there; it is removed.
+    pub fn takes_stop_file(&self) -> bool {
+        remove_if_there(&self.directory.file(STOP_FILE))
+    }
+
+    /// Writes down that the job stops, and returns the sentence for people.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn say_stopped(&mut self, reason: &str) -> Result<String> {
+        let place = match self.last_checkpoint {
+            Some(size) => format!("a checkpoint of {size} bytes is in {}", self.checkpoints.newest().display()),
+            None => format!("all work done is in {}", self.directory.path().display()),
+        };
+        let sentence = format!("stopped because {reason}; {place}; the same command goes on from there");
+        self.log(&sentence)?;
+        Ok(sentence)
+    }
+
+    fn run_file_hash(&self) -> [u8; blake3::OUT_LEN] {
+        blake3::hash(self.record.provenance.run_file.as_bytes()).into()
     }
 
     /// Puts the renormalization stage into the files.
@@ -138,6 +234,15 @@ impl Desk {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(|why| Error::file("open", &path, why))?;
         file.write_all(text.as_bytes()).map_err(|why| Error::file("write to", &path, why))
     }
+}
+
+fn rest_of(intact: bool) -> &'static str {
+    if intact { "; the one before is intact, and the same command goes on from it" } else { ", and no older checkpoint is there" }
+}
+
+/// Removes a file; whether it was there and is not any more.
+fn remove_if_there(path: &Path) -> bool {
+    std::fs::remove_file(path).is_ok()
 }
 
 /// Seconds since 1970, UTC.

@@ -2,23 +2,29 @@
 //!
 //! A chain has a number in the whole problem, (size index * couplings + coupling index) * replicas + replica, which names its random streams. Each rank takes a
 //! contiguous part of the chains, so that a rank holds whole couplings where it can, of about equal cost; inside a rank the chains spread over the threads.
-//! Chains never speak to each other, so none of this can change a result.
+//! Chains never speak to each other, so none of this can change a result, nor can it matter after which sweep a job is interrupted.
 
+pub use super::chains::Chain;
+use super::chains::Running;
+use super::desk::Stage;
 use super::progress::Progress;
-use crate::comm::Comm;
+use super::session::Session;
+use super::watch::Round;
+use crate::comm::{self, Comm};
 use crate::config::{LatticeSection, SampleSection};
 use crate::error::{Error, Result};
 use crate::exact;
-use crate::lattice::SquareTorus;
 use crate::measure::Series;
 use crate::record::{Ensemble, Observable, SamplingRecord};
-use crate::sampler;
 use crate::spins::{BitMatrix, Configuration};
 use crate::statistics;
 use crate::store::ConfigurationSet;
+use crate::store::checkpoint::Items;
 use rayon::prelude::*;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Instant;
+use std::sync::Mutex;
 
 /// What the stage has to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,21 +37,6 @@ pub struct Plan {
     pub section: SampleSection,
 }
 
-/// What one chain leaves.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Chain {
-    /// The measurements.
-    pub series: Series,
-    /// The draws at which configurations were kept.
-    pub kept_draws: Vec<u64>,
-    /// The kept configurations.
-    pub kept: Vec<Configuration>,
-    /// Work in spins.
-    pub spin_updates: u64,
-    /// Time in sweeps, in seconds.
-    pub seconds: f64,
-}
-
 impl Plan {
     /// The plan of a run file with a section `[sample]`.
     pub fn new(seed: u64, lattice: &LatticeSection, section: &SampleSection) -> Self {
@@ -55,80 +46,118 @@ impl Plan {
     }
 
     /// The number of chains of the whole problem.
-    fn chains(&self) -> usize {
+    pub fn chains(&self) -> usize {
         self.ensembles.len() * self.section.replicas
     }
 
     /// The ensemble of a chain and its number inside it.
-    fn place(&self, chain: usize) -> (usize, usize) {
+    pub fn place(&self, chain: usize) -> (usize, usize) {
         (chain / self.section.replicas, chain % self.section.replicas)
     }
 
-    /// The cost of a chain, in spins.
-    fn cost(&self, chain: usize) -> u128 {
-        let side = self.ensembles[self.place(chain).0].0 as u128;
-        side * side * (self.section.thermalization as u128 + self.section.sweeps as u128)
+    /// The sweeps of each chain, thermalization included.
+    pub fn sweeps(&self) -> usize {
+        self.section.thermalization + self.section.draws() * self.section.measure_every
     }
 
-    /// The chains of a rank: contiguous, with about the same cost on each. A chain belongs to the rank in whose equal part of the total cost its middle lies.
-    pub fn chains_of(&self, rank: usize, size: usize) -> Range<usize> {
-        let total: u128 = (0..self.chains()).map(|chain| self.cost(chain)).sum();
+    /// What is left to do of a chain after so many sweeps, in spins.
+    pub fn cost(&self, chain: usize, done: usize) -> u128 {
+        let side = self.ensembles[self.place(chain).0].0 as u128;
+        side * side * (self.sweeps() - done) as u128
+    }
+
+    /// The chains of a rank: contiguous, with about the same cost left on each, where `done` are the sweeps done of every chain. A chain belongs to the rank in
+    /// whose equal part of the total cost its middle lies.
+    pub fn chains_of(&self, rank: usize, size: usize, done: &[usize]) -> Range<usize> {
+        let cost = |chain: usize| self.cost(chain, done[chain]);
+        let total: u128 = (0..self.chains()).map(cost).sum();
         let mut before = 0;
         let owners: Vec<usize> = (0..self.chains())
             .map(|chain| {
-                let middle = 2 * before + self.cost(chain);
-                before += self.cost(chain);
-                (middle * size as u128 / (2 * total)) as usize
+                let middle = 2 * before + cost(chain);
+                before += cost(chain);
+                // Finished chains at the end have their middle at the end of all parts.
+                ((middle * size as u128 / (2 * total).max(1)) as usize).min(size - 1)
             })
             .collect();
         owners.partition_point(|&owner| owner < rank)..owners.partition_point(|&owner| owner <= rank)
     }
 }
 
-/// Runs all chains. Collective; the result, in the order of the chains, is on rank 0 and empty elsewhere.
+/// Runs all chains from where an earlier submission left them. Collective; the result, in the order of the chains, is on rank 0 and empty elsewhere.
 ///
 /// # Errors
-/// Whatever a sampler refuses, agreed on by all ranks.
-pub fn run(plan: &Plan, comm: &dyn Comm) -> Result<Vec<Chain>> {
-    let own = plan.chains_of(comm.rank(), comm.size());
-    let work: u128 = own.clone().map(|chain| plan.cost(chain)).sum();
+/// Whatever a sampler refuses, agreed on by all ranks; [`Error::Stopped`] if the job stops before the end.
+pub fn run(plan: &Plan, session: &mut Session) -> Result<Vec<Chain>> {
+    let comm = session.comm();
+    let stored = session.resume(Stage::Sampling)?;
+    let mut own = comm::agree(comm, own_chains(plan, comm, &stored))?;
+    drop(stored);
+    let work: u128 = own.iter().map(|chain| chain.work_left(plan)).sum();
     let progress = Progress::new("sampling", "spins", u64::try_from(work).unwrap_or(u64::MAX), comm.is_root());
-    let chains: Result<Vec<Chain>> = own.into_par_iter().with_max_len(1).map(|chain| run_chain(plan, chain, &progress)).collect();
-    let chains = crate::comm::agree(comm, chains)?;
+    loop {
+        comm::agree(comm, advance(plan, &mut own, &session.begin_round(), &progress))?;
+        if comm.maximum(u64::from(own.iter().any(|chain| !chain.is_done(plan)))) == 0 {
+            break;
+        }
+        session.end_round(Stage::Sampling, || items(&own))?;
+    }
     progress.finish();
-    let bytes: Vec<u8> = chains.iter().flat_map(encode).flat_map(u64::to_le_bytes).collect();
-    let gathered = comm.gather(&bytes).unwrap_or_default();
-    crate::comm::agree(comm, decode_all(plan, &gathered))
+    let parts = comm.gather(&items(&own).into_bytes());
+    comm::agree(comm, parts.map_or(Ok(Vec::new()), |parts| all_chains(plan, &parts)))
 }
 
-fn run_chain(plan: &Plan, number: usize, progress: &Progress) -> Result<Chain> {
-    let (ensemble, replica) = plan.place(number);
-    let (side, coupling) = plan.ensembles[ensemble];
-    let section = &plan.section;
-    let torus = SquareTorus::new(side)?;
-    let mut sampler = sampler::build(section.algorithm, torus, coupling, section.start, plan.seed, number as u64)?;
-    let mut to_keep = section.kept_draws(replica).peekable();
-    let mut chain = Chain { series: Series::default(), kept_draws: Vec::new(), kept: Vec::new(), spin_updates: 0, seconds: 0.0 };
-    let sites = torus.sites() as u64;
-    let started = Instant::now();
-    for _ in 0..section.thermalization {
-        chain.spin_updates += sampler.sweep();
-        progress.advance(sites);
-    }
-    sampler.end_thermalization();
-    for draw in 0..section.draws() {
-        for _ in 0..section.measure_every {
-            chain.spin_updates += sampler.sweep();
+/// The chains of this rank, from the items of a checkpoint or from the beginning.
+fn own_chains(plan: &Plan, comm: &dyn Comm, stored: &[u8]) -> Result<Vec<Running>> {
+    let stored: BTreeMap<u64, &[u8]> = Items::parse(stored)?.into_iter().collect();
+    let words = |chain: usize| stored.get(&(chain as u64)).map(|item| Items::words(item));
+    let done = |chain: usize| stored.get(&(chain as u64)).and_then(|item| item.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let done: Vec<usize> = (0..plan.chains()).map(|chain| usize::try_from(done(chain)).unwrap_or(usize::MAX).min(plan.sweeps())).collect();
+    let own = plan.chains_of(comm.rank(), comm.size(), &done);
+    own.map(|chain| words(chain).map_or_else(|| Ok(Running::new(chain)), |words| Running::from_words(plan, chain, &words))).collect()
+}
+
+/// One round: every thread takes a chain, those that have begun first, then the longest, and moves it until it or the round ends. So there are never more chains on their way than
+/// threads, and the rest needs no memory.
+fn advance(plan: &Plan, chains: &mut [Running], round: &Round, progress: &Progress) -> Result<()> {
+    let unfinished = chains.iter_mut().filter(|chain| !chain.is_done(plan));
+    let (begun, mut new): (Vec<_>, Vec<_>) = unfinished.partition(|chain| chain.has_begun());
+    new.sort_by_key(|chain| Reverse(chain.work_left(plan)));
+    let queue = Mutex::new(begun.into_iter().chain(new));
+    let next = || queue.lock().ok().and_then(|mut queue| queue.next());
+    let worker = |_| {
+        while let Some(chain) = next() {
+            chain.advance(plan, round, progress)?;
+            if round.is_over() {
+                break;
+            }
         }
-        chain.series.push(sampler.measure());
-        if to_keep.next_if_eq(&draw).is_some() {
-            chain.kept_draws.push(draw as u64);
-            chain.kept.push(sampler.configuration());
+        Ok(())
+    };
+    (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).map(worker).collect()
+}
+
+/// The chains that have begun, by their numbers.
+fn items(chains: &[Running]) -> Items {
+    let mut items = Items::default();
+    chains.iter().filter(|chain| chain.has_begun()).for_each(|chain| items.push(chain.number() as u64, chain.words()));
+    items
+}
+
+/// All chains at the end of the stage, from the items of all ranks in the order of the ranks, which is that of the chains.
+fn all_chains(plan: &Plan, parts: &[Vec<u8>]) -> Result<Vec<Chain>> {
+    let lost = || Error::Bug("the series of a rank arrived incomplete.".to_string());
+    let mut chains = Vec::with_capacity(plan.chains());
+    for part in parts {
+        for (number, item) in Items::parse(part)? {
+            let chain = Running::from_words(plan, chains.len(), &Items::words(item))?;
+            if number != chains.len() as u64 || !chain.is_done(plan) {
+                return Err(lost());
+            }
+            chains.push(chain.into_chain());
         }
-        progress.advance(sites * section.measure_every as u64);
     }
-    chain.seconds = started.elapsed().as_secs_f64();
-    Ok(chain)
+    if chains.len() == plan.chains() { Ok(chains) } else { Err(lost()) }
 }
 
 /// The stage as people read it: observables with errors, exact values beside them.
@@ -201,45 +230,6 @@ pub fn configurations(plan: &Plan, chains: &[Chain]) -> Vec<ConfigurationSet> {
     sets.collect()
 }
 
-/// A chain as words, for the way to rank 0; the lengths follow from the plan.
-fn encode(chain: &Chain) -> Vec<u64> {
-    let mut words = vec![chain.spin_updates, chain.seconds.to_bits()];
-    words.extend(chain.series.energy.iter().chain(&chain.series.magnetization).map(|&value| value as u64));
-    words.extend(&chain.kept_draws);
-    words.extend(chain.kept.iter().flat_map(|configuration| configuration.words()));
-    words
-}
-
-fn decode_all(plan: &Plan, parts: &[Vec<u8>]) -> Result<Vec<Chain>> {
-    let lost = || Error::Bug("the series of a rank arrived incomplete.".to_string());
-    let mut chains = Vec::new();
-    for bytes in parts {
-        let words: Vec<u64> = bytes.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
-        let mut rest = words.as_slice();
-        while !rest.is_empty() {
-            let number = chains.len();
-            let (ensemble, replica) = plan.place(number);
-            let torus = SquareTorus::new(plan.ensembles.get(ensemble).ok_or_else(lost)?.0)?;
-            let (draws, keep) = (plan.section.draws(), plan.section.configurations_of(replica));
-            let mut take = |count: usize| {
-                let (head, tail) = rest.split_at_checked(count).ok_or_else(lost)?;
-                rest = tail;
-                Ok::<&[u64], Error>(head)
-            };
-            let head = take(2)?;
-            let signed = |words: &[u64]| words.iter().map(|&word| word as i64).collect();
-            let series = Series { energy: signed(take(draws)?), magnetization: signed(take(draws)?) };
-            let kept_draws = take(keep)?.to_vec();
-            let mut kept = Vec::with_capacity(keep);
-            for _ in 0..keep {
-                kept.push(Configuration::from_words(torus, take(torus.sites().div_ceil(crate::spins::WORD_BITS))?.to_vec()));
-            }
-            chains.push(Chain { series, kept_draws, kept, spin_updates: head[0], seconds: f64::from_bits(head[1]) });
-        }
-    }
-    if parts.is_empty() || chains.len() == plan.chains() { Ok(chains) } else { Err(lost()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,22 +247,53 @@ mod tests {
     fn every_chain_has_one_rank() {
         for (sides, replicas) in [(vec![8], 1), (vec![8, 10, 12], 4), (vec![4, 64, 16], 3), (vec![128, 4], 2)] {
             let plan = plan(&sides, replicas);
-            for size in 1..=9 {
-                let all: Vec<usize> = (0..size).flat_map(|rank| plan.chains_of(rank, size)).collect();
-                assert_eq!(all, (0..plan.chains()).collect::<Vec<_>>(), "{sides:?} x {replicas} on {size}");
+            let half_done = (0..plan.chains()).map(|chain| if chain % 3 == 0 { plan.sweeps() } else { chain % plan.sweeps() }).collect();
+            for done in [vec![0; plan.chains()], vec![plan.sweeps(); plan.chains()], half_done] {
+                for size in 1..=9 {
+                    let all: Vec<usize> = (0..size).flat_map(|rank| plan.chains_of(rank, size, &done)).collect();
+                    assert_eq!(all, (0..plan.chains()).collect::<Vec<_>>(), "{sides:?} x {replicas} on {size}, {done:?} done");
+                }
             }
         }
     }
 
     #[test]
-    fn chains_survive_the_way_to_rank_zero() {
+    fn chains_survive_the_way_to_rank_zero_and_every_stop_on_it() {
         let plan = plan(&[6, 9], 2);
         let progress = Progress::new("test", "spins", 1, false);
-        let chains: Vec<Chain> = (0..4).map(|number| run_chain(&plan, number, &progress).expect("a chain")).collect();
+        let without_times = |mut chains: Vec<Chain>| {
+            chains.iter_mut().for_each(|chain| chain.seconds = 0.0);
+            chains
+        };
+        let run = |sweeps_a_round: usize| {
+            let mut bytes = Vec::new();
+            loop {
+                // As after a restart: nothing but the bytes is left of the round before.
+                let mut chains = own_chains(&plan, &crate::comm::solo::Solo, &bytes).unwrap();
+                let done = chains.iter().all(|chain| chain.is_done(&plan));
+                if done {
+                    return bytes;
+                }
+                for chain in &mut chains {
+                    for _ in 0..sweeps_a_round {
+                        if !chain.is_done(&plan) {
+                            chain.advance(&plan, &Round::of_one_sweep(), &progress).unwrap();
+                        }
+                    }
+                }
+                bytes = items(&chains).into_bytes();
+            }
+        };
+        let bytes = run(plan.sweeps());
+        let chains = without_times(all_chains(&plan, std::slice::from_ref(&bytes)).unwrap());
         assert_eq!(chains.iter().map(|chain| chain.kept.len()).collect::<Vec<_>>(), [4, 3, 4, 3]);
         assert_eq!(chains[0].kept_draws.last(), Some(&9));
-        let bytes: Vec<u8> = chains.iter().flat_map(encode).flat_map(u64::to_le_bytes).collect();
-        assert_eq!(decode_all(&plan, std::slice::from_ref(&bytes)), Ok(chains));
-        assert!(decode_all(&plan, &[bytes[8..].to_vec()]).is_err());
+        for sweeps in [1, 2, 5, 7] {
+            assert_eq!(without_times(all_chains(&plan, &[run(sweeps)]).unwrap()), chains, "{sweeps} sweeps a round");
+        }
+        assert!(all_chains(&plan, &[bytes[8..].to_vec()]).is_err());
+        assert!(all_chains(&plan, &[]).is_err());
+        let other = super::tests::plan(&[6, 12], 2);
+        assert!(all_chains(&other, &[bytes]).is_err());
     }
 }

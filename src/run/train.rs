@@ -1,20 +1,19 @@
 //! The stage `[train]`: a stack of machines, layer by layer, on the configurations that the sampling stage kept. All ranks share the minibatches.
 
-use super::exchange::OverRanks;
+use super::desk::Stage;
+use super::learning;
 use super::memory::peak_resident_bytes;
-use super::progress::Progress;
 use super::renormalize::Subject;
-use crate::comm::{self, Comm};
+use super::session::Session;
+use crate::comm::Comm;
 use crate::config::TrainSection;
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::rbm::deep::{self, ActivationKind};
-use crate::rbm::train::Trainer;
-use crate::rbm::{Matrix, Rbm, TrainingData, TrainingOptions};
+use crate::rbm::{Matrix, Rbm, TrainingData};
 use crate::record::{EpochRecord, LayerRecord, TrainingRecord};
 use crate::spins::{BitMatrix, WORD_BITS};
 use crate::store::ConfigurationSet;
-use std::time::Instant;
 
 /// The configurations of the stage and the layers that are trained already.
 pub struct Prior {
@@ -81,18 +80,12 @@ pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> R
     })
 }
 
-/// Trains the layers that are missing; hands the record over after each, on rank 0. Collective.
+/// Trains the layers that are missing; puts each into the files when it is done. Collective.
 ///
 /// # Errors
-/// [`Error::NotFinite`] naming layer and epoch when a number stops being finite; what `keep` cannot write.
-pub fn run(
-    seed: u64,
-    section: &TrainSection,
-    prior: Prior,
-    comm: &dyn Comm,
-    keep: &mut dyn FnMut(&TrainingRecord) -> Result<()>,
-) -> Result<()> {
-    let exchange = OverRanks(comm);
+/// [`Error::NotFinite`] naming layer and epoch when a number stops being finite; [`Error::Stopped`] if the job stops; what cannot be written.
+pub fn run(seed: u64, section: &TrainSection, prior: Prior, session: &mut Session) -> Result<()> {
+    let mut stored = session.resume(Stage::Training)?;
     let mut record = empty_record(section, &prior);
     let mut training = TrainingData::Binary(prior.training);
     let mut held_out = TrainingData::Binary(prior.held_out);
@@ -100,13 +93,12 @@ pub fn run(
         let machine = match prior.layers.get(layer) {
             Some(done) => machine(done),
             None => {
-                let (machine, epochs) =
-                    comm::agree(comm, train_layer(seed, section, layer, &training, &held_out, &exchange, comm.is_root()))?;
+                let task = learning::Task { seed, section, layer, training: &training, held_out: &held_out };
+                let (machine, epochs) = learning::train_layer(&task, &std::mem::take(&mut stored), session)?;
                 let dead_units = deep::dead_units(&machine, &training).len();
                 record.layers.push(layer_record(&machine, epochs, dead_units));
                 record.peak_memory = peak_resident_bytes();
-                let kept = if comm.is_root() { keep(&record) } else { Ok(()) };
-                comm::agree(comm, kept)?;
+                session.on_root(|desk| desk.keep_training(record.clone()))?;
                 machine
             }
         };
@@ -117,54 +109,6 @@ pub fn run(
         }
     }
     Ok(())
-}
-
-fn train_layer(
-    seed: u64,
-    section: &TrainSection,
-    layer: usize,
-    training: &TrainingData,
-    held_out: &TrainingData,
-    exchange: &OverRanks,
-    speaks: bool,
-) -> Result<(Rbm, Vec<EpochRecord>)> {
-    let mut trainer = Trainer::new(training, held_out, options(seed, section, layer), exchange)?;
-    let epochs = section.epochs[layer];
-    let title = format!("training layer {} of {}", layer + 1, section.layers.len());
-    let progress = Progress::new(&title, "samples", (epochs * section.samples) as u64, speaks);
-    let mut records = Vec::with_capacity(epochs);
-    for _ in 0..epochs {
-        let started = Instant::now();
-        let epoch = trainer.epoch()?;
-        records.push(EpochRecord {
-            reconstruction_error: epoch.reconstruction_error,
-            free_energy_gap: epoch.free_energy_gap,
-            weight_norm: epoch.weight_norm,
-            weight_maximum: epoch.weight_maximum,
-            gradient_norm: epoch.gradient_norm,
-            seconds: started.elapsed().as_secs_f64(),
-        });
-        progress.advance(section.samples as u64);
-    }
-    progress.finish();
-    Ok((trainer.rbm().clone(), records))
-}
-
-fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptions {
-    TrainingOptions {
-        epochs: section.epochs[layer] as u64,
-        minibatch: section.minibatch,
-        learning_rate: section.learning_rate[layer],
-        momentum: section.momentum,
-        l1: section.l1[layer],
-        gibbs_steps: section.gibbs_steps,
-        gradient: section.gradient,
-        reconstruction: section.reconstruction,
-        visible_bias: section.visible_bias,
-        shards: section.shards,
-        initial_weight: section.initial_weight,
-        ..TrainingOptions::new(section.layers[layer], seed, layer as u64)
-    }
 }
 
 fn empty_record(section: &TrainSection, prior: &Prior) -> TrainingRecord {

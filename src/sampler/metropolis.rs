@@ -3,7 +3,7 @@
 //! The update itself, with the exact meaning of every random bit, is in [`crate::kernels::metropolis`]; the layout of the spins in
 //! [`crate::spins::checkerboard`]; the same chain written for the eye in [`super::reference::Metropolis`].
 
-use super::{Sampler, Start, start::initial_configuration};
+use super::{Sampler, Start, snapshot::Reader, start::initial_configuration};
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::kernels::metropolis::{Thresholds, update_rows};
@@ -63,6 +63,18 @@ impl Sampler for Metropolis {
 
     fn configuration(&self) -> Configuration {
         self.board.configuration()
+    }
+
+    /// The state of the lanes, then the lines of both colours.
+    fn snapshot(&self) -> Vec<u64> {
+        [self.stream.state().as_slice(), &self.board.words()].concat()
+    }
+
+    fn restore(&mut self, words: &[u64]) -> Result<()> {
+        let mut reader = Reader::new(words);
+        self.stream = reader.lanes()?;
+        self.board.set_words(reader.words(self.board.word_count())?);
+        reader.end()
     }
 }
 

@@ -3,7 +3,7 @@
 //! A sweep opens every bond between equal spins with probability 1 - e^(-2K) and gives each cluster of open bonds a new sign at random. This file holds the
 //! chain and its conversions; the sweep itself is `kernels::swendsen_wang`. Any side from 3 on, odd ones too: clusters need no colours.
 
-use super::{Sampler, Start, bond_threshold, start::initial_configuration};
+use super::{Sampler, Start, bond_threshold, snapshot::Reader, start::initial_configuration};
 use crate::error::{Error, Result};
 use crate::kernels::swendsen_wang::{self as kernel, BatchClusters};
 use crate::kernels::tiles::{BATCH, TileGrid, Words};
@@ -134,5 +134,21 @@ impl Sampler for SwendsenWang {
             }
         });
         Configuration::from_words(self.torus, words)
+    }
+
+    /// The state of the lanes, then the batches of tiles. Clusters and signs are made anew in every sweep.
+    fn snapshot(&self) -> Vec<u64> {
+        [self.stream.state().as_slice(), self.spins.as_flattened()].concat()
+    }
+
+    fn restore(&mut self, words: &[u64]) -> Result<()> {
+        let mut reader = Reader::new(words);
+        self.stream = reader.lanes()?;
+        let spins = reader.words(self.spins.len() * BATCH)?;
+        for (batch, (own, words)) in self.spins.iter_mut().zip(spins.as_chunks::<BATCH>().0).enumerate() {
+            let existing = self.grid.existing(batch);
+            *own = std::array::from_fn(|site| words[site] & existing[site]);
+        }
+        reader.end()
     }
 }

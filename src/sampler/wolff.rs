@@ -5,7 +5,7 @@
 //! takes one bit of a pool of Bernoulli words (`kernels::bernoulli`), is written to the end of the queue in any case, and moves the end only if it joins. First in,
 //! first out: the site taken next was written long ago, so that the processor can work on many sites at a time.
 
-use super::{Sampler, Start, bond_threshold, start::initial_configuration};
+use super::{Sampler, Start, bond_threshold, snapshot::Reader, start::initial_configuration};
 use crate::error::{Error, Result};
 use crate::kernels::{InstructionSet, bernoulli};
 use crate::lattice::SquareTorus;
@@ -321,5 +321,46 @@ impl Sampler for Wolff {
             }
         }
         Configuration::from_words(self.torus, words)
+    }
+
+    /// The state of the lanes; the words in store for first sites and for bonds, each with their number; clusters a sweep, clusters, flipped spins; 1 and the
+    /// pairs of the thermalization with their number, or 0 if that has ended; the configuration.
+    fn snapshot(&self) -> Vec<u64> {
+        let mut words = self.stream.state().to_vec();
+        for stored in [&self.seeds[self.seeds_used..], &self.pool[self.pool_used..]] {
+            words.push(stored.len() as u64);
+            words.extend(stored);
+        }
+        words.extend([self.clusters_per_sweep, self.clusters, self.flipped_spins, u64::from(self.thermalization.is_some())]);
+        if let Some(sweeps) = &self.thermalization {
+            words.push(sweeps.len() as u64);
+            words.extend(sweeps.iter().flat_map(|&(clusters, flipped)| [clusters, flipped]));
+        }
+        words.extend(self.configuration().words());
+        words
+    }
+
+    fn restore(&mut self, words: &[u64]) -> Result<()> {
+        let mut reader = Reader::new(words);
+        self.stream = reader.lanes()?;
+        let stores: [(&mut [u64], &mut usize); 2] = [(&mut self.seeds, &mut self.seeds_used), (&mut self.pool, &mut self.pool_used)];
+        for (store, used) in stores {
+            let left = reader.count(store.len())?;
+            *used = store.len() - left;
+            store[*used..].copy_from_slice(reader.words(left)?);
+        }
+        self.clusters_per_sweep = reader.word()?;
+        self.clusters = reader.word()?;
+        self.flipped_spins = reader.word()?;
+        self.thermalization = match reader.count(1)? {
+            0 => None,
+            _ => {
+                let sweeps = reader.count(words.len() / 2)?;
+                Some(reader.words(2 * sweeps)?.as_chunks().0.iter().map(|&[clusters, flipped]| (clusters, flipped)).collect())
+            }
+        };
+        let configuration = reader.configuration(self.torus)?;
+        self.set_configuration(&configuration);
+        reader.end()
     }
 }

@@ -108,6 +108,32 @@ impl Checkerboard {
         self.refresh_halos(colour);
     }
 
+    /// The number of words that hold the spins.
+    pub fn word_count(&self) -> usize {
+        2 * self.rows.count * self.rows.width
+    }
+
+    /// The words that hold the spins: all lines of the even colour, then of the odd one. Their layout depends on the side alone.
+    pub fn words(&self) -> Vec<u64> {
+        let lines = |colour: usize| &self.colours[colour][self.starts[colour]..][..self.word_count() / 2];
+        [lines(0), lines(1)].concat()
+    }
+
+    /// Takes over what [`Self::words`] gave of a board of the same side.
+    ///
+    /// # Panics
+    /// If there are not [`Self::word_count`] words.
+    pub fn set_words(&mut self, words: &[u64]) {
+        assert_eq!(words.len(), self.word_count(), "the words of a board of this side");
+        let width = self.rows.width;
+        for (colour, lines) in words.chunks_exact(words.len() / 2).enumerate() {
+            let own = &mut self.colours[colour][self.starts[colour]..][..lines.len()];
+            // Slots that do not exist stay clear whatever is said of them.
+            own.iter_mut().zip(lines).enumerate().for_each(|(place, (own, word))| *own = word & self.valid[place % width]);
+            self.refresh_halos(colour);
+        }
+    }
+
     fn refresh_halos(&mut self, colour: usize) {
         let (start, width, words) = (self.starts[colour], self.rows.width, self.rows.count * self.rows.width);
         let array = &mut self.colours[colour];

@@ -39,11 +39,7 @@ impl RunDirectory {
         // Another job may have begun between the first look and the lock.
         let resumed = inspect(path, run_file)?;
         let mut notes = lock.notes.clone();
-        for name in names(path)?.iter().filter(|name| durable::is_temporary(name)) {
-            let stray = path.join(name);
-            std::fs::remove_file(&stray).map_err(|why| Error::file("remove", &stray, why))?;
-            notes.push(format!("removed {name}, half written by a job that was killed"));
-        }
+        notes.extend(durable::remove_temporaries(path)?);
         if !resumed {
             durable::write(&path.join(RUN_FILE), run_file.as_bytes())?;
         }

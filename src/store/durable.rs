@@ -15,6 +15,23 @@ pub fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX)
 }
 
+/// Removes what killed jobs left half written in a folder; one sentence for each file.
+///
+/// # Errors
+/// [`Error::InputOutput`].
+pub fn remove_temporaries(folder: &Path) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|why| Error::file("list", folder, why))? {
+        let name = entry.map_err(|why| Error::file("list", folder, why))?.file_name().to_string_lossy().into_owned();
+        if is_temporary(&name) {
+            let stray = folder.join(&name);
+            std::fs::remove_file(&stray).map_err(|why| Error::file("remove", &stray, why))?;
+            notes.push(format!("removed {name}, half written by a job that was killed"));
+        }
+    }
+    Ok(notes)
+}
+
 /// Replaces `path` by these bytes.
 ///
 /// # Errors
@@ -32,6 +49,14 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// What `fill` returned, or [`Error::InputOutput`]; the old file is intact and the temporary one removed.
 pub fn replace(path: &Path, needed: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    replace_keeping(path, None, needed, fill)
+}
+
+/// [`replace`], where the old file goes on under the name `kept`. Both renames come after the new file is whole on the disk.
+///
+/// # Errors
+/// As for [`replace`]; the old file is intact under one of its two names.
+pub fn replace_keeping(path: &Path, kept: Option<&Path>, needed: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let folder = folder_of(path);
     let temporary = Temporary::create(path, folder)?;
     let written = fill(&temporary.0)
@@ -40,6 +65,7 @@ pub fn replace(path: &Path, needed: u64, fill: impl FnOnce(&Path) -> Result<()>)
             // An fsync that fails is a failed write: the pages may be gone and a second try would report success.
             file.sync_all().map_err(|why| Error::file("synchronize", path, why))
         })
+        .and_then(|()| kept.map_or(Ok(()), |kept| std::fs::rename(path, kept).map_err(|why| Error::file("keep", kept, why))))
         .and_then(|()| std::fs::rename(&temporary.0, path).map_err(|why| Error::file("replace", path, why)));
     if let Err(error) = written {
         // Free space is looked up before the temporary file gives its share back; people know the file by its own name.

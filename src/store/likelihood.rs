@@ -106,8 +106,7 @@ pub fn read(group: &GroupReader) -> Result<LikelihoodRecord> {
     let optional = |name: &str| -> Result<Option<[f64; 2]>> { Ok(Some(pair(name)?).filter(|pair| !pair[0].is_nan())) };
     let both = |name: &str| group.shaped::<f64>(name, &[2]);
     let chains = group.shaped::<i64>("annealing_chains", &[2])?;
-    let (values, errors, effective) =
-        (both("log_partition_function")?, both("log_partition_function_errors")?, both("effective_samples")?);
+    let (values, errors, effective) = (both("log_partition_function")?, both("log_partition_function_errors")?, both("effective_samples")?);
     let divergences = [both("divergence_by_direction")?, both("divergence_by_direction_errors")?];
     let annealing = |which: usize| -> Result<AnnealingRecord> {
         Ok(AnnealingRecord {

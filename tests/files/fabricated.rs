@@ -153,11 +153,8 @@ fn likelihood(primes: &mut Primes) -> LikelihoodRecord {
         chains: primes.next() as usize,
         divergence: primes.reals(),
     };
-    let relaxation = |primes: &mut Primes| RelaxationRecord {
-        sweep: primes.next() as usize,
-        from_data: primes.reals(),
-        from_random: primes.reals(),
-    };
+    let relaxation =
+        |primes: &mut Primes| RelaxationRecord { sweep: primes.next() as usize, from_data: primes.reals(), from_random: primes.reals() };
     let row = |primes: &mut Primes, name: &str, exact: bool| ThermodynamicRecord {
         name: name.to_string(),
         long_name: name.replace('_', " "),

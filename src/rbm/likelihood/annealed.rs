@@ -284,9 +284,11 @@ mod tests {
         let rbm = machine(40, 20, 0.3, 51);
         let path = Path::new(&rbm, &[0.4; 40]);
         let run = |set: InstructionSet, threads: usize| {
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
-                (path.forward_on(set, 130, 20, 5, 1), path.reverse_on(set, &BitMatrix::new(70, 40), 20, 5, 1))
-            })
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap()
+                .install(|| (path.forward_on(set, 130, 20, 5, 1), path.reverse_on(set, &BitMatrix::new(70, 40), 20, 5, 1)))
         };
         let expected = run(InstructionSet::PORTABLE, 1);
         for set in InstructionSet::available() {

@@ -144,7 +144,9 @@ mod tests {
 
     #[test]
     fn both_sides_give_the_enumerated_partition_function() {
-        for (visible, hidden, scale) in [(4, 2, 1.5), (12, 9, 1.0), (9, 12, 3.0), (10, 300, 1.0), (300, 10, 2.0), (1, 1, 1.0), (7, 70, 20.0)] {
+        for (visible, hidden, scale) in
+            [(4, 2, 1.5), (12, 9, 1.0), (9, 12, 3.0), (10, 300, 1.0), (300, 10, 2.0), (1, 1, 1.0), (7, 70, 20.0)]
+        {
             let rbm = single(&random_machine(visible, hidden, scale, (visible * 100 + hidden) as u64));
             let expected = ExactRbm::from(&rbm).log_partition_function();
             let sides = [over_visible(&rbm), over_hidden(&rbm)];

@@ -101,8 +101,8 @@ fn equilibrium(torus: SquareTorus, coupling: f64, count: usize, seed: u64) -> Bi
     let configurations: Vec<Configuration> = (0..count)
         .map(|_| {
             (0..20).for_each(|_| {
-        chain.sweep();
-    });
+                chain.sweep();
+            });
             chain.configuration()
         })
         .collect();
@@ -141,7 +141,10 @@ fn estimates_that_disagree_give_no_divergence() {
     let machine = torus_machine(torus, 2.0).unwrap();
     let found = assess(&machine, &[0.5; 64], &held_out, torus, COUPLING, &options);
     assert!((found.forward.log_partition_function - found.reverse.log_partition_function).abs() > LARGEST_DISAGREEMENT);
-    assert_eq!((found.exact, found.log_partition_function(), found.divergence(), found.negative_log_likelihood()), (None, None, None, None));
+    assert_eq!(
+        (found.exact, found.log_partition_function(), found.divergence(), found.negative_log_likelihood()),
+        (None, None, None, None)
+    );
     let by_forward = found.divergence_by(&found.forward);
     assert!(by_forward[0].is_finite());
 }

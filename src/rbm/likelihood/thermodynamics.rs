@@ -167,13 +167,9 @@ fn observables(torus: SquareTorus, coupling: f64, data: &[Series], random: &[Ser
             Some(-reference.energy_per_site / 2.0),
             &|chain, draw| -energy(chain, draw) / 2.0,
         ),
-        row(
-            "absolute_magnetization",
-            "absolute magnetization per site",
-            "1",
-            reference.absolute_magnetization,
-            &|chain, draw| magnetization(chain, draw).abs(),
-        ),
+        row("absolute_magnetization", "absolute magnetization per site", "1", reference.absolute_magnetization, &|chain, draw| {
+            magnetization(chain, draw).abs()
+        }),
         row("magnetization_squared", "squared magnetization per site", "1", reference.magnetization_squared, &|chain, draw| {
             magnetization(chain, draw).powi(2)
         }),

@@ -148,7 +148,50 @@ fn a_snapshot_goes_on_with_the_same_bits() {
         second.epoch().unwrap();
         second.epoch().unwrap();
         assert_eq!(second.snapshot(), expected);
-        assert!(matches!(second.restore(&Snapshot { epochs: 1, numbers: vec![0.0; 3] }), Err(Error::Refused(_))));
+        assert!(matches!(second.restore(&Snapshot { epochs: 1, numbers: vec![0.0; 3], pass: None }), Err(Error::Refused(_))));
+    }
+}
+
+/// Two epochs on several ranks, stopped after every number of minibatches and gone on with on another number of ranks.
+#[test]
+fn a_snapshot_inside_an_epoch_goes_on_on_any_number_of_ranks() {
+    let (data, held_out) = (random_data(true, 230, 40, 3), random_data(true, 20, 40, 4));
+    let options = TrainingOptions { minibatch: 50, gibbs_steps: 2, momentum: 0.5, ..TrainingOptions::new(17, 3, 0) };
+    type Part = (Snapshot, Vec<Epoch>);
+    // Does `steps` minibatches from `start` on, on each of `size` ranks.
+    let part = |size: usize, start: Option<&Snapshot>, steps: usize| -> Vec<Part> {
+        std::thread::scope(|scope| {
+            let run = |rank: FakeRank| {
+                let (data, held_out, options) = (&data, &held_out, options.clone());
+                scope.spawn(move || {
+                    let mut trainer = Trainer::new(data, held_out, options, &rank).unwrap();
+                    start.iter().for_each(|start| trainer.restore(start).unwrap());
+                    let epochs = (0..steps).filter_map(|_| trainer.advance(1).unwrap()).collect();
+                    (trainer.snapshot(), epochs)
+                })
+            };
+            let threads: Vec<_> = fake_ranks(size).into_iter().map(run).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    };
+    let (expected, epochs) = part(1, None, 10).remove(0);
+    assert!(expected.epochs == 2 && epochs.len() == 2 && expected.pass.is_none());
+    for steps in 1..10 {
+        let (before, after) = (1 + steps % 3, 1 + (steps + 1) % 4);
+        let mut parts = part(before, None, steps).into_iter();
+        let (mut joined, first) = parts.next().unwrap();
+        for (other, _) in parts {
+            assert_eq!(other.numbers, joined.numbers);
+            joined.pass.iter_mut().zip(other.pass).for_each(|(joined, other)| joined.streams.extend(other.streams));
+        }
+        for (end, second) in part(after, Some(&joined), 10 - steps) {
+            assert!(end == expected && [first.clone(), second].concat() == epochs, "{steps} minibatches, {before} ranks, then {after}");
+        }
+        if let Some(pass) = &mut joined.pass {
+            pass.streams.remove(&2);
+            let mut trainer = Trainer::new(&data, &held_out, options.clone(), &Alone).unwrap();
+            assert!(matches!(trainer.restore(&joined), Err(Error::Refused(_))));
+        }
     }
 }
 
@@ -168,7 +211,7 @@ fn mean_step(machine: &ExactRbm, data: &TrainingData, gradient: GradientKind, gi
     let mut sums = vec![0.0; start.len()];
     for epochs in 0..repetitions {
         let numbers = [start.clone(), vec![0.0; start.len()]].concat();
-        trainer.restore(&Snapshot { epochs, numbers }).unwrap();
+        trainer.restore(&Snapshot { epochs, numbers, pass: None }).unwrap();
         trainer.epoch().unwrap();
         let end = trainer.snapshot().numbers;
         sums.iter_mut().zip(&end[start.len()..]).for_each(|(sum, &step)| *sum += f64::from(step) / repetitions as f64);

@@ -3,7 +3,7 @@
 //!
 //! [`Metropolis::with_neighbours`] and [`Metropolis::with_random_filter`] make wrong samplers, so that a statistical test can show that it would notice.
 
-use super::super::{Sampler, Start, metropolis::refuse_unfit, start::initial_configuration};
+use super::super::{Sampler, Start, metropolis::refuse_unfit, snapshot::Reader, start::initial_configuration};
 use crate::error::Result;
 use crate::kernels::metropolis::{FIRST_PLANES, GROUP, Thresholds};
 use crate::lattice::SquareTorus;
@@ -194,5 +194,22 @@ impl Sampler for Metropolis {
             configuration.set(site, spin > 0);
         }
         configuration
+    }
+
+    /// The states of the lanes, then the configuration.
+    fn snapshot(&self) -> Vec<u64> {
+        let mut words: Vec<u64> = self.lanes.iter().flat_map(Stream::state).collect();
+        words.extend(self.configuration().words());
+        words
+    }
+
+    fn restore(&mut self, words: &[u64]) -> Result<()> {
+        let mut reader = Reader::new(words);
+        for lane in &mut self.lanes {
+            *lane = reader.stream()?;
+        }
+        let configuration = reader.configuration(self.torus)?;
+        self.spins = (0..self.torus.sites()).map(|site| configuration.spin(site) as i8).collect();
+        reader.end()
     }
 }

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::measure::Measurement;
 use crate::random::{Purpose, Stream};
-use crate::sampler::{Sampler, Start, bond_threshold, initial_configuration};
+use crate::sampler::{Sampler, Start, bond_threshold, initial_configuration, snapshot::Reader};
 use crate::spins::Configuration;
 
 /// A Swendsen-Wang chain on spins +1 and -1, with the stream (seed, Reference, chain).
@@ -73,5 +73,18 @@ impl Sampler for ReferenceSwendsenWang {
             configuration.set(site, spin > 0);
         }
         configuration
+    }
+
+    /// The state of the stream, then the configuration.
+    fn snapshot(&self) -> Vec<u64> {
+        [&self.stream.state(), self.configuration().words()].concat()
+    }
+
+    fn restore(&mut self, words: &[u64]) -> Result<()> {
+        let mut reader = Reader::new(words);
+        self.stream = reader.stream()?;
+        let configuration = reader.configuration(self.torus)?;
+        self.spins = (0..self.torus.sites()).map(|site| configuration.spin(site) as i8).collect();
+        reader.end()
     }
 }

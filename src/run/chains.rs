@@ -1,0 +1,183 @@
+//! One Markov chain on its way through the stage `[sample]`: it can stop after any sweep, become words in a checkpoint, and go on elsewhere.
+
+use super::progress::Progress;
+use super::sample::Plan;
+use super::watch::Round;
+use crate::error::{Error, Result};
+use crate::lattice::SquareTorus;
+use crate::measure::Series;
+use crate::sampler::{self, Sampler, snapshot::Reader};
+use crate::spins::{Configuration, WORD_BITS};
+use std::time::Instant;
+
+/// What one chain leaves.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Chain {
+    /// The measurements.
+    pub series: Series,
+    /// The draws at which configurations were kept.
+    pub kept_draws: Vec<u64>,
+    /// The kept configurations.
+    pub kept: Vec<Configuration>,
+    /// Work in spins.
+    pub spin_updates: u64,
+    /// Time in sweeps, in seconds.
+    pub seconds: f64,
+}
+
+/// A chain that may not have begun, may be on its way, or may be done.
+pub struct Running {
+    number: usize,
+    sweeps: usize,
+    chain: Chain,
+    state: State,
+}
+
+/// Where the spins of a chain are. Only the chains that threads work on hold a whole sampler with its workspace.
+enum State {
+    Absent,
+    Stored(Vec<u64>),
+    Live(Box<dyn Sampler>),
+}
+
+impl Running {
+    /// The chain `number` before its first sweep.
+    pub fn new(number: usize) -> Self {
+        Running { number, sweeps: 0, chain: Chain::default(), state: State::Absent }
+    }
+
+    /// The number of the chain in the whole problem.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Work left, in spins.
+    pub fn work_left(&self, plan: &Plan) -> u128 {
+        plan.cost(self.number, self.sweeps)
+    }
+
+    /// Whether a sweep has been done.
+    pub fn has_begun(&self) -> bool {
+        self.sweeps > 0
+    }
+
+    /// Whether all sweeps are done.
+    pub fn is_done(&self, plan: &Plan) -> bool {
+        self.sweeps == plan.sweeps()
+    }
+
+    /// What the chain has left so far.
+    pub fn into_chain(self) -> Chain {
+        self.chain
+    }
+
+    /// Sweeps until the chain or the round ends, at least once.
+    ///
+    /// # Errors
+    /// What the sampler refuses.
+    pub fn advance(&mut self, plan: &Plan, round: &Round, progress: &Progress) -> Result<()> {
+        let (ensemble, replica) = plan.place(self.number);
+        let (side, coupling) = plan.ensembles[ensemble];
+        let section = &plan.section;
+        let torus = SquareTorus::new(side)?;
+        let started = Instant::now();
+        let build = || sampler::build(section.algorithm, torus, coupling, section.start, plan.seed, self.number as u64);
+        let mut sampler = match std::mem::replace(&mut self.state, State::Absent) {
+            State::Live(sampler) => sampler,
+            State::Stored(words) => {
+                let mut sampler = build()?;
+                sampler.restore(&words)?;
+                sampler
+            }
+            State::Absent => {
+                let mut sampler = build()?;
+                if section.thermalization == 0 {
+                    sampler.end_thermalization();
+                }
+                sampler
+            }
+        };
+        let (sites, total) = (torus.sites() as u64, plan.sweeps());
+        let mut next_kept = section.kept_draw(replica, self.chain.kept.len());
+        let mut work = 0;
+        while self.sweeps < total {
+            self.chain.spin_updates += sampler.sweep();
+            self.sweeps += 1;
+            if self.sweeps == section.thermalization {
+                sampler.end_thermalization();
+            } else if self.sweeps > section.thermalization && (self.sweeps - section.thermalization).is_multiple_of(section.measure_every) {
+                let draw = self.chain.series.energy.len();
+                self.chain.series.push(sampler.measure());
+                if next_kept == Some(draw) {
+                    self.chain.kept_draws.push(draw as u64);
+                    self.chain.kept.push(sampler.configuration());
+                    next_kept = section.kept_draw(replica, self.chain.kept.len());
+                }
+            }
+            work += sites;
+            if work >= round.work_between_looks {
+                progress.advance(work);
+                work = 0;
+                if round.is_over() {
+                    break;
+                }
+            }
+        }
+        progress.advance(work);
+        self.chain.seconds += started.elapsed().as_secs_f64();
+        if self.sweeps < total {
+            self.state = State::Live(sampler);
+        }
+        Ok(())
+    }
+
+    /// The chain as words: sweeps done, work, seconds; the number of draws, energies, magnetizations; the number of kept configurations and they themselves; the
+    /// snapshot of its sampler, if it is on its way.
+    pub fn words(&self) -> Vec<u64> {
+        let chain = &self.chain;
+        let mut words = vec![self.sweeps as u64, chain.spin_updates, chain.seconds.to_bits(), chain.series.energy.len() as u64];
+        words.extend(chain.series.energy.iter().chain(&chain.series.magnetization).map(|&value| value as u64));
+        words.push(chain.kept.len() as u64);
+        words.extend(chain.kept.iter().flat_map(|configuration| configuration.words()));
+        match &self.state {
+            State::Absent => {}
+            State::Stored(snapshot) => words.extend(snapshot),
+            State::Live(sampler) => words.extend(sampler.snapshot()),
+        }
+        words
+    }
+
+    /// The chain `number` from such words.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if they do not fit the plan.
+    pub fn from_words(plan: &Plan, number: usize, words: &[u64]) -> Result<Self> {
+        let misfit = || Error::Refused(format!("the state of chain {number} does not fit the run file: it belongs to another run"));
+        if number >= plan.chains() {
+            return Err(misfit());
+        }
+        let (ensemble, replica) = plan.place(number);
+        let torus = SquareTorus::new(plan.ensembles[ensemble].0)?;
+        let section = &plan.section;
+        let mut reader = Reader::new(words);
+        let sweeps = reader.count(plan.sweeps())?;
+        let (spin_updates, seconds) = (reader.word()?, f64::from_bits(reader.word()?));
+        let draws = reader.count(section.draws())?;
+        let signed = |words: &[u64]| words.iter().map(|&word| word as i64).collect();
+        let series = Series { energy: signed(reader.words(draws)?), magnetization: signed(reader.words(draws)?) };
+        let kept_draws: Vec<u64> = section.kept_draws(replica).take_while(|&draw| draw < draws).map(|draw| draw as u64).collect();
+        let kept = reader.count(kept_draws.len())?;
+        if draws != sweeps.saturating_sub(section.thermalization) / section.measure_every || kept != kept_draws.len() {
+            return Err(misfit());
+        }
+        let words_each = torus.sites().div_ceil(WORD_BITS);
+        let kept = reader.words(kept * words_each)?.chunks_exact(words_each);
+        let kept = kept.map(|words| Configuration::from_words(torus, words.to_vec())).collect();
+        let snapshot = reader.rest();
+        if snapshot.is_empty() != (sweeps == plan.sweeps() || sweeps == 0) {
+            return Err(misfit());
+        }
+        let state = if snapshot.is_empty() { State::Absent } else { State::Stored(snapshot.to_vec()) };
+        Ok(Running { number, sweeps, chain: Chain { series, kept_draws, kept, spin_updates, seconds }, state })
+    }
+}

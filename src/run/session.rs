@@ -1,0 +1,106 @@
+//! A job on all its ranks: what lies on the desk of rank 0, and what the ranks decide together between two rounds of work. Every method that talks to other ranks is called
+//! by all of them, in step.
+
+use super::Options;
+use super::desk::{Desk, Stage};
+use super::watch::{Round, Watch, Wish};
+use crate::comm::{self, Comm};
+use crate::config::RunFile;
+use crate::error::{Error, Result};
+use crate::store::checkpoint::Items;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// One rank's part of a job.
+pub struct Session<'a> {
+    comm: &'a dyn Comm,
+    watch: Watch,
+    /// Rank 0 alone has one.
+    desk: Option<Desk>,
+}
+
+impl<'a> Session<'a> {
+    /// Opens the run directory on rank 0.
+    ///
+    /// # Errors
+    /// Whatever [`Desk::open`] refuses, on all ranks.
+    pub fn open(directory: &Path, job: &RunFile, options: &Options, watch: Watch, comm: &'a dyn Comm) -> Result<Self> {
+        let own = if comm.is_root() { Desk::open(directory, job, comm.size(), options.force_lock).map(Some) } else { Ok(None) };
+        Ok(Session { comm, watch, desk: comm::agree(comm, own)? })
+    }
+
+    /// The ranks.
+    pub fn comm(&self) -> &'a dyn Comm {
+        self.comm
+    }
+
+    /// Does something at the desk of rank 0, and fails everywhere if it failed there. The result is there only.
+    ///
+    /// # Errors
+    /// What `work` fails with.
+    pub fn on_root<T>(&mut self, work: impl FnOnce(&mut Desk) -> Result<T>) -> Result<Option<T>> {
+        comm::agree(self.comm, self.desk.as_mut().map(work).transpose())
+    }
+
+    /// Whether a stage is wanted and not done, as rank 0 knows.
+    pub fn is_missing(&self, stage: Stage, job: &RunFile) -> bool {
+        self.comm.maximum(u64::from(self.desk.as_ref().is_some_and(|desk| desk.is_missing(stage, job)))) == 1
+    }
+
+    /// The state of a stage that an earlier submission began: all items, as bytes, on every rank; empty if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if all checkpoints are damaged or foreign; [`Error::InputOutput`].
+    pub fn resume(&mut self, stage: Stage) -> Result<Vec<u8>> {
+        let stored = self.on_root(|desk| desk.resume(stage))?;
+        Ok(self.comm.broadcast(stored.unwrap_or_default()))
+    }
+
+    /// Begins a round of work.
+    pub fn begin_round(&mut self) -> Round<'_> {
+        self.watch.begin_round()
+    }
+
+    /// How many pieces of work of this duration make a round: the same number on every rank.
+    pub fn pieces_in_round(&self, piece: Duration) -> usize {
+        let longest = self.comm.maximum(piece.as_nanos() as u64).max(1);
+        (self.watch.round_length().as_nanos() as u64 / longest).max(1) as usize
+    }
+
+    /// Comes together after a round: all ranks go on, write a checkpoint of `state` and go on, or write one and stop.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] on all ranks if the job stops; [`Error::InputOutput`] if the checkpoint could not be written and the job cannot go on without.
+    pub fn end_round(&mut self, stage: Stage, state: impl FnOnce() -> Items) -> Result<()> {
+        self.watch.end_round();
+        let wish = self.decide();
+        if wish == Wish::Nothing {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let parts = self.comm.gather(&state().into_bytes()).unwrap_or_default();
+        self.on_root(|desk| desk.keep_checkpoint(stage, &parts, begun, wish.reason()))?;
+        self.watch.checkpoint_took(begun.elapsed());
+        wish.reason().map_or(Ok(()), |reason| self.stop(reason))
+    }
+
+    /// Before the last stage, which is done again if it is interrupted: stops now if that was asked for, and lets signals end the job from here on.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] on all ranks.
+    pub fn end_of_checkpoints(&mut self) -> Result<()> {
+        self.watch.let_signals_end_the_process();
+        self.decide().reason().map_or(Ok(()), |reason| self.stop(reason))
+    }
+
+    fn decide(&self) -> Wish {
+        let stop_file = self.desk.as_ref().is_some_and(Desk::takes_stop_file);
+        let own = if stop_file { self.watch.wish().max(Wish::StopFile) } else { self.watch.wish() };
+        Wish::from_number(self.comm.maximum(own.number()))
+    }
+
+    fn stop(&mut self, reason: &str) -> Result<()> {
+        let sentence = self.on_root(|desk| desk.say_stopped(reason))?;
+        Err(Error::Stopped(sentence.unwrap_or_default()))
+    }
+}

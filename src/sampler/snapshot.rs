@@ -1,0 +1,169 @@
+//! Reading a snapshot of a chain word by word, and the proof that a restart changes nothing: see the tests below.
+
+use crate::error::{Error, Result};
+use crate::lattice::SquareTorus;
+use crate::random::{LaneStream, Stream};
+use crate::spins::{Configuration, WORD_BITS};
+
+/// The words of a snapshot that have not been read yet.
+pub struct Reader<'a> {
+    rest: &'a [u64],
+}
+
+impl<'a> Reader<'a> {
+    /// All words of a snapshot.
+    pub fn new(words: &'a [u64]) -> Self {
+        Reader { rest: words }
+    }
+
+    /// The next `count` words.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if there are not as many.
+    pub fn words(&mut self, count: usize) -> Result<&'a [u64]> {
+        let (head, rest) = self.rest.split_at_checked(count).ok_or_else(misfit)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    /// The next word.
+    ///
+    /// # Errors
+    /// As for [`Self::words`].
+    pub fn word(&mut self) -> Result<u64> {
+        Ok(self.words(1)?[0])
+    }
+
+    /// The next word as a count of at most `most` things.
+    ///
+    /// # Errors
+    /// As for [`Self::words`], and if the count is larger.
+    pub fn count(&mut self, most: usize) -> Result<usize> {
+        usize::try_from(self.word()?).ok().filter(|&count| count <= most).ok_or_else(misfit)
+    }
+
+    /// The state of a lane stream.
+    ///
+    /// # Errors
+    /// As for [`Self::words`].
+    pub fn lanes(&mut self) -> Result<LaneStream> {
+        let words = self.words(LaneStream::STATE_WORDS)?.first_chunk().ok_or_else(misfit)?;
+        Ok(LaneStream::from_state(words))
+    }
+
+    /// The state of a scalar stream.
+    ///
+    /// # Errors
+    /// As for [`Self::words`].
+    pub fn stream(&mut self) -> Result<Stream> {
+        self.words(4)?.first_chunk().map(|state| Stream::from_state(*state)).ok_or_else(misfit)
+    }
+
+    /// The words of a configuration.
+    ///
+    /// # Errors
+    /// As for [`Self::words`].
+    pub fn configuration(&mut self, torus: SquareTorus) -> Result<Configuration> {
+        Ok(Configuration::from_words(torus, self.words(torus.sites().div_ceil(WORD_BITS))?.to_vec()))
+    }
+
+    /// All words that are left.
+    pub fn rest(self) -> &'a [u64] {
+        self.rest
+    }
+
+    /// Says that the snapshot ends here.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it does not.
+    pub fn end(self) -> Result<()> {
+        if self.rest.is_empty() { Ok(()) } else { Err(misfit()) }
+    }
+}
+
+fn misfit() -> Error {
+    Error::Refused("the snapshot of a chain does not fit its algorithm and size: it belongs to another run".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
+    use crate::kernels::InstructionSet;
+    use crate::lattice::SquareTorus;
+    use crate::measure::Measurement;
+
+    const STEPS: usize = 20;
+    /// Sweeps before the end of thermalization.
+    const THERMALIZATION: usize = 7;
+
+    fn step(chain: &mut dyn Sampler, number: usize) -> (u64, Measurement) {
+        if number == THERMALIZATION {
+            chain.end_thermalization();
+        }
+        (chain.sweep(), chain.measure())
+    }
+
+    /// Restarts at every split of a run of 20 sweeps, on every instruction set, and asks for the undisturbed run: work, measurements, last configuration, and
+    /// the last snapshot, in which all random streams are.
+    fn survives_every_split(name: &str, make: &dyn Fn(InstructionSet) -> Box<dyn Sampler>) {
+        let mut undisturbed = make(InstructionSet::PORTABLE);
+        let mut snapshots = vec![undisturbed.snapshot()];
+        let mut steps = Vec::new();
+        for number in 0..STEPS {
+            steps.push(step(undisturbed.as_mut(), number));
+            snapshots.push(undisturbed.snapshot());
+        }
+        for set in InstructionSet::available() {
+            for (split, snapshot) in snapshots.iter().enumerate() {
+                let mut chain = make(set);
+                // A sampler with a past: nothing of it may stay.
+                chain.sweep();
+                chain.end_thermalization();
+                chain.restore(snapshot).unwrap();
+                assert_eq!(&chain.snapshot(), snapshot, "{name}, {set}, split {split}");
+                for number in split..STEPS {
+                    assert_eq!(step(chain.as_mut(), number), steps[number], "{name}, {set}, split {split}, sweep {number}");
+                }
+                assert_eq!(chain.snapshot(), snapshots[STEPS], "{name}, {set}, split {split}");
+                assert_eq!(chain.configuration(), undisturbed.configuration(), "{name}, {set}, split {split}");
+            }
+        }
+        let words = &snapshots[STEPS];
+        for damaged in [&words[..words.len() - 1], &[words.as_slice(), &[0]].concat(), &[]] {
+            assert!(make(InstructionSet::PORTABLE).restore(damaged).is_err(), "{name}: {} words for {}", damaged.len(), words.len());
+        }
+    }
+
+    #[test]
+    fn a_restart_at_every_split_leaves_no_trace() {
+        for side in [3, 4, 7, 8, 12, 36, 64, 66, 100, 129, 200] {
+            let torus = SquareTorus::new(side).unwrap();
+            for (start, coupling) in [(Start::Hot, 0.2), (Start::Cold, 0.44)] {
+                let name = |algorithm: &str| format!("{algorithm}, side {side}, K {coupling}");
+                if torus.is_bipartite() {
+                    survives_every_split(&name("metropolis"), &|set| {
+                        Box::new(Metropolis::new(torus, coupling, start, 14103831, 3).unwrap().with_instruction_set(set))
+                    });
+                }
+                survives_every_split(&name("swendsen-wang"), &|set| {
+                    Box::new(SwendsenWang::with_instruction_set(set, torus, coupling, start, 14103831, 3).unwrap())
+                });
+                survives_every_split(&name("wolff"), &|set| {
+                    Box::new(Wolff::with_instruction_set(set, torus, coupling, start, 14103831, 3).unwrap())
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn the_references_go_on_as_well() {
+        let torus = SquareTorus::new(8).unwrap();
+        survives_every_split("reference metropolis", &|_| Box::new(reference::Metropolis::new(torus, 0.4, Start::Hot, 2, 1).unwrap()));
+        survives_every_split("reference swendsen-wang", &|_| {
+            Box::new(reference::swendsen_wang::ReferenceSwendsenWang::new(torus, 0.4, Start::Hot, 2, 1).unwrap())
+        });
+        survives_every_split("reference wolff", &|_| {
+            Box::new(reference::wolff::ReferenceWolff::new(torus, 0.4, Start::Hot, 2, 1).unwrap())
+        });
+    }
+}

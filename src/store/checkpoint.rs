@@ -1,0 +1,424 @@
+//! `DIR/checkpoint`: what a job needs to go on inside a stage, in two generations. `state` is the newest, `state.previous` the one before it, and a new one is
+//! whole on the disk before either is touched.
+//!
+//! Layout of a generation, all numbers 64 bits, little endian: the magic word (16 bytes); the format version; the BLAKE3 digest of the run file (32 bytes); the
+//! number of the stage; the length of the submissions and they themselves, in JSON; the length of the items and they themselves ([`Items`]); at last the BLAKE3 digest (32
+//! bytes) of every byte before it. The digest is verified before anything is parsed. Numbers of chains and shards are those of the problem, never of ranks, so
+//! that any number of ranks and threads goes on from it.
+
+use super::durable;
+use crate::error::{Error, Result};
+use crate::record::Submission;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The folder in DIR.
+pub const CHECKPOINT_FOLDER: &str = "checkpoint";
+/// The newest generation.
+pub const NEWEST: &str = "state";
+/// The generation before it.
+pub const PREVIOUS: &str = "state.previous";
+/// The version of the layout, and of the words of every stage and sampler in it.
+pub const CHECKPOINT_VERSION: u64 = 1;
+
+const MAGIC: &[u8; 16] = b"kadanoff state\r\n";
+const DIGEST: usize = blake3::OUT_LEN;
+
+/// Numbered sequences of 64-bit words, one after the other as bytes: number, count, words. The items of several ranks, joined in the order of the ranks, are items.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Items {
+    bytes: Vec<u8>,
+}
+
+impl Items {
+    /// Adds an item.
+    pub fn push(&mut self, number: u64, words: impl IntoIterator<Item = u64>) {
+        self.bytes.extend(number.to_le_bytes());
+        let place = self.bytes.len();
+        self.bytes.extend([0; 8]);
+        let words = words.into_iter();
+        self.bytes.reserve(8 * words.size_hint().0);
+        words.for_each(|word| self.bytes.extend_from_slice(&word.to_le_bytes()));
+        let count = (self.bytes.len() - place) as u64 / 8 - 1;
+        self.bytes[place..place + 8].copy_from_slice(&count.to_le_bytes());
+    }
+
+    /// The bytes.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// The items in such bytes, words still as bytes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if they are none.
+    pub fn parse(bytes: &[u8]) -> Result<Vec<(u64, &[u8])>> {
+        let mut reader = Reader { rest: bytes };
+        let mut items = Vec::new();
+        while !reader.rest.is_empty() {
+            let number = reader.word()?;
+            let length = reader.word()?.checked_mul(8).ok_or_else(misfit)?;
+            items.push((number, reader.take(length)?));
+        }
+        Ok(items)
+    }
+
+    /// The words of an item.
+    pub fn words(item: &[u8]) -> Vec<u64> {
+        item.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect()
+    }
+}
+
+/// What one generation holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// BLAKE3 of the run file.
+    pub run_file_hash: [u8; DIGEST],
+    /// The number of the stage.
+    pub stage: u64,
+    /// All submissions of the run so far.
+    pub submissions: Vec<Submission>,
+    /// The state of the stage: items, as bytes.
+    pub items: Vec<u8>,
+}
+
+/// The two generations of a run directory.
+#[derive(Debug)]
+pub struct CheckpointFolder {
+    path: PathBuf,
+    /// Whether the newest generation may become the previous one: not if it was found damaged.
+    newest_is_intact: bool,
+}
+
+/// What was found under the name of a generation.
+enum Found {
+    Intact(Checkpoint),
+    Missing,
+    Damaged(String),
+}
+
+impl CheckpointFolder {
+    /// The checkpoints of a run directory, and what the user should know: half-written files of killed jobs are removed.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn open(directory: &Path) -> Result<(Self, Vec<String>)> {
+        let path = directory.join(CHECKPOINT_FOLDER);
+        let notes = if path.is_dir() { durable::remove_temporaries(&path)? } else { Vec::new() };
+        Ok((CheckpointFolder { path, newest_is_intact: true }, notes))
+    }
+
+    /// Where the newest generation is.
+    pub fn newest(&self) -> PathBuf {
+        self.path.join(NEWEST)
+    }
+
+    /// The newest intact generation, with a warning if it is not the newest one; `None` if there is none at all. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if there are only damaged ones, or one of another run file or version; [`Error::InputOutput`].
+    pub fn read(&mut self, run_file_hash: [u8; DIGEST]) -> Result<(Option<Checkpoint>, Option<String>)> {
+        let (newest, previous) = (self.newest(), self.path.join(PREVIOUS));
+        let damage = match find(&newest, run_file_hash)? {
+            Found::Intact(checkpoint) => return Ok((Some(checkpoint), None)),
+            Found::Missing => None,
+            Found::Damaged(why) => Some(why),
+        };
+        self.newest_is_intact = damage.is_none();
+        match (find(&previous, run_file_hash)?, damage) {
+            (Found::Missing, None) => Ok((None, None)),
+            (Found::Intact(checkpoint), why) => {
+                let why = why.unwrap_or_else(|| format!("{} is missing", newest.display()));
+                Ok((Some(checkpoint), Some(format!("{why}; going on from the checkpoint before it, {}", previous.display()))))
+            }
+            (found, why) => {
+                let older = if let Found::Damaged(older) = found { older } else { format!("there is no {}", previous.display()) };
+                let sentences: Vec<String> = why.into_iter().chain([older]).collect();
+                Err(Error::Refused(format!(
+                    "{}. Nothing was changed: put an intact checkpoint there, or remove the folder {} to begin this stage of the run anew",
+                    sentences.join("; "),
+                    self.path.display()
+                )))
+            }
+        }
+    }
+
+    /// Writes a new generation, items in parts; the newest becomes the previous one. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`]; what was there is then still there ([`Self::has_intact`]).
+    pub fn write(&mut self, run_file_hash: [u8; DIGEST], stage: u64, submissions: &[Submission], items: &[Vec<u8>]) -> Result<u64> {
+        // Only this folder: if DIR itself has vanished, that is an error.
+        match std::fs::create_dir(&self.path) {
+            Err(why) if why.kind() != ErrorKind::AlreadyExists => return Err(Error::file("make the folder", &self.path, why)),
+            _ => {}
+        }
+        let submissions =
+            serde_json::to_vec(submissions).map_err(|why| Error::Bug(format!("the submissions of a run are not JSON: {why}.")))?;
+        let length: usize = items.iter().map(Vec::len).sum();
+        let mut head = Vec::from(MAGIC);
+        head.extend(CHECKPOINT_VERSION.to_le_bytes());
+        head.extend(run_file_hash);
+        head.extend(stage.to_le_bytes());
+        head.extend((submissions.len() as u64).to_le_bytes());
+        head.extend(submissions);
+        head.extend((length as u64).to_le_bytes());
+        let size = (head.len() + length + DIGEST) as u64;
+        let newest = self.newest();
+        if let Some(free) = durable::free_space(&self.path).filter(|&free| free < size) {
+            return Err(Error::InputOutput(format!(
+                "cannot write {}: {size} bytes are needed, {free} are free; make room on the disk of {}",
+                newest.display(),
+                self.path.display()
+            )));
+        }
+        let previous = self.path.join(PREVIOUS);
+        let keep = (self.newest_is_intact && newest.is_file()).then_some(previous.as_path());
+        durable::replace_keeping(&newest, keep, size, |temporary| {
+            let mut file = OpenOptions::new().write(true).open(temporary).map_err(|why| Error::file("open", temporary, why))?;
+            let mut hasher = blake3::Hasher::new();
+            for part in std::iter::once(&head).chain(items) {
+                hasher.update(part);
+                file.write_all(part).map_err(|why| Error::file("write", &newest, why))?;
+            }
+            file.write_all(hasher.finalize().as_bytes()).map_err(|why| Error::file("write", &newest, why))
+        })?;
+        self.newest_is_intact = true;
+        Ok(size)
+    }
+
+    /// Whether a generation stands on the disk that was not found damaged.
+    pub fn has_intact(&self) -> bool {
+        (self.newest_is_intact && self.newest().is_file()) || self.path.join(PREVIOUS).is_file()
+    }
+
+    /// Removes both generations: what they held is in the files of the run now.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn clear(&mut self) -> Result<()> {
+        // The newest goes last: a job that is killed here leaves no older state than it had.
+        for path in [self.path.join(PREVIOUS), self.newest()] {
+            match std::fs::remove_file(&path) {
+                Err(why) if why.kind() != ErrorKind::NotFound => return Err(Error::file("remove", &path, why)),
+                _ => {}
+            }
+        }
+        // Files of others keep the folder.
+        let _ = std::fs::remove_dir(&self.path);
+        self.newest_is_intact = true;
+        Ok(())
+    }
+}
+
+fn find(path: &Path, run_file_hash: [u8; DIGEST]) -> Result<Found> {
+    let damaged = |what: &str| Ok(Found::Damaged(format!("{} {what}", path.display())));
+    match std::fs::symlink_metadata(path) {
+        Err(why) if why.kind() == ErrorKind::NotFound => return Ok(Found::Missing),
+        Err(why) => return Err(Error::file("read", path, why)),
+        Ok(about) if !about.is_file() => return damaged("is no regular file and was not opened"),
+        Ok(_) => {}
+    }
+    let bytes = std::fs::read(path).map_err(|why| Error::file("read", path, why))?;
+    let Some((content, digest)) = bytes.split_last_chunk::<DIGEST>() else {
+        return damaged(&format!("is cut: it has {} bytes", bytes.len()));
+    };
+    if blake3::hash(content).as_bytes() != digest {
+        return damaged(&format!("is damaged: its {} bytes do not have the digest at its end", bytes.len()));
+    }
+    let checkpoint = parse(content).map_err(|error| match error {
+        Error::Refused(sentence) => Error::Refused(format!("{} {sentence}", path.display())),
+        other => other,
+    })?;
+    if checkpoint.run_file_hash != run_file_hash {
+        return Err(Error::Refused(format!(
+            "{} belongs to another run file: move the folder it is in away, it was not used and not changed",
+            path.display()
+        )));
+    }
+    Ok(Found::Intact(checkpoint))
+}
+
+fn parse(content: &[u8]) -> Result<Checkpoint> {
+    let mut reader = Reader { rest: content };
+    if reader.take(MAGIC.len() as u64)? != MAGIC {
+        return Err(misfit());
+    }
+    let version = reader.word()?;
+    if version != CHECKPOINT_VERSION {
+        return Err(Error::Refused(format!(
+            "was written by another version of kadanoff (format {version}, here {CHECKPOINT_VERSION}): go on with that version, or remove the folder it is in to \
+             begin this stage of the run anew"
+        )));
+    }
+    let run_file_hash = *reader.take(DIGEST as u64)?.first_chunk().ok_or_else(misfit)?;
+    let stage = reader.word()?;
+    let length = reader.word()?;
+    let submissions = serde_json::from_slice(reader.take(length)?).map_err(|_| misfit())?;
+    let length = reader.word()?;
+    let items = reader.take(length)?.to_vec();
+    Items::parse(&items)?;
+    if reader.rest.is_empty() { Ok(Checkpoint { run_file_hash, stage, submissions, items }) } else { Err(misfit()) }
+}
+
+/// Bytes that have not been read yet.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: u64) -> Result<&'a [u8]> {
+        let length = usize::try_from(length).map_err(|_| misfit())?;
+        let (head, rest) = self.rest.split_at_checked(length).ok_or_else(misfit)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    fn word(&mut self) -> Result<u64> {
+        self.take(8)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).ok_or_else(misfit)
+    }
+}
+
+fn misfit() -> Error {
+    Error::Refused("is no checkpoint of kadanoff, though its digest is right: it was not written by this program".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: [u8; DIGEST] = [7; DIGEST];
+
+    fn items(generation: u64) -> Vec<Vec<u8>> {
+        let mut items = Items::default();
+        items.push(3, [generation, 2, u64::MAX]);
+        let mut more = Items::default();
+        more.push(4, []);
+        more.push(9, 0..50);
+        vec![items.into_bytes(), more.into_bytes()]
+    }
+
+    fn open(directory: &Path) -> CheckpointFolder {
+        CheckpointFolder::open(directory).unwrap().0
+    }
+
+    fn generation(checkpoint: Option<Checkpoint>) -> Option<u64> {
+        checkpoint.map(|checkpoint| Items::words(Items::parse(&checkpoint.items).unwrap()[0].1)[0])
+    }
+
+    fn write(folder: &mut CheckpointFolder, generation: u64) {
+        folder.write(HASH, 1, &[], &items(generation)).unwrap();
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_two_generations_are_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut folder = open(directory.path());
+        assert_eq!(folder.read(HASH).unwrap(), (None, None));
+        assert!(!folder.has_intact());
+        for number in 1..=3 {
+            write(&mut folder, number);
+            assert!(folder.has_intact());
+        }
+        let (checkpoint, warning) = open(directory.path()).read(HASH).unwrap();
+        assert_eq!(warning, None);
+        let checkpoint = checkpoint.unwrap();
+        assert_eq!((checkpoint.stage, checkpoint.items.clone()), (1, items(3).concat()));
+        let parsed = Items::parse(&checkpoint.items).unwrap();
+        assert_eq!(parsed.iter().map(|item| item.0).collect::<Vec<_>>(), [3, 4, 9]);
+        assert_eq!(Items::words(parsed[2].1), (0..50).collect::<Vec<u64>>());
+        std::fs::remove_file(folder.newest()).unwrap();
+        // As after a kill between the two renames.
+        let (checkpoint, warning) = open(directory.path()).read(HASH).unwrap();
+        assert_eq!(generation(checkpoint), Some(2));
+        assert!(warning.unwrap().contains("missing"));
+        folder.clear().unwrap();
+        assert!(!directory.path().join(CHECKPOINT_FOLDER).exists());
+        folder.clear().unwrap();
+    }
+
+    #[test]
+    fn fault_01_a_half_written_generation_is_removed_and_the_newest_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut folder = open(directory.path());
+        write(&mut folder, 1);
+        let whole = std::fs::read(folder.newest()).unwrap();
+        let stray = directory.path().join(CHECKPOINT_FOLDER).join(".kadanoff-state-1-0.tmp");
+        for cut in [0, 1, whole.len() / 2, whole.len()] {
+            std::fs::write(&stray, &whole[..cut]).unwrap();
+            let (mut folder, notes) = CheckpointFolder::open(directory.path()).unwrap();
+            assert!(notes[0].contains("half written") && !stray.exists());
+            assert_eq!(generation(folder.read(HASH).unwrap().0), Some(1));
+        }
+    }
+
+    #[test]
+    fn fault_11_and_12_every_cut_and_every_flipped_bit_is_detected_and_the_previous_generation_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut folder = open(directory.path());
+        write(&mut folder, 1);
+        write(&mut folder, 2);
+        let whole = std::fs::read(folder.newest()).unwrap();
+        let mut damaged: Vec<Vec<u8>> = (0..whole.len()).map(|length| whole[..length].to_vec()).collect();
+        damaged.extend((0..whole.len()).map(|place| {
+            let mut flipped = whole.clone();
+            flipped[place] ^= 1 << (place % 8);
+            flipped
+        }));
+        damaged.push([whole.as_slice(), &[0]].concat());
+        for bytes in damaged {
+            std::fs::write(folder.newest(), bytes).unwrap();
+            let (checkpoint, warning) = open(directory.path()).read(HASH).unwrap();
+            assert_eq!(generation(checkpoint), Some(1));
+            assert!(warning.unwrap().contains("state.previous"));
+        }
+        // The damaged generation never takes the place of the intact one.
+        let mut folder = open(directory.path());
+        folder.read(HASH).unwrap();
+        write(&mut folder, 3);
+        std::fs::remove_file(folder.newest()).unwrap();
+        assert_eq!(generation(open(directory.path()).read(HASH).unwrap().0), Some(1));
+    }
+
+    #[test]
+    fn fault_14_27_and_36_what_cannot_be_used_is_refused_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut folder = open(directory.path());
+        write(&mut folder, 1);
+        let refusal = |folder: &mut CheckpointFolder, hash| match folder.read(hash) {
+            Err(Error::Refused(sentence)) => sentence,
+            other => panic!("{other:?}"),
+        };
+        assert!(refusal(&mut folder, [8; DIGEST]).contains("another run file"));
+        let whole = std::fs::read(folder.newest()).unwrap();
+        let mut newer = whole[..whole.len() - DIGEST].to_vec();
+        newer[MAGIC.len()] = 2;
+        let digest = *blake3::hash(&newer).as_bytes();
+        newer.extend(digest);
+        std::fs::write(folder.newest(), &newer).unwrap();
+        assert!(refusal(&mut folder, HASH).contains("another version"));
+        for previous in [None, Some(&b"rubbish"[..])] {
+            std::fs::write(folder.newest(), b"damaged").unwrap();
+            previous.iter().for_each(|bytes| std::fs::write(directory.path().join("checkpoint/state.previous"), bytes).unwrap());
+            let sentence = refusal(&mut open(directory.path()), HASH);
+            assert!(sentence.contains("Nothing was changed") && sentence.contains("remove the folder"), "{sentence}");
+            assert_eq!(std::fs::read(folder.newest()).unwrap(), b"damaged");
+        }
+        std::fs::remove_file(folder.newest()).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", folder.newest()).unwrap();
+        assert!(refusal(&mut open(directory.path()), HASH).contains("no regular file"));
+    }
+
+    #[test]
+    fn fault_19_a_vanished_run_directory_is_not_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        let mut folder = open(&run);
+        write(&mut folder, 1);
+        std::fs::remove_dir_all(&run).unwrap();
+        assert!(matches!(folder.write(HASH, 1, &[], &items(2)), Err(Error::InputOutput(_))));
+        assert!(!folder.has_intact() && !run.exists());
+    }
+}
