@@ -136,7 +136,6 @@ impl std::fmt::Display for InstructionSet {
 
 /// Compiles an `#[inline(always)]` body once for each instruction set and makes a safe function that picks one:
 /// `dispatch! { /// docs  pub fn sweep(words: &mut [u64], count: usize) -> u64 = body; }` defines `sweep(set, words, count)`, which calls `body(words, count)`.
-#[allow(unused_macros)]
 macro_rules! dispatch {
     ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $output:ty)? = $body:path;) => {
         $(#[$meta])*
@@ -167,7 +166,6 @@ macro_rules! dispatch {
         }
     };
 }
-#[allow(unused_imports)]
 pub(crate) use dispatch;
 
 /// The sentence that a processor older than the build's baseline deserves, or nothing. Reads the processor itself: the compiler takes the baseline for granted.

@@ -32,7 +32,7 @@
 //! # The modules in reading order
 //!
 //! Physics: [`lattice`], [`measure`], [`spins`], [`random`], [`sampler`], [`statistics`], [`exact`]. Learning and renormalization: [`rbm`], [`rg`]. The machine:
-//! [`kernels`], the only unsafe code; [`comm`], the ranks; [`store`], the files. The program: [`record`], what a run leaves; [`config`], the run file; [`run`], the one
+//! [`kernels`], the only unsafe code but for the named calls of the HDF5 library; [`comm`], the ranks; [`store`], the files. The program: [`record`], what a run leaves; [`config`], the run file; [`run`], the one
 //! place where all of these meet; [`report`], [`bench`](mod@bench), [`check`] and [`cli`]. A module uses only what stands before it, plus [`kernels`] and [`error`].
 
 pub mod error;

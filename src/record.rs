@@ -193,7 +193,7 @@ pub struct ReconstructionRecord {
 pub struct MappingRecord {
     /// What machine it is, in words.
     pub name: String,
-    /// Largest `|H^RG\[h\] - H^RBM\[h\]|` over all h.
+    /// Largest `|H^RG[h] - H^RBM[h]|` over all h.
     pub hamiltonian_difference: f64,
     /// ln Z of the data Hamiltonian.
     pub log_partition_function: f64,

@@ -35,6 +35,8 @@ pub struct Desk {
     /// The kept configurations, one set an ensemble.
     pub configurations: Vec<ConfigurationSet>,
     checkpoints: CheckpointFolder,
+    /// Whether this submission has put anything into the files.
+    saved: bool,
     failures: u32,
     /// The last checkpoint that was tried: its size in bytes if it was written.
     last_checkpoint: Option<u64>,
@@ -63,7 +65,7 @@ impl Desk {
         if remove_if_there(&directory.file(STOP_FILE)) {
             notes.push(format!("removed the file {STOP_FILE}, which was meant for an earlier job"));
         }
-        let mut desk = Desk { directory, record, configurations, checkpoints, failures: 0, last_checkpoint: None };
+        let mut desk = Desk { directory, record, configurations, checkpoints, saved: false, failures: 0, last_checkpoint: None };
         for note in desk.directory.notes.iter().chain(&notes).cloned().collect::<Vec<_>>() {
             desk.say(&note)?;
         }
@@ -203,9 +205,7 @@ impl Desk {
     /// [`Error::InputOutput`].
     pub fn finish(&mut self, job: &RunFile) -> Result<()> {
         let page = self.directory.file("report.html");
-        let recorded = store::read_run(self.directory.path())
-            .is_ok_and(|stored| stored.provenance.submissions.len() == self.record.provenance.submissions.len());
-        if !recorded && page.exists() {
+        if !self.saved && page.exists() {
             return self.say(&format!("this run is done already; its report is at {}", page.display()));
         }
         if job.report.figures {
@@ -217,6 +217,7 @@ impl Desk {
 
     fn save(&mut self, what: &str) -> Result<()> {
         store::write_run(self.directory.path(), &self.record)?;
+        self.saved = true;
         self.log(what)
     }
 

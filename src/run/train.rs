@@ -179,9 +179,12 @@ pub fn stack(section: &TrainSection, record: &TrainingRecord, sets: &[Configurat
     let means = training.column_means();
     let mut data = TrainingData::Binary(training);
     let mut dead_units = Vec::with_capacity(machines.len());
-    for machine in &machines {
+    for (layer, machine) in machines.iter().enumerate() {
+        // Nothing stands above the last layer that would need its activations.
+        if layer > 0 {
+            data = deep::activations(&machines[layer - 1], &data, ActivationKind::Probabilities, 0, 0);
+        }
         dead_units.push(deep::dead_units(machine, &data));
-        data = deep::activations(machine, &data, ActivationKind::Probabilities, 0, 0);
     }
     Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out, means, coupling: section.coupling })
 }

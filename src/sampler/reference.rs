@@ -6,3 +6,26 @@ pub mod swendsen_wang;
 pub mod wolff;
 
 pub use metropolis::Metropolis;
+
+use crate::lattice::SquareTorus;
+use crate::measure::Measurement;
+use crate::spins::Configuration;
+
+/// The spins +1 and -1, one a site.
+fn unpacked(configuration: &Configuration) -> Vec<i8> {
+    (0..configuration.torus().sites()).map(|site| configuration.spin(site) as i8).collect()
+}
+
+/// The configuration of such spins.
+fn packed(torus: SquareTorus, spins: &[i8]) -> Configuration {
+    let mut configuration = Configuration::all_down(torus);
+    for (site, &spin) in spins.iter().enumerate() {
+        configuration.set(site, spin > 0);
+    }
+    configuration
+}
+
+/// Energy and magnetization, bond by bond and spin by spin.
+fn count(configuration: &Configuration) -> Measurement {
+    Measurement { energy: configuration.energy(), magnetization: configuration.magnetization() }
+}

@@ -184,16 +184,11 @@ impl Sampler for Metropolis {
     }
 
     fn measure(&self) -> Measurement {
-        let configuration = self.configuration();
-        Measurement { energy: configuration.energy(), magnetization: configuration.magnetization() }
+        super::count(&self.configuration())
     }
 
     fn configuration(&self) -> Configuration {
-        let mut configuration = Configuration::all_down(self.torus);
-        for (site, &spin) in self.spins.iter().enumerate() {
-            configuration.set(site, spin > 0);
-        }
-        configuration
+        super::packed(self.torus, &self.spins)
     }
 
     /// The states of the lanes, then the configuration.
@@ -208,8 +203,7 @@ impl Sampler for Metropolis {
         for lane in &mut self.lanes {
             *lane = reader.stream()?;
         }
-        let configuration = reader.configuration(self.torus)?;
-        self.spins = (0..self.torus.sites()).map(|site| configuration.spin(site) as i8).collect();
+        self.spins = super::unpacked(&reader.configuration(self.torus)?);
         reader.end()
     }
 }

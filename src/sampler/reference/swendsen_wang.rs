@@ -22,8 +22,7 @@ impl ReferenceSwendsenWang {
     /// # Errors
     /// [`crate::error::Error::Usage`] if the coupling is negative or not finite.
     pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
-        let first = initial_configuration(torus, start, seed, chain);
-        let spins = (0..torus.sites()).map(|site| first.spin(site) as i8).collect();
+        let spins = super::unpacked(&initial_configuration(torus, start, seed, chain));
         Ok(ReferenceSwendsenWang {
             torus,
             spins,
@@ -63,16 +62,11 @@ impl Sampler for ReferenceSwendsenWang {
     }
 
     fn measure(&self) -> Measurement {
-        let configuration = self.configuration();
-        Measurement { energy: configuration.energy(), magnetization: configuration.magnetization() }
+        super::count(&self.configuration())
     }
 
     fn configuration(&self) -> Configuration {
-        let mut configuration = Configuration::all_down(self.torus);
-        for (site, &spin) in self.spins.iter().enumerate() {
-            configuration.set(site, spin > 0);
-        }
-        configuration
+        super::packed(self.torus, &self.spins)
     }
 
     /// The state of the stream, then the configuration.
@@ -83,8 +77,7 @@ impl Sampler for ReferenceSwendsenWang {
     fn restore(&mut self, words: &[u64]) -> Result<()> {
         let mut reader = Reader::new(words);
         self.stream = reader.stream()?;
-        let configuration = reader.configuration(self.torus)?;
-        self.spins = (0..self.torus.sites()).map(|site| configuration.spin(site) as i8).collect();
+        self.spins = super::unpacked(&reader.configuration(self.torus)?);
         reader.end()
     }
 }
