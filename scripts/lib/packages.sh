@@ -46,12 +46,11 @@ have_hdf5() {
 
 have_mpi() { command -v "${MPICC:-mpicc}" >/dev/null && command -v mpirun >/dev/null; }
 
-# The MPI bindings are generated with libclang and the headers that come with it.
+# The MPI bindings are generated with libclang and the headers that come with it. (libclang-cpp.so, which Debian installs without it, is another library.)
 have_libclang() {
   local library
   [[ -n ${LIBCLANG_PATH:-} ]] && return 0
-  for library in /usr/lib/llvm-*/lib/libclang*.so* /usr/lib64/libclang.so* /usr/lib64/llvm*/lib/libclang.so* /usr/lib/"$(uname -m)"-linux-gnu/libclang*.so* \
-    /usr/lib/libclang.so*; do
+  for library in {/usr/lib/llvm-*/lib,/usr/lib64,/usr/lib64/llvm*/lib,/usr/lib/"$(uname -m)"-linux-gnu,/usr/lib}/libclang{,-[0-9]*}.so*; do
     [[ -e $library ]] && return 0
   done
   return 1
