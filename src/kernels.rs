@@ -10,11 +10,16 @@
 pub mod activation;
 pub mod annealing;
 pub mod bernoulli;
+pub mod byte_law;
+pub mod byte_look_up;
+pub mod byte_queue;
 pub mod checkerboard;
+pub mod fixed_point;
 pub mod float_vector;
 pub mod forward;
 pub mod generator;
 pub mod metropolis;
+mod pair;
 pub mod statistics;
 pub mod swendsen_wang;
 pub mod tables;
