@@ -41,6 +41,8 @@ pub enum Purpose {
     Check = 13,
     /// Statistical resampling of the analysis.
     Resampling = 14,
+    /// Checkerboard heat bath, multispin.
+    HeatBath = 24,
 }
 
 fn state_of(seed: u64, purpose: Purpose, index: u64) -> [u8; 32] {

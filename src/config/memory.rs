@@ -64,7 +64,7 @@ fn layer_bytes(train: &TrainSection, layer: usize, visible: usize, parameters: u
 fn lattice_bytes(sample: &SampleSection, size: usize) -> u128 {
     let sites = product(&[size, size]);
     match sample.algorithm {
-        Algorithm::Metropolis => 2 * packed(size),
+        Algorithm::Metropolis | Algorithm::HeatBath => 2 * packed(size) + packed(size) / 10 + (1 << 14),
         Algorithm::SwendsenWang | Algorithm::Wolff => 2 * packed(size) + 8 * sites,
     }
 }

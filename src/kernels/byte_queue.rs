@@ -109,12 +109,31 @@ impl ByteQueue {
         }
     }
 
+    /// The bytes that wait.
+    pub fn waiting(&self) -> &[u8] {
+        &self.bytes[self.first..self.end]
+    }
+
+    /// A queue of these bytes.
+    ///
+    /// # Panics
+    /// If there are more than a queue ever holds.
+    pub fn from_bytes(bytes: impl Iterator<Item = u8>) -> Self {
+        let mut queue = Self::new();
+        for byte in bytes {
+            assert!(queue.end < FULL + BYTES, "a queue holds at most {} bytes", FULL + BYTES - 1);
+            queue.bytes[queue.end] = byte;
+            queue.end += 1;
+        }
+        queue
+    }
+
     /// The most words of [`Self::words`].
     pub const MOST_WORDS: usize = 1 + (FULL + BYTES) / 8;
 
     /// The waiting bytes for a snapshot: their number, then they themselves, eight a word, filled up with zeros.
     pub fn words(&self) -> Vec<u64> {
-        let waiting = &self.bytes[self.first..self.end];
+        let waiting = self.waiting();
         let packed = waiting.chunks(8).map(|bytes| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)));
         std::iter::once(waiting.len() as u64).chain(packed).collect()
     }
@@ -134,7 +153,7 @@ impl ByteQueue {
 /// Queues are equal if the same bytes wait.
 impl PartialEq for ByteQueue {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes[self.first..self.end] == other.bytes[other.first..other.end]
+        self.waiting() == other.waiting()
     }
 }
 

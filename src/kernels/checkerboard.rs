@@ -18,27 +18,27 @@ pub struct Rows {
     pub folds: usize,
     /// The colour, 0 or 1.
     pub colour: usize,
-    /// The first line.
+    /// The first line, counted from the start of the arrays.
     pub first: usize,
+    /// The line of the whole lattice at which the arrays start: where a line lies decides to which side its columns are shifted.
+    pub origin: usize,
     /// The number of lines.
     pub count: usize,
 }
 
-/// Fills `out` with the sideways neighbours of the words `start..start + out.len()` of `rows`: the other colour shifted by one column, back in rows with
-/// (y + colour) even, forth in the others. `other` begins with its top halo. Words past the last row, and slots that do not exist, get anything.
+/// Words that [`sideways`] may write past the last one it was asked for.
+pub const SPARE: usize = BLOCK - 1;
+
+/// Fills `out[..length]` with the sideways neighbours of the words `start..start + length` of `rows`: the other colour shifted by one column, back in
+/// lines with (y + colour) even, forth in the others. `other` begins with its top halo and has [`BLOCK`] words to spare at its end, `out` [`SPARE`]. Words
+/// past the last row, and slots that do not exist, get anything.
 #[inline(always)]
-pub fn sideways(other: &[u64], rows: Rows, start: usize, out: &mut [u64]) {
-    let width = rows.width;
-    let end = (rows.count * width).min(start + out.len()) - start;
-    let out = &mut out[..end];
-    let seam = Seam { word: (rows.columns - 1) % width, bit: (rows.columns - 1) / width };
-    // Short rows come by the dozen in each group: their widths are constants, so that the loops over them are unrolled.
-    match width {
-        1 => sideways_words(other, rows, start, out),
-        2 => sideways_rows::<2>(other, rows, start, out, seam),
-        3 => sideways_rows::<3>(other, rows, start, out, seam),
-        4 => sideways_rows::<4>(other, rows, start, out, seam),
-        _ => sideways_rows::<0>(other, rows, start, out, seam),
+pub fn sideways(other: &[u64], rows: Rows, start: usize, length: usize, out: &mut [u64]) {
+    let length = length.min(rows.count * rows.width - start);
+    if rows.width == 1 {
+        sideways_words(other, rows, start, &mut out[..length]);
+    } else {
+        sideways_rows(other, rows, start, length, out);
     }
 }
 
@@ -53,79 +53,43 @@ fn sideways_words(other: &[u64], rows: Rows, start: usize, out: &mut [u64]) {
     for (index, (target, &word)) in out.iter_mut().zip(source).enumerate() {
         let back = (word << 1 & !first_columns) | (word >> last & first_columns);
         let forth = (word >> 1 & !last_columns) | (word << last & last_columns);
-        *target = if (line + rows.colour + index).is_multiple_of(2) { back } else { forth };
+        *target = if (rows.origin + line + rows.colour + index).is_multiple_of(2) { back } else { forth };
     }
 }
 
-/// The rows of [`sideways`] in lines of several words; `WIDTH` is their width or 0 for any.
+/// [`sideways`] in lines of several words: the line moved by one word, eight words at a time, and then what comes round its ends.
 #[inline(always)]
-fn sideways_rows<const WIDTH: usize>(other: &[u64], rows: Rows, start: usize, out: &mut [u64], seam: Seam) {
-    let width = if WIDTH == 0 { rows.width } else { WIDTH };
-    let (mut row, mut word, mut filled) = (rows.first + start / width, start % width, 0);
-    while filled < out.len() {
-        let source = &other[(row + 1) * width..(row + 2) * width];
-        let part = (width - word).min(out.len() - filled);
-        let target = &mut out[filled..filled + part];
-        let back = (row + rows.colour).is_multiple_of(2);
-        if WIDTH != 0 && part == WIDTH {
-            whole_row::<WIDTH>(source, seam, back, target);
-        } else if back {
-            shift_back(source, seam, word, target);
+fn sideways_rows(other: &[u64], rows: Rows, start: usize, length: usize, out: &mut [u64]) {
+    let (width, last) = (rows.width, rows.columns - 1);
+    let (seam_word, seam_bit) = (last % width, last / width);
+    let (mut line, mut word, mut filled) = (rows.first + start / width, start % width, 0);
+    while filled < length {
+        let row = (line + 1) * width;
+        let part = (width - word).min(length - filled);
+        let back = (rows.origin + line + rows.colour).is_multiple_of(2);
+        let mut from = if back { row + word - 1 } else { row + word + 1 };
+        for target in (filled..filled + part).step_by(BLOCK) {
+            out[target..target + BLOCK].copy_from_slice(&other[from..from + BLOCK]);
+            from += BLOCK;
+        }
+        if back {
+            if word == 0 {
+                // Column 0 has the last column before it; the other columns of word 0 have the last word, one bit lower.
+                out[filled] = other[row + width - 1] << 1 | (other[row + seam_word] >> seam_bit & 1);
+            }
         } else {
-            shift_forth(source, seam, word, target);
+            if word + part == width {
+                // The last word has the first one after it, one bit higher.
+                out[filled + part - 1] = other[row] >> 1;
+            }
+            if (word..word + part).contains(&seam_word) {
+                // After the last column comes column 0. There is a clear bit so far, from a slot that does not exist or from the end of the word.
+                out[filled + seam_word - word] |= (other[row] & 1) << seam_bit;
+            }
         }
         filled += part;
         word = 0;
-        row += 1;
-    }
-}
-
-/// A whole row of constant width.
-#[inline(always)]
-fn whole_row<const WIDTH: usize>(source: &[u64], seam: Seam, back: bool, target: &mut [u64]) {
-    let (source, target) = (&source[..WIDTH], &mut target[..WIDTH]);
-    if back {
-        target[1..].copy_from_slice(&source[..WIDTH - 1]);
-        target[0] = source[WIDTH - 1] << 1 | (source[seam.word % WIDTH] >> seam.bit & 1);
-    } else {
-        target[..WIDTH - 1].copy_from_slice(&source[1..]);
-        target[WIDTH - 1] = source[0] >> 1;
-        target[seam.word % WIDTH] |= (source[0] & 1) << seam.bit;
-    }
-}
-
-/// Where the last column of a row lies, L/2 - 1.
-#[derive(Debug, Clone, Copy)]
-struct Seam {
-    word: usize,
-    bit: usize,
-}
-
-/// Each column gets the one before it, from word `from` of the row on.
-#[inline(always)]
-fn shift_back(source: &[u64], seam: Seam, from: usize, target: &mut [u64]) {
-    let width = source.len();
-    // Column 0 has the last column before it; the other columns of word 0 have the last word, one bit lower.
-    let before = if from == 0 { source[width - 1] << 1 | (source[seam.word] >> seam.bit & 1) } else { source[from - 1] };
-    let rest = target.len() - 1;
-    target[0] = before;
-    target[1..].copy_from_slice(&source[from..from + rest]);
-}
-
-/// Each column gets the one after it, from word `from` of the row on.
-#[inline(always)]
-fn shift_forth(source: &[u64], seam: Seam, from: usize, target: &mut [u64]) {
-    let width = source.len();
-    let to = from + target.len();
-    // Whole words from the next word; the last word of the row from the first one, one bit higher.
-    let inside = to.min(width - 1) - from;
-    target[..inside].copy_from_slice(&source[from + 1..from + 1 + inside]);
-    if to == width {
-        target[inside] = source[0] >> 1;
-    }
-    if (from..to).contains(&seam.word) {
-        // After the last column comes column 0. The shift left a clear bit there, from a slot that does not exist or from the end of the word.
-        target[seam.word - from] |= (source[0] & 1) << seam.bit;
+        line += 1;
     }
 }
 
@@ -152,6 +116,8 @@ pub fn unsatisfied<V: Vector>(spins: V, [first, second, third, fourth]: [V; 4]) 
 pub struct Existing<'a> {
     valid: &'a [u64],
     width: usize,
+    /// By how much the first column of a block moves from one to the next.
+    step: usize,
     words_left: usize,
     column: usize,
 }
@@ -160,15 +126,15 @@ impl<'a> Existing<'a> {
     /// From the first word of `rows` on; `valid` is one period of the mask and a block more.
     #[inline(always)]
     pub fn new(valid: &'a [u64], rows: Rows) -> Self {
-        Existing { valid, width: rows.width, words_left: rows.count * rows.width, column: 0 }
+        Existing { valid, width: rows.width, step: BLOCK % rows.width, words_left: rows.count * rows.width, column: 0 }
     }
 
     /// The mask of the next block; clear past the last row.
     #[inline(always)]
     pub fn next_block<V: Vector>(&mut self) -> V {
         let mask = V::load(self.valid, self.column);
-        self.column += BLOCK;
-        while self.column >= self.width {
+        self.column += self.step;
+        if self.column >= self.width {
             self.column -= self.width;
         }
         if self.words_left >= BLOCK {
@@ -190,36 +156,36 @@ pub struct Counts {
     pub up: u64,
 }
 
-/// Counts unsatisfied bonds and spins up. `even` and `odd` are the two colours, each from its top halo on; `rows` are rows of colour 0. Every bond
-/// has one end of colour 0.
-pub fn count(set: InstructionSet, even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts {
+/// Counts unsatisfied bonds and spins up. `own` is the colour of `rows` and `other` the other one, each from its top halo on. Every bond has one end of
+/// either colour.
+pub fn count(set: InstructionSet, own: &[u64], other: &[u64], rows: Rows, valid: &[u64]) -> Counts {
     match set.chosen_kind() {
         #[cfg(target_arch = "x86_64")]
-        Chosen::Avx512 => count_register(set, even, odd, rows, valid),
-        _ => count_halves(set, even, odd, rows, valid),
+        Chosen::Avx512 => count_register(set, own, other, rows, valid),
+        _ => count_halves(set, own, other, rows, valid),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 dispatch! {
-    fn count_register(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts = count_body::<Register>;
+    fn count_register(own: &[u64], other: &[u64], rows: Rows, valid: &[u64]) -> Counts = count_body::<Register>;
 }
 dispatch! {
-    fn count_halves(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts = count_body::<Halves>;
+    fn count_halves(own: &[u64], other: &[u64], rows: Rows, valid: &[u64]) -> Counts = count_body::<Halves>;
 }
 
 #[inline(always)]
-fn count_body<V: Vector>(even: &[u64], odd: &[u64], rows: Rows, valid: &[u64]) -> Counts {
+fn count_body<V: Vector>(own: &[u64], other: &[u64], rows: Rows, valid: &[u64]) -> Counts {
     let width = rows.width;
     let mut counts = Counts { unsatisfied: 0, up: 0 };
     let mut existing = Existing::new(valid, rows);
-    let mut side = [0; BLOCK];
+    let mut side = [0; BLOCK + SPARE];
     for start in (0..rows.count * width).step_by(BLOCK) {
-        sideways(odd, rows, start, &mut side);
+        sideways(other, rows, start, BLOCK, &mut side);
         let at = rows.first * width + start;
-        let (spins, same) = (V::load(even, at + width), V::load(odd, at + width));
+        let (spins, same) = (V::load(own, at + width), V::load(other, at + width));
         let mask = existing.next_block::<V>();
-        let bonds = unsatisfied(spins, [V::load(odd, at), same, V::load(odd, at + 2 * width), V::from_block(side)]);
+        let bonds = unsatisfied(spins, [V::load(other, at), same, V::load(other, at + 2 * width), V::load(&side, 0)]);
         let ones = |bits: V| (bits & mask).to_block().iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
         counts.unsatisfied += ones(bonds.sum) + ones(bonds.fourth) + 2 * ones(bonds.carry);
         counts.up += ones(spins) + ones(same);

@@ -1,0 +1,103 @@
+//! Some successive lines of a checkerboard, both colours.
+//!
+//! The lines of a colour are one flat array, line after line, between two halos: a copy of the line above the first, and of the line below the last (turned
+//! by one row, where rows are folded and the lattice closes). So the vertical neighbours of any word are `width` words before and after it, and a vector of
+//! words may span several lines.
+
+use crate::kernels::InstructionSet;
+use crate::kernels::checkerboard::{Counts, Rows, count};
+use crate::kernels::vector::BLOCK;
+use std::ops::Range;
+
+/// The lines `first..first + count` of a board.
+#[derive(Debug, Clone)]
+pub struct Strip {
+    /// The words of a line.
+    width: usize,
+    /// Its number from the top.
+    number: usize,
+    first: usize,
+    count: usize,
+    colours: [Vec<u64>; 2],
+    /// Where the first line of each colour begins; a cache line begins there too. Only speed depends on it.
+    starts: [usize; 2],
+}
+
+impl Strip {
+    /// Strip number `number`, which has the lines `lines` of a board whose lines have `width` words, all clear.
+    pub fn new(number: usize, width: usize, lines: Range<usize>) -> Self {
+        // Top halo, lines, bottom halo, one block that the last vectors may touch, and room to bring the first row to a cache line.
+        let length = width.next_multiple_of(BLOCK) + (lines.len() + 1) * width + 3 * BLOCK;
+        let colours = [0, 1].map(|_| vec![0; length]);
+        let starts = [0, 1].map(|colour: usize| {
+            let aligned: usize = colours[colour].as_ptr().align_offset(64).min(BLOCK - 1);
+            aligned + width.next_multiple_of(BLOCK)
+        });
+        Strip { width, number, first: lines.start, count: lines.len(), colours, starts }
+    }
+
+    /// The first line, counted on the whole board.
+    pub fn first_line(&self) -> usize {
+        self.first
+    }
+
+    /// The number of lines.
+    pub fn count_lines(&self) -> usize {
+        self.count
+    }
+
+    /// The lines of a colour.
+    pub fn lines(&self, colour: usize) -> &[u64] {
+        &self.colours[colour][self.starts[colour]..][..self.count * self.width]
+    }
+
+    /// The lines of a colour, to be changed. The halos beside them are then old.
+    pub fn lines_mut(&mut self, colour: usize) -> &mut [u64] {
+        &mut self.colours[colour][self.starts[colour]..][..self.count * self.width]
+    }
+
+    /// A colour from its top halo on.
+    fn from_halo(&self, colour: usize) -> &[u64] {
+        &self.colours[colour][self.starts[colour] - self.width..]
+    }
+
+    /// Calls `update` with the lines `lines` of one colour (counted in the strip) and the other colour from its top halo on. `rows` describes a line.
+    pub fn update(&mut self, colour: usize, lines: Range<usize>, rows: Rows, update: impl FnOnce(&mut [u64], &[u64], Rows)) {
+        let (width, starts) = (self.width, self.starts);
+        let [even, odd] = &mut self.colours;
+        let (own, other) = if colour == 0 { (even, odd) } else { (odd, even) };
+        let rows = Rows { colour, first: lines.start, origin: self.first, count: lines.len(), ..rows };
+        update(&mut own[starts[colour] + lines.start * width..], &other[starts[1 - colour] - width..], rows);
+    }
+
+    /// Unsatisfied bonds with an end of colour 1 in this strip, and spins up. The halos of colour 0 must be new.
+    pub fn count(&self, set: InstructionSet, rows: Rows, valid: &[u64]) -> Counts {
+        let rows = Rows { colour: 1, first: 0, origin: self.first, count: self.count, ..rows };
+        count(set, self.from_halo(1), self.from_halo(0), rows, valid)
+    }
+
+    /// Copies the first and the last line to where other strips see them.
+    pub fn write_edges(&self, colour: usize, edges: &mut [u64]) {
+        let lines = self.lines(colour);
+        edges[..self.width].copy_from_slice(&lines[..self.width]);
+        edges[self.width..].copy_from_slice(&lines[lines.len() - self.width..]);
+    }
+
+    /// Renews the halos of a colour from the edges of all strips; `valid` is the mask of the existing slots of a folded line.
+    pub fn take_edges(&mut self, colour: usize, edges: &[u64], rows: Rows, valid: u64) {
+        let (start, width, words) = (self.starts[colour], self.width, self.count * self.width);
+        let lines = edges.len() / width;
+        // Two edges a strip, in the order of the strips: the last line of the strip before this one, the first line of the one after it.
+        let (above, below) = ((2 * self.number + lines - 1) % lines, (2 * self.number + 2) % lines);
+        let array = &mut self.colours[colour];
+        array[start - width..start].copy_from_slice(&edges[above * width..][..width]);
+        array[start + words..start + words + width].copy_from_slice(&edges[below * width..][..width]);
+        if rows.folds > 1 {
+            // Above the first line lies the last one, but of the rows before; below the last line the first one, of the rows after.
+            let (row, rest) = (rows.columns, (rows.folds - 1) * rows.columns);
+            let (above, below) = (array[start - 1], array[start + words]);
+            array[start - 1] = (above << row | above >> rest) & valid;
+            array[start + words] = (below >> row | below << rest) & valid;
+        }
+    }
+}
