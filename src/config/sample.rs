@@ -18,8 +18,12 @@ pub(super) const KEYS: &[&str] = &[
     "configurations",
 ];
 
-const ALGORITHMS: &[(&str, Algorithm)] =
-    &[("metropolis", Algorithm::Metropolis), ("heat-bath", Algorithm::HeatBath), ("swendsen-wang", Algorithm::SwendsenWang), ("wolff", Algorithm::Wolff)];
+const ALGORITHMS: &[(&str, Algorithm)] = &[
+    ("metropolis", Algorithm::Metropolis),
+    ("heat-bath", Algorithm::HeatBath),
+    ("swendsen-wang", Algorithm::SwendsenWang),
+    ("wolff", Algorithm::Wolff),
+];
 
 /// Above this coupling no spin of a finite run would ever flip: a value beyond it is a mistake.
 const LARGEST_COUPLING: f64 = 100.0;

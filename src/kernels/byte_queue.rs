@@ -63,8 +63,7 @@ impl ByteQueue {
             First::Columns(columns) => {
                 let columns = V::prepare(columns);
                 for block in blocks {
-                    let drawn = state.step().in_columns(&columns);
-                    let (filled, used) = drawn.fill_marked(law.marker, self.ahead(first));
+                    let (filled, used) = state.step().drawn_from(&columns, law.marker, self.ahead(first));
                     *block = filled;
                     first += used;
                 }

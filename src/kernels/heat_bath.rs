@@ -5,13 +5,13 @@
 //! two a fair bit decides. The first bit A is set with probability q_4, the second bit B with (q_2 - q_4) / (1 - q_4): so A or B has probability q_2.
 
 use super::byte_law::ByteLaw;
-use super::checkerboard::{Rows, unsatisfied};
+use super::checkerboard::{Masks, Rows, unsatisfied};
 use super::fixed_point::Probability;
 use super::local_update::{Laws, Rule, Source, on_every_instruction_set, update};
 use super::vector::{Halves, Vector};
+use super::{Chosen, InstructionSet, dispatch};
 #[cfg(target_arch = "x86_64")]
 use super::{pair::Pair, vector::Register};
-use super::{Chosen, InstructionSet, dispatch};
 
 /// The rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,9 @@ mod tests {
     /// All 16 states of the neighbours with all bits, one in each slot, against the rule in words.
     #[test]
     fn spins_follow_their_neighbours_as_the_rule_says() {
-        let plane = |bit: usize| Halves::from_block([(0..64).fold(0, |word, state| word | (state as u64 >> bit & 1) << state), 0, 0, 0, 0, 0, 0, 0]);
+        let plane = |bit: usize| {
+            Halves::from_block([(0..64).fold(0, |word, state| word | (state as u64 >> bit & 1) << state), 0, 0, 0, 0, 0, 0, 0])
+        };
         for bits in 0..8u64 {
             let [four, three, fair] = [0, 1, 2].map(|bit| Halves::splat((bits >> bit & 1).wrapping_neg()));
             let new = HeatBath::new_spins(plane(5), [plane(0), plane(1), plane(2), plane(3)], [four, three], fair).to_block()[0];

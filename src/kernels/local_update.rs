@@ -11,13 +11,13 @@
 //!
 //! A [`Source`] belongs to a strip of a board; [`crate::spins::checkerboard::Checkerboard::sweep`] says which rows follow on which.
 
+use super::InstructionSet;
 use super::byte_law::ByteLaw;
 use super::byte_look_up::Bytes;
 use super::byte_queue::{ByteQueue, GROUP};
-use super::checkerboard::{Existing, Rows, SPARE, sideways};
+use super::checkerboard::{Existing, Masks, Rows, SPARE, Sideways, sideways_wide};
 use super::generator::Lanes;
 use super::vector::{BLOCK, Generator, Vector};
-use super::InstructionSet;
 
 /// The laws of the two bits of a rule at one coupling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,24 +51,27 @@ pub trait Rule: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn new_spins<V: Vector>(spins: V, neighbours: [V; 4], bits: [V; 2], fair: V) -> V;
 
     /// Updates `rows` of one colour once. `own` begins with the first of them and has a block to spare after the last; `other` is the other colour from its
-    /// top halo on, with two blocks to spare; `valid` is the mask of existing slots.
-    fn update_rows(set: InstructionSet, own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], laws: &Laws, source: &mut Source);
+    /// top halo on, with two blocks to spare; `masks` are those of the board.
+    fn update_rows(set: InstructionSet, own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source);
 }
 
 /// The body of [`Rule::update_rows`] for a rule, which each rule compiles for every instruction set.
 #[inline(always)]
-pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], laws: &Laws, source: &mut Source) {
+pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) {
     let (words, width) = (rows.count * rows.width, rows.width);
     // The state stays in registers or on the stack of this function for all rows.
     let mut generator = Generator::<V>::new(&source.lanes);
-    let mut existing = Existing::new(valid, rows);
+    let mut existing = Existing::new(&masks.valid, rows);
+    let mut sideways = Sideways::new(masks, rows);
     let mut side = [0; GROUP * BLOCK + SPARE];
     let mut bits = [[V::splat(0); GROUP]; 2];
     for group in (0..words).step_by(GROUP * BLOCK) {
         let blocks = (words - group).div_ceil(BLOCK).min(GROUP);
         let length = blocks * BLOCK;
         // Long before they are read, so that what was written word by word is in the cache by then.
-        sideways(other, rows, group, length, &mut side);
+        if !rows.is_narrow() {
+            sideways_wide(other, rows, group, length, &mut side);
+        }
         for ((queue, law), bits) in source.queues.iter_mut().zip(&laws.0).zip(&mut bits) {
             queue.fill(law, &mut generator, &mut bits[..blocks]);
         }
@@ -78,7 +81,8 @@ pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Ro
         for block in 0..blocks {
             let start = block * BLOCK;
             let spins = V::load(own, start);
-            let neighbours = [V::load(above, start), V::load(same, start), V::load(below, start), V::load(&side, start)];
+            let side = if rows.is_narrow() { sideways.next_block(other, at + width + start) } else { V::load(&side, start) };
+            let neighbours = [V::load(above, start), V::load(same, start), V::load(below, start), side];
             let fair = if R::FAIR { generator.step() } else { V::splat(0) };
             let new = R::new_spins(spins, neighbours, [bits[0][block], bits[1][block]], fair);
             (spins ^ ((spins ^ new) & existing.next_block())).store(own, start);
@@ -90,21 +94,21 @@ pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Ro
 /// [`Rule::update_rows`] of a rule: [`update`] for each instruction set.
 macro_rules! on_every_instruction_set {
     ($rule:ident) => {
-        fn update_rows(set: InstructionSet, own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], laws: &Laws, source: &mut Source) {
+        fn update_rows(set: InstructionSet, own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) {
             #[cfg(target_arch = "x86_64")]
             dispatch! {
-                fn register(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], laws: &Laws, source: &mut Source) = update::<$rule, Register>;
+                fn register(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) = update::<$rule, Register>;
             }
             #[cfg(target_arch = "x86_64")]
             dispatch! {
-                fn pair(own: &mut [u64], other: &[u64], rows: Rows, valid: &[u64], laws: &Laws, source: &mut Source) = update::<$rule, Pair>;
+                fn pair(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) = update::<$rule, Pair>;
             }
             match set.chosen_kind() {
                 #[cfg(target_arch = "x86_64")]
-                Chosen::Avx512 => register(set, own, other, rows, valid, laws, source),
+                Chosen::Avx512 => register(set, own, other, rows, masks, laws, source),
                 #[cfg(target_arch = "x86_64")]
-                Chosen::Avx2 => pair(set, own, other, rows, valid, laws, source),
-                _ => update::<$rule, Halves>(own, other, rows, valid, laws, source),
+                Chosen::Avx2 => pair(set, own, other, rows, masks, laws, source),
+                _ => update::<$rule, Halves>(own, other, rows, masks, laws, source),
             }
         }
     };

@@ -6,13 +6,13 @@
 //! coupling: those of [`super::fixed_point`] and of the laws built from them.
 
 use super::byte_law::ByteLaw;
-use super::checkerboard::{Rows, unsatisfied};
+use super::checkerboard::{Masks, Rows, unsatisfied};
 use super::fixed_point::Probability;
 use super::local_update::{Laws, Rule, Source, on_every_instruction_set, update};
 use super::vector::{Halves, Vector};
+use super::{Chosen, InstructionSet, dispatch};
 #[cfg(target_arch = "x86_64")]
 use super::{pair::Pair, vector::Register};
-use super::{Chosen, InstructionSet, dispatch};
 
 /// The rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,9 @@ mod tests {
     /// All 32 states of a spin and its neighbours with all four pairs of bits, one in each slot, against the rule in words.
     #[test]
     fn spins_flip_as_the_rule_says() {
-        let plane = |bit: usize| Halves::from_block([(0..64).fold(0, |word, state| word | (state as u64 >> bit & 1) << state), 0, 0, 0, 0, 0, 0, 0]);
+        let plane = |bit: usize| {
+            Halves::from_block([(0..64).fold(0, |word, state| word | (state as u64 >> bit & 1) << state), 0, 0, 0, 0, 0, 0, 0])
+        };
         for bits in 0..4u64 {
             let [any, single] = [0, 1].map(|bit| Halves::splat((bits >> bit & 1).wrapping_neg()));
             let neighbours = [plane(1), plane(2), plane(3), plane(4)];

@@ -18,8 +18,7 @@ pub mod strip;
 
 use super::{Configuration, WORD_BITS};
 use crate::kernels::InstructionSet;
-use crate::kernels::checkerboard::Rows;
-use crate::kernels::vector::BLOCK;
+use crate::kernels::checkerboard::{Masks, Rows};
 use crate::lattice::SquareTorus;
 use crate::measure::Measurement;
 use rayon::prelude::*;
@@ -38,7 +37,7 @@ pub struct Checkerboard {
     strips: Vec<Strip>,
     /// Of each colour: the first and the last line of every strip, as the strips beside it see them.
     edges: [Vec<u64>; 2],
-    valid: Vec<u64>,
+    masks: Masks,
 }
 
 impl Checkerboard {
@@ -55,14 +54,7 @@ impl Checkerboard {
         let number = strips(torus.side());
         let begin = |strip: usize| strip * rows.count / number;
         let strips: Vec<Strip> = (0..number).map(|strip| Strip::new(strip, width, begin(strip)..begin(strip + 1))).collect();
-        // The word w of a row has bits b with b * width + w < columns. One period of the mask, and a block more, so that a block may start at any word.
-        let valid = (0..width + BLOCK)
-            .map(|word| {
-                let bits = folds * (columns - word % width).div_ceil(width);
-                u64::MAX >> (WORD_BITS - bits)
-            })
-            .collect();
-        Checkerboard { torus, rows, strips, edges: [0, 1].map(|_| vec![0; 2 * width * number]), valid }
+        Checkerboard { torus, rows, strips, edges: [0, 1].map(|_| vec![0; 2 * width * number]), masks: Masks::new(rows) }
     }
 
     /// Takes over the spins of `configuration`.
@@ -151,27 +143,26 @@ impl Checkerboard {
 
     /// Energy and magnetization, counted on the packed words.
     pub fn measure(&self, set: InstructionSet) -> Measurement {
-        let counts: Vec<_> = self.strips.par_iter().map(|strip| strip.count(set, self.rows, &self.valid)).collect();
+        let counts: Vec<_> = self.strips.par_iter().map(|strip| strip.count(set, self.rows, &self.masks)).collect();
         let (unsatisfied, up): (u64, u64) = counts.iter().fold((0, 0), |sum, counts| (sum.0 + counts.unsatisfied, sum.1 + counts.up));
         Measurement { energy: 2 * unsatisfied as i64 - self.torus.bonds() as i64, magnetization: 2 * up as i64 - self.torus.sites() as i64 }
     }
 
     /// Updates every spin once, with one source of random numbers for each strip. `update` is given own rows, the other colour from the line above the first
-    /// row on, which rows, and the mask of existing slots; it has to be able to read, and leave as it was, up to a block after the last own row.
+    /// row on, which rows, and the masks of the board; it has to be able to read, and leave as it was, up to a block after the last own row.
     ///
     /// A board of one strip updates colour 0, then colour 1. With several strips, each of them updates colour 0, then the lines of colour 1 that have both
     /// neighbours in the strip; when all have done so, each updates the first line of colour 1, then the last one. So a strip passes through the cache once.
     ///
     /// # Panics
     /// If there is not one source a strip.
-    pub fn sweep<S: Send>(&mut self, sources: &mut [S], update: impl Fn(&mut S, &mut [u64], &[u64], Rows, &[u64]) + Sync) {
+    pub fn sweep<S: Send>(&mut self, sources: &mut [S], update: impl Fn(&mut S, &mut [u64], &[u64], Rows, &Masks) + Sync) {
         assert_eq!(sources.len(), self.strips.len(), "one source of random numbers a strip");
-        let (rows, valid) = (self.rows, self.valid.as_slice());
+        let (rows, masks) = (self.rows, &self.masks);
         if let ([strip], [source]) = (self.strips.as_mut_slice(), &mut *sources) {
             for colour in 0..2 {
-                strip.update(colour, 0..rows.count, rows, |own, other, rows| update(source, own, other, rows, valid));
-                strip.write_edges(colour, &mut self.edges[colour]);
-                strip.take_edges(colour, &self.edges[colour], rows, valid[0]);
+                strip.update(colour, 0..rows.count, rows, |own, other, rows| update(source, own, other, rows, masks));
+                strip.close(colour, rows, masks);
             }
             return;
         }
@@ -179,16 +170,16 @@ impl Checkerboard {
         let [first, second] = &mut self.edges;
         let seen = &*second;
         self.strips.par_iter_mut().zip(&mut *sources).zip(first.par_chunks_mut(edge)).for_each(|((strip, source), edges)| {
-            strip.take_edges(1, seen, rows, valid[0]);
-            strip.update(0, 0..strip.count_lines(), rows, |own, other, rows| update(source, own, other, rows, valid));
+            strip.take_edges(1, seen, rows, masks);
+            strip.update(0, 0..strip.count_lines(), rows, |own, other, rows| update(source, own, other, rows, masks));
             strip.write_edges(0, edges);
-            strip.update(1, 1..strip.count_lines() - 1, rows, |own, other, rows| update(source, own, other, rows, valid));
+            strip.update(1, 1..strip.count_lines() - 1, rows, |own, other, rows| update(source, own, other, rows, masks));
         });
         let seen = &*first;
         self.strips.par_iter_mut().zip(sources).zip(second.par_chunks_mut(edge)).for_each(|((strip, source), edges)| {
-            strip.take_edges(0, seen, rows, valid[0]);
+            strip.take_edges(0, seen, rows, masks);
             for line in [0, strip.count_lines() - 1] {
-                strip.update(1, line..line + 1, rows, |own, other, rows| update(source, own, other, rows, valid));
+                strip.update(1, line..line + 1, rows, |own, other, rows| update(source, own, other, rows, masks));
             }
             strip.write_edges(1, edges);
         });
@@ -220,7 +211,7 @@ impl Checkerboard {
                 let own = strip.lines_mut(colour);
                 let (taken, rest) = lines.split_at(own.len());
                 // Slots that do not exist stay clear whatever is said of them.
-                own.iter_mut().zip(taken).enumerate().for_each(|(place, (own, word))| *own = word & self.valid[place % width]);
+                own.iter_mut().zip(taken).enumerate().for_each(|(place, (own, word))| *own = word & self.masks.valid[place % width]);
                 lines = rest;
             }
         }
@@ -230,7 +221,7 @@ impl Checkerboard {
     fn refresh_halos(&mut self) {
         for (colour, edges) in self.edges.iter_mut().enumerate() {
             self.strips.iter().zip(edges.chunks_exact_mut(2 * self.rows.width)).for_each(|(strip, edges)| strip.write_edges(colour, edges));
-            self.strips.iter_mut().for_each(|strip| strip.take_edges(colour, edges, self.rows, self.valid[0]));
+            self.strips.iter_mut().for_each(|strip| strip.take_edges(colour, edges, self.rows, &self.masks));
         }
     }
 

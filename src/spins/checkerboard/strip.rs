@@ -5,7 +5,7 @@
 //! words may span several lines.
 
 use crate::kernels::InstructionSet;
-use crate::kernels::checkerboard::{Counts, Rows, count};
+use crate::kernels::checkerboard::{Counts, Masks, Rows, count};
 use crate::kernels::vector::BLOCK;
 use std::ops::Range;
 
@@ -71,9 +71,9 @@ impl Strip {
     }
 
     /// Unsatisfied bonds with an end of colour 1 in this strip, and spins up. The halos of colour 0 must be new.
-    pub fn count(&self, set: InstructionSet, rows: Rows, valid: &[u64]) -> Counts {
+    pub fn count(&self, set: InstructionSet, rows: Rows, masks: &Masks) -> Counts {
         let rows = Rows { colour: 1, first: 0, origin: self.first, count: self.count, ..rows };
-        count(set, self.from_halo(1), self.from_halo(0), rows, valid)
+        count(set, self.from_halo(1), self.from_halo(0), rows, masks)
     }
 
     /// Copies the first and the last line to where other strips see them.
@@ -83,8 +83,8 @@ impl Strip {
         edges[self.width..].copy_from_slice(&lines[lines.len() - self.width..]);
     }
 
-    /// Renews the halos of a colour from the edges of all strips; `valid` is the mask of the existing slots of a folded line.
-    pub fn take_edges(&mut self, colour: usize, edges: &[u64], rows: Rows, valid: u64) {
+    /// Renews the halos of a colour from the edges of all strips.
+    pub fn take_edges(&mut self, colour: usize, edges: &[u64], rows: Rows, masks: &Masks) {
         let (start, width, words) = (self.starts[colour], self.width, self.count * self.width);
         let lines = edges.len() / width;
         // Two edges a strip, in the order of the strips: the last line of the strip before this one, the first line of the one after it.
@@ -92,8 +92,25 @@ impl Strip {
         let array = &mut self.colours[colour];
         array[start - width..start].copy_from_slice(&edges[above * width..][..width]);
         array[start + words..start + words + width].copy_from_slice(&edges[below * width..][..width]);
+        self.turn_halos(colour, rows, masks);
+    }
+
+    /// Renews the halos of a colour of a strip that is the whole board.
+    pub fn close(&mut self, colour: usize, rows: Rows, masks: &Masks) {
+        let (start, width, words) = (self.starts[colour], self.width, self.count * self.width);
+        let array = &mut self.colours[colour];
+        for word in 0..width {
+            array[start - width + word] = array[start + words - width + word];
+            array[start + words + word] = array[start + word];
+        }
+        self.turn_halos(colour, rows, masks);
+    }
+
+    /// Where rows are folded: above the first line lies the last one, but of the rows before; below the last line the first one, of the rows after.
+    fn turn_halos(&mut self, colour: usize, rows: Rows, masks: &Masks) {
         if rows.folds > 1 {
-            // Above the first line lies the last one, but of the rows before; below the last line the first one, of the rows after.
+            let (start, words, valid) = (self.starts[colour], self.count * self.width, masks.valid[0]);
+            let array = &mut self.colours[colour];
             let (row, rest) = (rows.columns, (rows.folds - 1) * rows.columns);
             let (above, below) = (array[start - 1], array[start + words]);
             array[start - 1] = (above << row | above >> rest) & valid;
