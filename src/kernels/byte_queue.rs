@@ -63,9 +63,7 @@ impl ByteQueue {
             First::Columns(columns) => {
                 let columns = V::prepare(columns);
                 for block in blocks {
-                    let (filled, used) = state.step().drawn_from(&columns, law.marker, self.ahead(first));
-                    *block = filled;
-                    first += used;
+                    first += state.step().draw(&columns, law.marker, self.ahead(first), block);
                 }
             }
             First::Alias(alias) => {

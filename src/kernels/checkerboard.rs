@@ -45,18 +45,27 @@ impl Rows {
     }
 }
 
-/// Masks over the words of a board, which repeat with its lines; a block more than a period, so that a block may start at any word.
+/// Masks over the words of a board, which repeat with its lines.
 #[derive(Debug, Clone)]
 pub struct Masks {
-    /// The existing slots, a line.
+    /// The existing slots: one line and a block more, so that a block may start at any word.
     pub valid: Vec<u64>,
-    /// Narrow lines, of which a period is two, the first looking back: all words of the line that looks back.
-    back: Vec<u64>,
-    /// Those words that get theirs round the end of the line: the first of a line that looks back, the last of one that looks forth.
-    ends: Vec<u64>,
-    /// The bit of column 0 in lines that look back, and of the last column in those that look forth.
-    back_seam: Vec<u64>,
-    forth_seam: Vec<u64>,
+    /// For narrow lines: the masks of the block that starts at each word of two lines, the first of which looks back.
+    sideways: Vec<SidewaysMasks>,
+}
+
+/// The masks by which a block of narrow lines finds its sideways neighbours.
+#[derive(Debug, Clone)]
+#[repr(C, align(64))]
+struct SidewaysMasks {
+    /// All words of a line that looks back.
+    back: Block,
+    /// The words that get theirs round the end of the line: the first of a line that looks back, the last of one that looks forth.
+    ends: Block,
+    /// The bit of column 0 in lines that look back.
+    back_seam: Block,
+    /// The bit of the last column in lines that look forth.
+    forth_seam: Block,
 }
 
 impl Masks {
@@ -66,16 +75,20 @@ impl Masks {
         let seam = Seam::new(rows);
         // The word w of a row has bits b with b * width + w < columns.
         let valid = |word: usize| u64::MAX >> (64 - folds * (columns - word % width).div_ceil(width));
-        let period = if rows.is_narrow() { 2 * width + BLOCK } else { 0 };
-        let of = |mask: &dyn Fn(bool, usize) -> u64| (0..period).map(|word| mask(word / width % 2 == 0, word % width)).collect();
         let all = |condition: bool| if condition { u64::MAX } else { 0 };
-        Masks {
-            valid: (0..width + BLOCK).map(valid).collect(),
-            back: of(&|back, _| all(back)),
-            ends: of(&|back, word| all(word == if back { 0 } else { width - 1 })),
-            back_seam: of(&|back, word| u64::from(back && word == 0)),
-            forth_seam: of(&|back, word| u64::from(!back && word == seam.word) << seam.bit),
-        }
+        let masks = |start: usize| {
+            let of = |mask: &dyn Fn(bool, usize) -> u64| {
+                std::array::from_fn(|word| mask((start + word) / width % 2 == 0, (start + word) % width))
+            };
+            SidewaysMasks {
+                back: of(&|back, _| all(back)),
+                ends: of(&|back, word| all(word == if back { 0 } else { width - 1 })),
+                back_seam: of(&|back, word| u64::from(back && word == 0)),
+                forth_seam: of(&|back, word| u64::from(!back && word == seam.word) << seam.bit),
+            }
+        };
+        let period = if rows.is_narrow() { 2 * width } else { 0 };
+        Masks { valid: (0..width + BLOCK).map(valid).collect(), sideways: (0..period).map(masks).collect() }
     }
 }
 
@@ -123,31 +136,43 @@ impl<'a> Sideways<'a> {
         }
     }
 
-    /// The neighbours of the next block, whose same words of the other colour begin at `other[at]`. Slots that do not exist get anything.
+    /// Looks at `length` words (whole blocks) of the other colour from `other[at]` on, the same words as those whose neighbours are wanted.
     #[inline(always)]
-    pub fn next_block<V: Vector>(&mut self, other: &[u64], at: usize) -> V {
-        let width = self.rows.width;
-        let back = V::load(&self.masks.back, self.position);
-        if width == 1 {
-            return self.in_words(V::load(other, at), back);
+    pub fn around<'b>(&self, other: &'b [u64], at: usize, length: usize) -> Around<'b> {
+        let from = |start: usize| other[start..start + length].as_chunks().0;
+        let round = self.rows.width - 1;
+        // Where a line is one word, or all its slots exist, what is not needed is looked at all the same.
+        Around {
+            same: from(at),
+            next: [from(at - 1), from(at + 1)],
+            ends: [from(at + round), from(at - round)],
+            seams: [from(at + self.seam.word), from(at - self.seam.word)],
         }
-        let ends = V::load(&self.masks.ends, self.position);
-        let (before, after) = (V::load(other, at + width - 1), V::load(other, at + 1 - width));
-        let inside = select(back, V::load(other, at - 1), V::load(other, at + 1));
-        let found = if self.full {
-            select(ends, select(back, before.rotate_left::<1>(), after.rotate_left::<63>()), inside)
-        } else {
-            let Seam { word, bit } = self.seam;
-            let round = select(back, before.shift_left::<1>(), after.shift_right_by(1));
-            let from_last = V::load(other, at + word).shift_right_by(bit) & V::load(&self.masks.back_seam, self.position);
-            let from_first = V::load(other, at - word).shift_left_by(bit) & V::load(&self.masks.forth_seam, self.position);
-            select(ends, round, inside) | from_last | from_first
-        };
+    }
+
+    /// The neighbours of the next block, number `block` of `around`. Slots that do not exist get anything.
+    #[inline(always)]
+    pub fn next_block<V: Vector>(&mut self, around: &Around, block: usize) -> V {
+        let masks = &self.masks.sideways[self.position];
+        let back = V::from_block(masks.back);
+        if self.rows.width == 1 {
+            return self.in_words(V::from_block(around.same[block]), back);
+        }
+        let ([next_back, next_forth], [end_back, end_forth]) = (around.next, around.ends);
+        let (before, after) = (V::from_block(end_back[block]), V::from_block(end_forth[block]));
+        let (ends, inside) = (V::from_block(masks.ends), select(back, V::from_block(next_back[block]), V::from_block(next_forth[block])));
         self.position += self.step;
-        if self.position >= 2 * width {
-            self.position -= 2 * width;
+        if self.position >= 2 * self.rows.width {
+            self.position -= 2 * self.rows.width;
         }
-        found
+        if self.full {
+            return select(ends, select(back, before.rotate_left::<1>(), after.rotate_left::<63>()), inside);
+        }
+        let round = select(back, before.shift_left::<1>(), after.shift_right_by(1));
+        let [last, first] = around.seams.map(|seam| V::from_block(seam[block]));
+        let last = last.shift_right_by(self.seam.bit) & V::from_block(masks.back_seam);
+        let first = first.shift_left_by(self.seam.bit) & V::from_block(masks.forth_seam);
+        select(ends, round, inside) | last | first
     }
 
     /// Where a line is a word, each row in it is shifted by itself.
@@ -158,6 +183,19 @@ impl<'a> Sideways<'a> {
         let to_forth = select(last, words.shift_left_by(self.seam.bit), words.shift_right_by(1));
         select(back, to_back, to_forth)
     }
+}
+
+/// What [`Sideways`] looks at: blocks of the other colour, all equally many.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// The same words.
+    same: &'a [Block],
+    /// The words before and after them.
+    next: [&'a [Block]; 2],
+    /// From the first word of a line, its last one; from the last word, the first one.
+    ends: [&'a [Block]; 2],
+    /// From the first word of a line, the one with the last column; from that one, the first.
+    seams: [&'a [Block]; 2],
 }
 
 /// The bits of `yes` where the mask is set, else those of `no`.
@@ -296,7 +334,7 @@ fn count_body<V: Vector>(own: &[u64], other: &[u64], rows: Rows, masks: &Masks) 
     for start in (0..rows.count * width).step_by(BLOCK) {
         let at = rows.first * width + start;
         let side = if rows.is_narrow() {
-            sideways.next_block(other, at + width)
+            sideways.next_block(&sideways.around(other, at + width, BLOCK), 0)
         } else {
             sideways_wide(other, rows, start, BLOCK, &mut side);
             V::load(&side, 0)

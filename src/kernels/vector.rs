@@ -92,6 +92,14 @@ impl Not for Halves {
     }
 }
 
+impl Halves {
+    /// The words, to be written one by one.
+    #[inline(always)]
+    pub fn words_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        self.0.as_mut_array().iter_mut().chain(self.1.as_mut_array())
+    }
+}
+
 impl Vector for Halves {
     #[inline(always)]
     fn splat(word: u64) -> Self {
