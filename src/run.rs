@@ -1,12 +1,14 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`], [`renormalize`] with [`likelihood`]; at last the small helpers. [`status`] looks on from outside. A stage that is
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`], [`renormalize`] with [`likelihood`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
 pub mod chains;
 pub mod desk;
+pub mod estimate;
 pub mod exchange;
+pub mod export;
 pub mod learning;
 pub mod likelihood;
 pub mod memory;
@@ -78,8 +80,12 @@ fn read_on_all(run_file: &Path, comm: &dyn Comm) -> Result<RunFile> {
 fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.sample.as_ref().filter(|_| session.is_missing(Stage::Sampling, job)) else { return Ok(()) };
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
-    let chains = sample::run(&plan, session)?;
-    session.on_root(|desk| desk.keep_sampling(sample::record(&plan, &chains), sample::configurations(&plan, &chains)))?;
+    let mut chains = sample::run(&plan, session)?;
+    session.on_root(|desk| {
+        let (record, configurations) = (sample::record(&plan, &mut chains), sample::configurations(&plan, &chains));
+        drop(chains);
+        desk.keep_sampling(record, configurations)
+    })?;
     Ok(())
 }
 

@@ -49,7 +49,7 @@ pub struct RunArguments {
 /// Everything that can go wrong with a run; only rank 0 carries the sentence, all ranks carry the exit code.
 pub fn run(arguments: &RunArguments) -> Result<()> {
     let comm = comm::start()?;
-    let result = start_threads(arguments).and_then(|()| {
+    let result = start_threads(arguments.threads).and_then(|()| {
         let directory = arguments.out.clone().unwrap_or_else(|| default_directory(arguments));
         let limits = Limits { stop_after: arguments.stop_after, checkpoint_every: arguments.checkpoint_every };
         crate::run::run(&arguments.run_file, &directory, &Options { force_lock: arguments.force_lock, limits }, comm.as_ref())
@@ -64,8 +64,9 @@ fn default_directory(arguments: &RunArguments) -> PathBuf {
     PathBuf::from("runs").join(arguments.run_file.file_stem().unwrap_or(arguments.run_file.as_os_str()))
 }
 
-fn start_threads(arguments: &RunArguments) -> Result<()> {
-    let threads = arguments.threads.map_or(0, usize::from);
+/// Starts the threads of this process: so many, or as many as it may use.
+pub(super) fn start_threads(threads: Option<u16>) -> Result<()> {
+    let threads = threads.map_or(0, usize::from);
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()

@@ -54,7 +54,7 @@ impl Comm for Mpi {
         self.world.size() as usize
     }
 
-    fn gather(&self, own: &[u8]) -> Option<Vec<Vec<u8>>> {
+    fn gather(&self, own: Vec<u8>) -> Option<Vec<Vec<u8>>> {
         if self.rank() != 0 {
             let root = self.world.process_at_rank(0);
             root.send(&(own.len() as u64));
@@ -63,7 +63,7 @@ impl Comm for Mpi {
             }
             return None;
         }
-        let mut parts = vec![own.to_vec()];
+        let mut parts = vec![own];
         for rank in 1..self.world.size() {
             let sender = self.world.process_at_rank(rank);
             let (length, _) = sender.receive::<u64>();

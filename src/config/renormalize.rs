@@ -19,7 +19,7 @@ pub(super) const KEYS: &[&str] = &[
 ];
 
 /// How the likelihood of the first machine is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct LikelihoodSection {
     /// `annealing_chains` of annealed importance sampling, in each direction; default 128. Of the reverse direction there are at most `sampling_chains`.
     pub annealing_chains: usize,
@@ -32,7 +32,7 @@ pub struct LikelihoodSection {
 }
 
 /// `[renormalize]`, understood. A part that needs a stage which the file does not have is off by default and refused when asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct RenormalizeSection {
     /// `mapping`: the identities of arXiv:1410.3831, Eqs. 18 to 22, by enumeration of small systems; default true. Needs no other stage.
     pub mapping: bool,

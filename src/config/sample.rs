@@ -27,7 +27,8 @@ const LARGEST_COUPLING: f64 = 100.0;
 const MOST_SWEEPS: u64 = 1_000_000_000_000;
 
 /// Where the couplings K = J / k_B T of a run come from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Couplings {
     /// `couplings` or `temperatures`: the same for every size, in the order of the file.
     Listed(Vec<f64>),
@@ -46,7 +47,7 @@ pub enum Couplings {
 }
 
 /// `[sample]`, understood.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct SampleSection {
     /// Exactly one of `couplings`, `temperatures` and `window`. Required.
     pub couplings: Couplings,

@@ -51,7 +51,8 @@ pub fn run(section: &RenormalizeSection, subject: Option<&Subject>) -> Result<Re
     })
 }
 
-fn mappings() -> Result<Vec<MappingRecord>> {
+/// The identities on small systems.
+pub(super) fn mappings() -> Result<Vec<MappingRecord>> {
     let records = mapping::standard_mappings()?.into_iter().map(|named| MappingRecord {
         name: named.name.to_string(),
         hamiltonian_difference: named.summary.hamiltonian_difference,
@@ -65,7 +66,8 @@ fn mappings() -> Result<Vec<MappingRecord>> {
     Ok(records.collect())
 }
 
-fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldRecord>> {
+/// The fields of all layers.
+pub(super) fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldRecord>> {
     let weights: Vec<&Matrix> = subject.stack.iter().map(|machine| &machine.weights).collect();
     let summaries = receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)?;
     let records = summaries.into_iter().map(|summary| ReceptiveFieldRecord {
@@ -86,7 +88,8 @@ fn block_side(torus: SquareTorus, units: usize) -> Option<usize> {
     (2..=torus.side()).find(|&side| torus.side().is_multiple_of(side) && (torus.side() / side).pow(2) == units)
 }
 
-fn reconstructions(subject: &Subject, with_blocks: bool) -> Result<Vec<ReconstructionRecord>> {
+/// What comes back of the held-out configurations from each layer.
+pub(super) fn reconstructions(subject: &Subject, with_blocks: bool) -> Result<Vec<ReconstructionRecord>> {
     let layers = subject.stack.iter().enumerate().map(|(layer, machine)| {
         let agreement = reconstruction::agreement(&deep::reconstruct(&subject.stack[..=layer], subject.held_out), subject.held_out)?;
         let side = block_side(subject.torus, machine.hidden()).filter(|_| with_blocks);

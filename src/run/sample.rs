@@ -25,6 +25,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Sweeps of thermalization when speed is measured: enough for Wolff to know the size of its clusters.
+const SWEEPS_BEFORE_TRIAL: usize = 20;
 
 /// What the stage has to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +109,10 @@ pub fn run(plan: &Plan, session: &mut Session) -> Result<Vec<Chain>> {
         session.end_round(Stage::Sampling, || items(&own))?;
     }
     progress.finish();
-    let parts = comm.gather(&items(&own).into_bytes());
+    let bytes = items(&own).into_bytes();
+    // What is in the bytes need not be in memory twice.
+    drop(own);
+    let parts = comm.gather(bytes);
     comm::agree(comm, parts.map_or(Ok(Vec::new()), |parts| all_chains(plan, &parts)))
 }
 
@@ -117,6 +124,39 @@ fn own_chains(plan: &Plan, comm: &dyn Comm, stored: &[u8]) -> Result<Vec<Running
     let done: Vec<usize> = (0..plan.chains()).map(|chain| usize::try_from(done(chain)).unwrap_or(usize::MAX).min(plan.sweeps())).collect();
     let own = plan.chains_of(comm.rank(), comm.size(), &done);
     own.map(|chain| words(chain).map_or_else(|| Ok(Running::new(chain)), |words| Running::from_words(plan, chain, &words))).collect()
+}
+
+/// Spins a second of all threads of this machine together, by short runs of chains of the plan's size `side` at its lowest, middle and highest coupling.
+///
+/// # Errors
+/// Whatever a sampler refuses.
+pub fn measure_speed(plan: &Plan, side: usize, time: Duration) -> Result<f64> {
+    let threads = rayon::current_num_threads();
+    let couplings: Vec<f64> = plan.ensembles.iter().filter(|ensemble| ensemble.0 == side).map(|ensemble| ensemble.1).collect();
+    let mut rates = Vec::new();
+    let mut places: Vec<usize> = [0, couplings.len() / 2, couplings.len().saturating_sub(1)].to_vec();
+    places.dedup();
+    for coupling in places.iter().filter_map(|&place| couplings.get(place)) {
+        let share = plan.section.configurations.div_ceil(plan.section.replicas);
+        let mut trial = Plan { ensembles: vec![(side, *coupling); threads], ..plan.clone() };
+        (trial.section.replicas, trial.section.configurations) = (1, share);
+        trial.section.thermalization = trial.section.thermalization.min(SWEEPS_BEFORE_TRIAL);
+        let silent = Progress::new("", "spins", 1, false);
+        let mut chains: Vec<Running> = (0..threads).map(Running::new).collect();
+        let done =
+            |chains: &[Running]| -> u128 { chains.iter().map(|chain| trial.cost(chain.number(), 0) - chain.work_left(&trial)).sum() };
+        // The first sweeps fill caches and leave the first configuration behind; they do not count, unless they are all there are.
+        advance(&trial, &mut chains, &Round::lasting(time / 4), &silent)?;
+        let (mut before, mut began) = (done(&chains), Instant::now());
+        if chains.iter().all(|chain| chain.is_done(&trial)) {
+            (before, began) = (0, Instant::now());
+            chains = (0..threads).map(Running::new).collect();
+        }
+        advance(&trial, &mut chains, &Round::lasting(time), &silent)?;
+        rates.push((done(&chains) - before) as f64 / began.elapsed().as_secs_f64());
+    }
+    // All couplings have equal shares of the work.
+    Ok(rates.len() as f64 / rates.iter().map(|rate| 1.0 / rate).sum::<f64>())
 }
 
 /// Whether the items of a checkpoint are chains of this plan; how many.
@@ -174,10 +214,10 @@ fn all_chains(plan: &Plan, parts: &[Vec<u8>]) -> Result<Vec<Chain>> {
     if chains.len() == plan.chains() { Ok(chains) } else { Err(lost()) }
 }
 
-/// The stage as people read it: observables with errors, exact values beside them.
-pub fn record(plan: &Plan, chains: &[Chain]) -> SamplingRecord {
+/// The stage as people read it: observables with errors, exact values beside them. The series of the chains move into it.
+pub fn record(plan: &Plan, chains: &mut [Chain]) -> SamplingRecord {
     let section = &plan.section;
-    let ensembles = plan.ensembles.iter().zip(chains.chunks(section.replicas));
+    let ensembles = plan.ensembles.iter().zip(chains.chunks_mut(section.replicas));
     let mut sizes: Vec<usize> = plan.ensembles.iter().map(|&(size, _)| size).collect();
     sizes.dedup();
     SamplingRecord {
@@ -196,8 +236,8 @@ pub fn record(plan: &Plan, chains: &[Chain]) -> SamplingRecord {
     }
 }
 
-fn ensemble(size: usize, coupling: f64, chains: &[Chain]) -> Ensemble {
-    let series: Vec<Series> = chains.iter().map(|chain| chain.series.clone()).collect();
+fn ensemble(size: usize, coupling: f64, chains: &mut [Chain]) -> Ensemble {
+    let series: Vec<Series> = chains.iter_mut().map(|chain| std::mem::take(&mut chain.series)).collect();
     let reference = exact::square(size, coupling);
     let exact_value = |name: &str| match name {
         "energy_per_site" => Some(reference.energy_per_site),

@@ -92,7 +92,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let begun = Instant::now();
-        let parts = self.comm.gather(&state().into_bytes()).unwrap_or_default();
+        let parts = self.comm.gather(state().into_bytes()).unwrap_or_default();
         self.on_root(|desk| desk.keep_checkpoint(stage, &parts, begun, wish.reason()))?;
         self.watch.checkpoint_took(begun.elapsed());
         wish.reason().map_or(Ok(()), |reason| self.stop(reason))

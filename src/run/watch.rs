@@ -95,12 +95,21 @@ pub struct Round<'a> {
     pub work_between_looks: u64,
 }
 
+/// What rounds look at that no signal ends.
+static NO_SIGNAL: AtomicUsize = AtomicUsize::new(0);
+
 #[cfg(test)]
 impl Round<'_> {
     /// A round that is over after one sweep.
     pub fn of_one_sweep() -> Self {
-        static NO_SIGNAL: AtomicUsize = AtomicUsize::new(0);
         Round { ends: Instant::now(), signal: &NO_SIGNAL, work_between_looks: 1 }
+    }
+}
+
+impl Round<'_> {
+    /// A round outside a job, of so much time from now, which no signal ends.
+    pub fn lasting(time: Duration) -> Self {
+        Round { ends: Instant::now() + time, signal: &NO_SIGNAL, work_between_looks: WORK_BETWEEN_LOOKS }
     }
 }
 
