@@ -35,6 +35,8 @@ pub struct Options {
     pub force_lock: bool,
     /// When to stop, and how often to write a checkpoint.
     pub limits: Limits,
+    /// `--until`: the last stage that this job does.
+    pub until: Stage,
 }
 
 /// Does all stages of a run file in `directory`.
@@ -45,14 +47,20 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
     let watch = comm::agree(comm, Watch::start(options.limits))?;
     let job = read_on_all(run_file, comm)?;
     let mut session = Session::open(directory, &job, options, watch, comm)?;
-    let ended = all_stages(&job, &mut session);
+    let ended = all_stages(&job, options.until, &mut session);
     ended.as_ref().err().into_iter().for_each(|error| session.note_failure(error));
     ended
 }
 
-fn all_stages(job: &RunFile, session: &mut Session) -> Result<()> {
+fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> {
     sample_if_missing(job, session)?;
+    if until == Stage::Sampling {
+        return session.on_root(|desk| desk.say("the sampling is done, and this job was to do no more")).map(drop);
+    }
     train_if_missing(job, session)?;
+    if until == Stage::Training {
+        return session.on_root(|desk| desk.say("the training is done, and this job was to do no more")).map(drop);
+    }
     session.end_of_checkpoints()?;
     session.on_root(|desk| renormalize_if_missing(job, desk))?;
     session.on_root(|desk| desk.finish(job))?;

@@ -3,6 +3,7 @@
 use crate::comm;
 use crate::error::{Error, Result};
 use crate::run::Options;
+use crate::run::desk::Stage;
 use crate::run::watch::{Limits, parse_duration};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +39,10 @@ pub struct RunArguments {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10m")]
     pub checkpoint_every: Duration,
 
+    /// The last stage this job does; the same command without it goes on
+    #[arg(long, value_name = "STAGE", default_value = "renormalization")]
+    pub until: Stage,
+
     /// Take the run directory from a job on another host that ended without saying so; make sure that it is gone
     #[arg(long)]
     pub force_lock: bool,
@@ -52,7 +57,12 @@ pub fn run(arguments: &RunArguments) -> Result<()> {
     let result = start_threads(arguments.threads).and_then(|()| {
         let directory = arguments.out.clone().unwrap_or_else(|| default_directory(arguments));
         let limits = Limits { stop_after: arguments.stop_after, checkpoint_every: arguments.checkpoint_every };
-        crate::run::run(&arguments.run_file, &directory, &Options { force_lock: arguments.force_lock, limits }, comm.as_ref())
+        crate::run::run(
+            &arguments.run_file,
+            &directory,
+            &Options { force_lock: arguments.force_lock, limits, until: arguments.until },
+            comm.as_ref(),
+        )
     });
     match comm::agree(comm.as_ref(), result) {
         Err(error) if !comm.is_root() => Err(Error::from_exit_code(error.exit_code(), String::new())),

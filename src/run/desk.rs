@@ -19,13 +19,15 @@ pub const STOPPED: &str = "stopped because ";
 pub const FAILED: &str = "ended with exit code ";
 /// The same for a run with nothing left to do.
 pub const DONE: [&str; 2] = ["done; results are in ", "this run is done already"];
+/// The same for a job that was to do some stages only (`--until`).
+pub const DONE_IN_PART: [&str; 2] = ["the sampling is done, and this job", "the training is done, and this job"];
 /// How the lines begin that say that a job began.
 pub const SUBMITTED: &str = "submission ";
 /// So many checkpoints in a row may fail before the job gives up.
 const MOST_FAILURES: u32 = 3;
 
 /// The parts of a run. Their numbers are those of checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Stage {
     /// `[sample]`
     Sampling = 1,
@@ -241,7 +243,10 @@ impl Desk {
     }
 
     /// A line for people, on stderr and in the log.
-    fn say(&mut self, line: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn say(&mut self, line: &str) -> Result<()> {
         eprintln!("kadanoff: {line}");
         self.log(line)
     }

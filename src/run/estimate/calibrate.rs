@@ -25,8 +25,8 @@ const LARGEST_TRIAL: usize = 16384;
 /// Samples a trial of a layer sees at most.
 const MOST_SAMPLES: usize = 1000;
 /// Figures and page took so long for each of their parts on the machine this was written on, in seconds.
-const PAGE: f64 = 0.15;
-const FIGURE: f64 = 0.12;
+const PAGE: f64 = 0.1;
+const FIGURE: f64 = 0.07;
 
 /// Spins a second of all threads on lattices of side `side`; where they do not fit into memory here, on the largest that do.
 pub fn speed(plan: &Plan, side: usize, available: Option<u64>) -> Result<f64> {

@@ -25,8 +25,11 @@ pub struct Array<'a> {
     /// The extent of each dimension.
     pub shape: Vec<usize>,
     /// Hands the elements over in row-major order, little endian, in pieces.
-    pub pieces: Box<dyn Fn(&mut dyn FnMut(&[u8])) + 'a>,
+    pub pieces: Pieces<'a>,
 }
+
+/// Hands pieces of an array, as bytes, to whoever takes them.
+pub type Pieces<'a> = Box<dyn Fn(&mut dyn FnMut(&[u8])) + 'a>;
 
 impl<'a> Array<'a> {
     /// Single-precision numbers.
