@@ -10,9 +10,11 @@
 pub mod block_spin;
 pub mod couplings;
 pub mod decimation;
+pub mod linear;
 pub mod mapping;
 pub mod receptive_field;
 pub mod reconstruction;
+pub mod standards;
 
 use crate::random::{Purpose, Stream};
 
