@@ -1,7 +1,8 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`], [`renormalize`] with [`likelihood`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`], [`renormalize`] with [`likelihood`] and [`standards`]; at last the small helpers. [`status`] looks on
+//! from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
 pub mod chains;
@@ -16,6 +17,7 @@ pub mod progress;
 pub mod renormalize;
 pub mod sample;
 pub mod session;
+pub mod standards;
 pub mod status;
 pub mod train;
 pub mod watch;
@@ -113,6 +115,6 @@ fn renormalize_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
         .map(|(section, record)| train::stack(section, record, &desk.configurations))
         .transpose()?;
     let subject = trained.as_ref().map(|trained| trained.subject(job.seed));
-    let record = renormalize::run(section, subject.as_ref())?;
+    let record = renormalize::run(job.seed, section, &desk.configurations, subject.as_ref())?;
     desk.keep_renormalization(record)
 }

@@ -14,7 +14,7 @@ pub struct Memory {
     pub figures: u128,
     /// The lattices being updated at one time: one a thread.
     pub lattices: u128,
-    /// The series of energy and magnetization: two 64-bit integers a measurement.
+    /// The series of energy and magnetization: two or three numbers of 64 bits a measurement.
     pub series: u128,
     /// The kept configurations: one bit a spin, each padded to whole 64-bit words.
     pub configurations: u128,
@@ -89,7 +89,8 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     };
     if let Some(sample) = &run.sample {
         let ensembles = product(&[sample.coupling_count(), run.lattice.sizes.len()]);
-        memory.series = product(&[sample.replicas, sample.draws(), 16]).saturating_mul(ensembles);
+        memory.series =
+            product(&[sample.replicas, sample.draws(), if sample.correlation_length { 24 } else { 16 }]).saturating_mul(ensembles);
         for &size in &run.lattice.sizes {
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(size));

@@ -11,7 +11,7 @@ use crate::rbm::train::{ShardExchange, Trainer};
 use crate::rbm::{Matrix, Rbm, TrainingData};
 use crate::run::renormalize::{self, Subject};
 use crate::run::sample::{self, Plan};
-use crate::run::{learning, likelihood};
+use crate::run::{learning, likelihood, standards};
 use crate::spins::BitMatrix;
 use crate::{exact, statistics, store};
 use std::cell::Cell;
@@ -24,6 +24,8 @@ const TRIAL: Duration = Duration::from_millis(300);
 const LARGEST_TRIAL: usize = 16384;
 /// Samples a trial of a layer sees at most.
 const MOST_SAMPLES: usize = 1000;
+/// States of a bond of tensors that are tried, at most.
+const QUICK_BOND: usize = 16;
 /// Figures and page took so long for each of their parts on the machine this was written on, in seconds.
 const PAGE: f64 = 0.1;
 const FIGURE: f64 = 0.07;
@@ -233,6 +235,15 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
     };
     if section.mapping {
         timed(1.0, &mut || renormalize::mappings().map(drop))?;
+    }
+    if let Some(bonds) = &section.standards {
+        let (quick, slow): (Vec<usize>, Vec<usize>) = bonds.iter().partition(|&&bond| bond <= QUICK_BOND);
+        timed(1.0, &mut || standards::without_samples(&quick).map(drop))?;
+        if !slow.is_empty() {
+            // Time grows as the sixth power of the states of a bond.
+            let growth: f64 = slow.iter().map(|&bond| (bond as f64 / QUICK_BOND as f64).powi(6)).sum();
+            timed(growth, &mut || standards::without_samples(&[QUICK_BOND]).map(drop))?;
+        }
     }
     let Some(train) = &job.train else { return Ok(seconds) };
     let mut stream = Stream::new(job.seed, Purpose::Check, 7);
