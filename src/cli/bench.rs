@@ -29,10 +29,10 @@ pub struct BenchArguments {
 /// An unknown name, or a result that turned out wrong.
 pub fn run(arguments: &BenchArguments) -> Result<()> {
     if !arguments.json {
-        eprintln!(
+        crate::console::say(format_args!(
             "{:<14} {:>9} {:>7} {:>9} {:>16} {:>10} {:>10} {:>8}  rival",
             "name", "size", "threads", "set", "unit", "median", "best", "ratio"
-        );
+        ));
     }
     let mut written = Ok(());
     crate::bench::run(&arguments.names, usize::from(arguments.threads), &mut |row| {
@@ -42,10 +42,10 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
             let size = row.size.as_str().map_or_else(|| row.size.to_string(), str::to_string);
             let ratio = row.ratio.map_or_else(|| "-".to_string(), |ratio| format!("{ratio:.1}"));
             let rival = row.rival.as_deref().unwrap_or("-");
-            eprintln!(
+            crate::console::say(format_args!(
                 "{:<14} {size:>9} {:>7} {:>9} {:>16} {:>10.4} {:>10.4} {ratio:>8}  {rival}",
                 row.name, row.threads, row.instruction_set, row.unit, row.median, row.best
-            );
+            ));
         }
     })?;
     written

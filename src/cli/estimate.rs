@@ -45,7 +45,7 @@ pub fn run(arguments: &EstimateArguments) -> Result<()> {
     if arguments.json {
         return super::write_stdout(&format!("{}\n", serde_json::json!(found)));
     }
-    eprint!("{}", words(&found));
+    crate::console::say(format_args!("{}", words(&found).trim_end()));
     Ok(())
 }
 

@@ -46,9 +46,9 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     match arguments.to {
         Format::Rbms => {
             let (file, update) = crate::run::export::to_rbms(directory, arguments.layer, out)?;
-            eprintln!("{} holds layer {} as update {update}", file.display(), arguments.layer);
+            crate::console::say(format_args!("{} holds layer {} as update {update}", file.display(), arguments.layer));
         }
-        Format::Numpy => eprintln!("{} is written", crate::run::export::to_numpy(directory, out)?.display()),
+        Format::Numpy => crate::console::say(format_args!("{} is written", crate::run::export::to_numpy(directory, out)?.display())),
     }
     Ok(())
 }

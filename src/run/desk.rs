@@ -226,8 +226,9 @@ impl Desk {
     /// [`Error::InputOutput`].
     pub fn finish(&mut self, job: &RunFile) -> Result<()> {
         let page = self.directory.file("report.html");
-        if !self.saved && page.exists() {
-            return self.say(&format!("{}; its report is at {}", DONE[1], page.display()));
+        if !self.saved && (page.exists() || !job.report.figures) {
+            let place = if page.exists() { page.as_path() } else { self.directory.path() };
+            return self.say(&format!("{}; it is at {}", DONE[1], place.display()));
         }
         if job.report.figures {
             let files = crate::report::write_report(self.directory.path(), &self.record)?;
@@ -247,12 +248,13 @@ impl Desk {
     /// # Errors
     /// [`Error::InputOutput`].
     pub fn say(&mut self, line: &str) -> Result<()> {
-        eprintln!("kadanoff: {line}");
+        crate::console::say(format_args!("kadanoff: {line}"));
         self.log(line)
     }
 
     fn log(&self, line: &str) -> Result<()> {
         let path = self.directory.file("log.txt");
+        crate::fault::point("log").map_err(|why| Error::file("write to", &path, why))?;
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{} {line}", now());

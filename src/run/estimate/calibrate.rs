@@ -9,6 +9,7 @@ use crate::random::{Purpose, Stream};
 use crate::rbm::deep::{self, ActivationKind};
 use crate::rbm::train::{ShardExchange, Trainer};
 use crate::rbm::{Matrix, Rbm, TrainingData};
+use crate::record::{Ensemble, RunRecord, SamplingRecord};
 use crate::run::renormalize::{self, Subject};
 use crate::run::sample::{self, Plan};
 use crate::run::{learning, likelihood, standards};
@@ -49,18 +50,7 @@ pub fn analysis(plan: &Plan) -> Result<f64> {
     let section = &plan.section;
     let draws = section.draws().min(20_000);
     let replicas = section.replicas.min(8);
-    let walk = |chain: usize| {
-        let mut stream = Stream::new(plan.seed, Purpose::Check, chain as u64);
-        let mut series = Series::default();
-        let (mut energy, mut magnetization) = (0.0, 0.0);
-        for _ in 0..draws {
-            (energy, magnetization) = (0.8 * energy + stream.normal(), 0.8 * magnetization + stream.normal());
-            series.energy.push((10.0 * energy) as i64);
-            series.magnetization.push((10.0 * magnetization) as i64);
-        }
-        series
-    };
-    let chains: Vec<Series> = (0..replicas).map(walk).collect();
+    let chains: Vec<Series> = (0..replicas).map(|chain| walk(plan.seed, chain, draws)).collect();
     let began = Instant::now();
     std::hint::black_box(statistics::observables(16, 0.4, &chains));
     let whole = section.draws() as f64 * section.replicas as f64 / (draws * replicas) as f64;
@@ -109,8 +99,38 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
     };
     let (small, large) = (took(64)?, took(8192 + 64)?);
     let kept = (large - small).max(1e-6) / (8192.0 * 512.0);
-    // Shuffled integers of few digits are compressed at about the same speed, one byte of eight after the other.
-    Ok(Writing { series: kept, kept })
+    let series = |draws: usize| {
+        let chains = vec![walk(1, 0, draws)];
+        let ensemble = Ensemble { size: 16, coupling: 0.4, chains, observables: Vec::new(), spin_updates: 0, seconds: 0.0 };
+        let sampling = SamplingRecord {
+            algorithm: "trial".to_string(),
+            sizes: vec![16],
+            couplings: vec![0.4],
+            replicas: 1,
+            thermalization: 0,
+            measure_every: 1,
+            draws,
+            ensembles: vec![ensemble],
+        };
+        let record = RunRecord { provenance: origin.clone(), sampling: Some(sampling), training: None, renormalization: None };
+        let began = Instant::now();
+        store::write_results(&path, &record).map(|()| began.elapsed().as_secs_f64())
+    };
+    let (small, large) = (series(1000)?, series(201_000)?);
+    Ok(Writing { series: (large - small).max(1e-6) / (16.0 * 200_000.0), kept })
+}
+
+/// A series that remembers a little, as those of chains do.
+fn walk(seed: u64, chain: usize, draws: usize) -> Series {
+    let mut stream = Stream::new(seed, Purpose::Check, chain as u64);
+    let mut series = Series::default();
+    let (mut energy, mut magnetization) = (0.0, 0.0);
+    for _ in 0..draws {
+        (energy, magnetization) = (0.8 * energy + stream.normal(), 0.8 * magnetization + stream.normal());
+        series.energy.push((10.0 * energy) as i64);
+        series.magnetization.push((10.0 * magnetization) as i64);
+    }
+    series
 }
 
 fn random_bits(rows: usize, columns: usize) -> BitMatrix {
