@@ -55,8 +55,11 @@ sed "s/$pattern.*/$line/" "$template" >"$folder.toml.$$"
 mv "$folder.toml.$$" "$folder.toml"
 
 threads=${SLURM_CPUS_PER_TASK:-1}
+# A binary that was built with MPI needs to be told of SLURM's side of it even for one process.
+mpi=()
+if ldd "$program" 2>/dev/null | grep -q libmpi; then mpi=(--mpi="${KADANOFF_MPI:-pmix}"); fi
 code=0
-srun --ntasks=1 --cpus-per-task="$threads" --cpu-bind=cores "$program" run "$folder.toml" --out "$folder" --threads "$threads" "${options[@]}" || code=$?
+srun "${mpi[@]}" --ntasks=1 --cpus-per-task="$threads" --cpu-bind=cores "$program" run "$folder.toml" --out "$folder" --threads "$threads" "${options[@]}" || code=$?
 
 if [[ $code == 75 ]]; then
   echo "Stopped with work left: task $number goes back into the queue." >&2

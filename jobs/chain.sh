@@ -21,6 +21,10 @@ if [[ ! -x $program ]]; then
   exit 2
 fi
 
+# A binary that was built with MPI needs to be told of SLURM's side of it even for one process.
+mpi=''
+if ldd "$program" 2>/dev/null | grep -q libmpi; then mpi="--mpi=${KADANOFF_MPI:-pmix}"; fi
+
 # submit NAME UNTIL DEPENDENCY OPTIONS... : a job that runs until the stage UNTIL of `kadanoff run --until` is done, and comes back while work is left. Prints its number.
 submit() {
   local name=$1 until=$2 dependency=$3
@@ -34,7 +38,7 @@ set -euo pipefail
 # module load hdf5
 threads=\${SLURM_CPUS_PER_TASK:-1}
 code=0
-srun --ntasks=1 --cpus-per-task="\$threads" --cpu-bind=cores "$program" run "$run_file" --out "$folder" --threads "\$threads" --until $until ${KADANOFF_OPTIONS:-} || code=\$?
+srun $mpi --ntasks=1 --cpus-per-task="\$threads" --cpu-bind=cores "$program" run "$run_file" --out "$folder" --threads "\$threads" --until $until ${KADANOFF_OPTIONS:-} || code=\$?
 if [[ \$code == 75 ]]; then
   scontrol requeue "\$SLURM_JOB_ID"
 elif [[ \$code == 0 && $until == renormalization ]]; then
