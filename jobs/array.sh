@@ -57,7 +57,7 @@ mv "$folder.toml.$$" "$folder.toml"
 threads=${SLURM_CPUS_PER_TASK:-1}
 # A binary that was built with MPI needs to be told of SLURM's side of it even for one process.
 mpi=()
-if ldd "$program" 2>/dev/null | grep -q libmpi; then mpi=(--mpi="${KADANOFF_MPI:-pmix}"); fi
+if [[ $(ldd "$program" 2>/dev/null) == *libmpi* ]]; then mpi=(--mpi="${KADANOFF_MPI:-pmix}"); fi
 code=0
 srun "${mpi[@]}" --ntasks=1 --cpus-per-task="$threads" --cpu-bind=cores "$program" run "$folder.toml" --out "$folder" --threads "$threads" "${options[@]}" || code=$?
 

@@ -23,7 +23,7 @@ fi
 
 # A binary that was built with MPI needs to be told of SLURM's side of it even for one process.
 mpi=''
-if ldd "$program" 2>/dev/null | grep -q libmpi; then mpi="--mpi=${KADANOFF_MPI:-pmix}"; fi
+if [[ $(ldd "$program" 2>/dev/null) == *libmpi* ]]; then mpi="--mpi=${KADANOFF_MPI:-pmix}"; fi
 
 # submit NAME UNTIL DEPENDENCY OPTIONS... : a job that runs until the stage UNTIL of `kadanoff run --until` is done, and comes back while work is left. Prints its number.
 submit() {

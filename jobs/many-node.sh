@@ -39,10 +39,12 @@ if [[ ! -x $program ]]; then
 fi
 
 threads=${SLURM_CPUS_PER_TASK:-1}
+# Counted anew each time, since a requeued job may have other nodes than the one that was submitted.
+ranks=$((${SLURM_JOB_NUM_NODES:-1} * ${SLURM_NTASKS_PER_NODE:-1}))
 # --mpi must be a kind that your MPI was built with (srun --mpi=list); with the wrong one every process believes that it is alone, and kadanoff refuses to begin.
 # --cpu-bind=cores gives each rank its own cores. --kill-on-bad-exit ends all ranks when one is killed.
 code=0
-srun --mpi="${KADANOFF_MPI:-pmix}" --cpus-per-task="$threads" --cpu-bind=cores --kill-on-bad-exit=1 \
+srun --mpi="${KADANOFF_MPI:-pmix}" --nodes="${SLURM_JOB_NUM_NODES:-1}" --ntasks="$ranks" --cpus-per-task="$threads" --cpu-bind=cores --kill-on-bad-exit=1 \
   "$program" run "$run_file" --out "$folder" --threads "$threads" "${options[@]}" || code=$?
 
 if [[ $code == 75 && -n ${SLURM_JOB_ID:-} ]]; then

@@ -38,7 +38,7 @@ fi
 # srun gives the process the cores of the allocation. The results do not depend on how many there are.
 # A binary that was built with MPI needs to be told of SLURM's side of it even for one process.
 mpi=()
-if ldd "$program" 2>/dev/null | grep -q libmpi; then mpi=(--mpi="${KADANOFF_MPI:-pmix}"); fi
+if [[ $(ldd "$program" 2>/dev/null) == *libmpi* ]]; then mpi=(--mpi="${KADANOFF_MPI:-pmix}"); fi
 code=0
 srun "${mpi[@]}" --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}" || code=$?
 

@@ -300,7 +300,12 @@ fn every_script_of_jobs_on_a_real_slurm() {
     let submissions = kadanoff::store::read_run(&requeued).unwrap().provenance.submissions;
     assert!(submissions.len() >= 3 && submissions.iter().all(|one| one.slurm_job == job), "{submissions:?}");
     let ranks: Vec<usize> = submissions.iter().map(|one| one.ranks).collect();
-    assert_eq!((ranks[0], ranks[ranks.len() - 1]), (if cfg!(feature = "mpi") { 2 } else { 1 }, 1), "{ranks:?}");
+    assert_eq!(
+        (ranks[0], ranks[ranks.len() - 1]),
+        (if cfg!(feature = "mpi") { 2 } else { 1 }, 1),
+        "{ranks:?} {about} {}",
+        cluster.log("slurmctld")
+    );
 
     let about = cluster.wait(&array, patience);
     assert_eq!(about.matches("JobState=COMPLETED").count(), 2, "{about}\n{}", cluster.outputs());
@@ -343,7 +348,12 @@ fn every_script_of_jobs_on_a_real_slurm() {
         std::fs::write(&wrapper, format!("#!/bin/sh\nunset SLURM_JOB_END_TIME\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_kadanoff"))).unwrap();
         Command::new("chmod").arg("755").arg(&wrapper).status().unwrap();
         let options = ["--cpus-per-task=1", "--mem=0", "--time=1", "--signal=CONT@1", "--no-requeue"];
-        let job = cluster.submit(&options, "jobs/single-node.sh", &[&endless, &killed], &[("KADANOFF", wrapper.to_str().unwrap())]);
+        let job = cluster.submit(
+            &options,
+            "jobs/single-node.sh",
+            &[&endless, &killed],
+            &[("KADANOFF", wrapper.to_str().unwrap()), ("SLURM_MPI_TYPE", kind)],
+        );
         let about = cluster.wait(&job, Duration::from_secs(180));
         assert_eq!(field(&about, "JobState"), "TIMEOUT", "{about}\n{}", cluster.outputs());
         assert!(killed.join("checkpoint/state").is_file(), "{}", cluster.outputs());
