@@ -2,7 +2,7 @@
 
 use super::mistakes::Mistakes;
 use super::reader::Section;
-use super::{RunFile, SampleSection, TrainSection};
+use super::{RunFile, SampleSection};
 use crate::sampler::Algorithm;
 
 /// The parts of a run's memory on rank 0, in bytes, by estimate. Rank 0 holds the whole record of the run, so it is the rank that needs the most.
@@ -61,7 +61,9 @@ impl Memory {
 }
 
 /// What the program takes before it holds anything: code, HDF5, threads.
-const PROGRAM: u128 = 19 << 20;
+const PROGRAM: u128 = if cfg!(feature = "mpi") { 31 << 20 } else { 19 << 20 };
+/// What a minibatch takes on its way, about.
+const WORKSPACE: u128 = 3 << 20;
 /// What drawing takes besides: fonts and a bitmap; and the fields of a layer.
 const FIGURES: u128 = 23 << 20;
 const FIGURES_OF_LAYER: u128 = 30 << 20;
@@ -103,17 +105,22 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     if let Some(train) = &run.train {
         let sites = train.size * train.size;
         memory.training_set = (train.samples + train.held_out) as u128 * packed(train.size);
-        let mut visible = sites;
+        let (mut visible, mut machine, mut activities) = (sites, 0u128, 0u128);
         for (layer, &hidden) in train.layers.iter().enumerate() {
             let parameters = product(&[visible, hidden]) + visible as u128 + hidden as u128;
             memory.network = memory.network.saturating_add(4 * parameters);
             memory.fields = memory.fields.saturating_add(product(&[2, 4, hidden, sites]));
-            let held = layer_bytes(train, layer, visible, parameters);
-            if held > memory.training {
-                (memory.training, memory.training_checkpoint) = (held, parameters.saturating_mul(20));
+            // Three copies: the machine as it is used, as it was at the end of the last epoch, its last step.
+            machine = machine.max(parameters.saturating_mul(12));
+            memory.training_checkpoint = memory.training_checkpoint.max(parameters.saturating_mul(20));
+            if layer > 0 {
+                let configurations = (train.samples + train.held_out) as u128;
+                activities = activities.max(configurations.saturating_mul(4 * visible as u128));
             }
             visible = hidden;
         }
+        // What one layer leaves free is seldom of use to the next.
+        memory.training = sum(&[machine, activities, WORKSPACE]);
     }
     if run.report.figures {
         memory.figures = FIGURES + FIGURES_OF_LAYER * run.train.as_ref().map_or(0, |train| train.layers.len()) as u128;
@@ -122,13 +129,6 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
         memory.fields = 0;
     }
     memory
-}
-
-/// Three copies of the parameters (the machine as it is used, as it was at the end of the last epoch, its last step), and above the first layer the data.
-fn layer_bytes(train: &TrainSection, layer: usize, visible: usize, parameters: u128) -> u128 {
-    let configurations = (train.samples + train.held_out) as u128;
-    let data = if layer == 0 { 0 } else { configurations.saturating_mul(4 * visible as u128) };
-    parameters.saturating_mul(12).saturating_add(data)
 }
 
 /// The spins, and what the algorithm keeps a site: nothing of note for the packed checkerboard, a cluster label and its bookkeeping for the others.
