@@ -170,7 +170,7 @@ fn fault_17_an_fsync_that_fails_is_a_failed_write() {
     for file in ["results.h5", "network.h5", "configurations.h5"] {
         let run = Run::new(JOB);
         let said = code(&run.with_fault(&format!("EIO@filled-{file}")), 4);
-        assert!(said.contains(&format!("cannot synchronize")) && said.contains(file), "{said}");
+        assert!(said.contains("cannot synchronize") && said.contains(file), "{said}");
         run.goes_on("an fsync that failed");
     }
 }
