@@ -45,6 +45,9 @@ pub struct Survey {
     pub gaussian_difference: f64,
 }
 
+/// A displacement on the lattice, its length, and the pair couplings at it.
+pub type ByDisplacement = ((usize, usize), f64, Survey);
+
 /// How many spins a group has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joined {
@@ -109,7 +112,7 @@ fn survey(side: &TracedMachine, groups: &[(Vec<usize>, f64)]) -> Result<Survey> 
 ///
 /// # Errors
 /// None in practice.
-pub fn lattice(side: &TracedMachine, torus: SquareTorus) -> Result<Vec<((usize, usize), f64, Survey)>> {
+pub fn lattice(side: &TracedMachine, torus: SquareTorus) -> Result<Vec<ByDisplacement>> {
     let length = torus.side();
     let site = |x: usize, y: usize| y % length * length + x % length;
     let survey_of = |&(dx, dy): &(usize, usize)| {
@@ -209,7 +212,7 @@ mod tests {
         // Hidden units sit on the bonds: two units that share a spin are coupled, others are not.
         let centre = |bond: usize| {
             let (x, y) = ((bond / 2 % 8) as f64, (bond / 16) as f64);
-            if bond % 2 == 0 { [x + 0.5, y] } else { [x, y + 0.5] }
+            if bond.is_multiple_of(2) { [x + 0.5, y] } else { [x, y + 0.5] }
         };
         let units: Vec<Unit> = (0..128).map(|place| Unit { place, centre: centre(place), sign: 1.0 }).collect();
         let found = by_distance(&hidden, torus, &units).unwrap();
