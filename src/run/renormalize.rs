@@ -1,6 +1,6 @@
 //! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it; the others wait.
 
-use super::{likelihood, standards};
+use super::{comparison, likelihood, standards};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::lattice::SquareTorus;
@@ -33,7 +33,7 @@ pub struct Subject<'a> {
 /// # Errors
 /// [`crate::error::Error::NotFinite`] if a network holds a number that is not finite.
 pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], subject: Option<&Subject>) -> Result<RenormalizationRecord> {
-    let tables = tables(seed, section, sets)?;
+    let mut tables = tables(seed, section, sets)?;
     let mappings = if section.mapping { mappings()? } else { Vec::new() };
     let Some(subject) = subject else {
         return Ok(RenormalizationRecord {
@@ -45,14 +45,12 @@ pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], s
             examples: Vec::new(),
         });
     };
-    Ok(RenormalizationRecord {
-        mappings,
-        receptive_fields: if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() },
-        reconstructions: if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() },
-        likelihood: section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?,
-        tables,
-        examples: examples(subject, section)?,
-    })
+    let receptive_fields = if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() };
+    let reconstructions = if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() };
+    let likelihood = section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?;
+    let all = sets.iter().find(|set| set.size == subject.torus.side() && set.coupling == subject.coupling).map(|set| &set.spins);
+    tables.extend(comparison::run(section, subject, all, &reconstructions, likelihood.as_ref())?);
+    Ok(RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood, tables, examples: examples(subject, section)? })
 }
 
 /// The parts that leave tables.
