@@ -13,11 +13,12 @@ mod learn;
 
 use super::gibbs::{self, Conditional};
 use super::monitor::{self, Epoch};
-use super::panels::{Machine, Units};
+use super::panels::{Machine, Units, lot};
 use super::{Rbm, Reconstruction, TrainingData, TrainingOptions, VisibleBias};
 use crate::error::{Error, Result};
 use crate::kernels::float_vector::Vector;
 use crate::kernels::statistics::Choices;
+use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
 use crate::random::{LaneStream, Purpose, Stream};
 use gradient::{Side, Statistics};
@@ -137,7 +138,7 @@ impl<'a> Trainer<'a> {
             let log_odds = |mean: f64| (mean / (1.0 - mean)).ln() as f32;
             rbm.visible_bias = data.means().into_iter().map(|mean| log_odds(mean.clamp(1e-3, 1.0 - 1e-3))).collect();
         }
-        let machine = Machine::from(&rbm);
+        let machine = Machine::from(&rbm).for_samples(options.minibatch);
         let biases = [machine.visible_bias.clone(), machine.hidden_bias.clone()];
         let velocity = Machine::zero(rbm.visible(), rbm.hidden());
         let set = InstructionSet::chosen();
@@ -220,7 +221,7 @@ impl<'a> Trainer<'a> {
             Machine::from(&rbm)
         };
         let (parameters, velocity) = snapshot.numbers.split_at(length);
-        self.machine = part(parameters);
+        self.machine = part(parameters).for_samples(self.options.minibatch);
         self.velocity = part(velocity);
         self.biases = [self.machine.visible_bias.clone(), self.machine.hidden_bias.clone()];
         self.epochs = snapshot.epochs;
@@ -415,22 +416,22 @@ impl<'a> Trainer<'a> {
                 gibbs::sample(set, layer, strips, lanes, &mut bits);
                 return Units::Bits(bits);
             }
-            let panels = bits.par_chunks_mut(samples).zip(lanes.par_chunks_mut(strips.len())).enumerate();
-            distances = panels
+            let lots = bits.par_chunks_mut(ABREAST * samples).zip(lanes.par_chunks_mut(ABREAST * strips.len())).enumerate();
+            let of_lots: Vec<Vec<Vec<f64>>> = lots
                 .map_init(
-                    || vec![Vector::ZERO; samples],
-                    |fields, (panel, (bits, lanes))| {
-                        layer.fields(set, panel, fields);
-                        let mut distances = Vec::with_capacity(strips.len());
-                        for (strip, stream) in strips.iter().zip(lanes) {
-                            let fields = &mut fields[strip.clone()];
-                            activation::activate_and_sample(set, fields, layer.mask(panel), &mut stream.lanes, &mut bits[strip.clone()]);
-                            distances.push(distance(panel, strip, fields));
-                        }
-                        distances
+                    || vec![Vector::ZERO; ABREAST * samples],
+                    |fields, (index, (bits, lanes))| {
+                        let (panels, fields) = (lot(index, layer.panels()), &mut fields[..bits.len()]);
+                        layer.fields(set, panels.clone(), fields);
+                        gibbs::activate_lot(set, layer, panels.clone(), strips, lanes, fields, bits);
+                        let of_panel = |(panel, fields): (usize, &[Vector])| {
+                            strips.iter().map(|strip| distance(panel, strip, &fields[strip.clone()])).collect()
+                        };
+                        panels.zip(fields.chunks_exact(samples)).map(of_panel).collect()
                     },
                 )
                 .collect();
+            distances = of_lots.concat();
             units = Units::Bits(bits);
         }
         for of_panel in distances {
