@@ -106,9 +106,9 @@ impl Source<'_> {
     /// One vector for each of the sixteen sending units of a tile: its rows, or its columns if it is used downwards.
     #[inline(always)]
     fn tile<N: Numbers, const TRANSPOSED: bool>(self, panel: usize, tile: usize) -> [N; TILE] {
-        let rows = &self.weights[self.first + panel * self.next + tile * self.stride..][..TILE];
-        let rows = std::array::from_fn(|row| N::load(&rows[row]));
-        if TRANSPOSED { N::transposed(rows) } else { rows }
+        let rows: &[Vector; TILE] =
+            self.weights[self.first + panel * self.next + tile * self.stride..].first_chunk().expect("weights are whole tiles");
+        if TRANSPOSED { N::columns(rows) } else { std::array::from_fn(|row| N::load(&rows[row])) }
     }
 }
 

@@ -52,8 +52,8 @@ pub trait Numbers: Copy {
     fn with_bit(self, mask: u16, bit: u32) -> Self;
     /// Asks for memory that will be read soon. Changes nothing but time.
     fn prefetch(_: &Vector) {}
-    /// Sixteen rows become sixteen columns.
-    fn transposed(rows: [Self; Vector::WIDTH]) -> [Self; Vector::WIDTH];
+    /// The sixteen columns of sixteen rows.
+    fn columns(rows: &[Vector; Vector::WIDTH]) -> [Self; Vector::WIDTH];
 
     /// Sixteen zeros.
     #[inline(always)]
@@ -209,7 +209,8 @@ impl Numbers for Halves {
         Halves(self.0 | low & bit, self.1 | high & bit)
     }
     #[inline(always)]
-    fn transposed(rows: [Self; Vector::WIDTH]) -> [Self; Vector::WIDTH] {
+    fn columns(rows: &[Vector; Vector::WIDTH]) -> [Self; Vector::WIDTH] {
+        let rows = rows.each_ref().map(Self::load);
         let block = |first: usize, high: bool| {
             f32x8::transpose(std::array::from_fn(|row| if high { rows[first + row].1 } else { rows[first + row].0 }))
         };
@@ -231,7 +232,7 @@ mod register {
     pub(in super::super) struct Register(__m512);
 
     // SAFETY, of each `unsafe` in this module: the instruction exists, because code over `Register` runs only behind `Chosen::Avx512`, which was made after the
-    // processor was asked. The instructions touch no memory, but for a load and a store of the 64 bytes of a Vector, which is aligned to them.
+    // processor was asked. The instructions touch no memory, but for loads and stores inside of a Vector, which is aligned to its 64 bytes.
     #[allow(unsafe_code)]
     impl Numbers for Register {
         type Words = vector::Register;
@@ -324,31 +325,34 @@ mod register {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(memory.0.as_ptr().cast()) }
         }
         #[inline(always)]
-        fn transposed(rows: [Self; Vector::WIDTH]) -> [Self; Vector::WIDTH] {
+        fn columns(rows: &[Vector; Vector::WIDTH]) -> [Self; Vector::WIDTH] {
             unsafe {
-                let r = rows.map(|row| row.0);
-                // Within each quarter of a register: four rows of four numbers become four columns.
-                let mut quads = [_mm512_setzero_ps(); Vector::WIDTH];
-                for first in (0..Vector::WIDTH).step_by(4) {
-                    let (low, high) = (_mm512_unpacklo_ps(r[first], r[first + 1]), _mm512_unpackhi_ps(r[first], r[first + 1]));
-                    let (low_2, high_2) = (_mm512_unpacklo_ps(r[first + 2], r[first + 3]), _mm512_unpackhi_ps(r[first + 2], r[first + 3]));
-                    quads[first] = _mm512_shuffle_ps::<0x44>(low, low_2);
-                    quads[first + 1] = _mm512_shuffle_ps::<0xEE>(low, low_2);
-                    quads[first + 2] = _mm512_shuffle_ps::<0x44>(high, high_2);
-                    quads[first + 3] = _mm512_shuffle_ps::<0xEE>(high, high_2);
-                }
-                // Then the quarters themselves.
                 let mut columns = [_mm512_setzero_ps(); Vector::WIDTH];
-                for column in 0..4 {
-                    let [a, b, c, d] = [quads[column], quads[column + 4], quads[column + 8], quads[column + 12]];
-                    let (ab_low, ab_high) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b));
-                    let (cd_low, cd_high) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xDD>(c, d));
-                    columns[column] = _mm512_shuffle_f32x4::<0x88>(ab_low, cd_low);
-                    columns[column + 4] = _mm512_shuffle_f32x4::<0x88>(ab_high, cd_high);
-                    columns[column + 8] = _mm512_shuffle_f32x4::<0xDD>(ab_low, cd_low);
-                    columns[column + 12] = _mm512_shuffle_f32x4::<0xDD>(ab_high, cd_high);
+                for quarter in 0..4 {
+                    // Four numbers of rows r, r + 4, r + 8, r + 12 side by side: loading them so is cheaper than moving them later. (No closures: they do not
+                    // have the instructions.)
+                    let mut sides = [_mm512_setzero_ps(); 4];
+                    for row in 0..4 {
+                        let place = 4 * quarter;
+                        let all = _mm512_castps128_ps512(_mm_load_ps(rows[row].0.as_ptr().add(place)));
+                        let all = _mm512_insertf32x4::<1>(all, _mm_load_ps(rows[row + 4].0.as_ptr().add(place)));
+                        let all = _mm512_insertf32x4::<2>(all, _mm_load_ps(rows[row + 8].0.as_ptr().add(place)));
+                        sides[row] = _mm512_insertf32x4::<3>(all, _mm_load_ps(rows[row + 12].0.as_ptr().add(place)));
+                    }
+                    let [a, b, c, d] = sides;
+                    // In each of the four places, four rows of four become four columns.
+                    let (ab_low, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                    let (cd_low, cd_high) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                    columns[4 * quarter] = _mm512_shuffle_ps::<0x44>(ab_low, cd_low);
+                    columns[4 * quarter + 1] = _mm512_shuffle_ps::<0xEE>(ab_low, cd_low);
+                    columns[4 * quarter + 2] = _mm512_shuffle_ps::<0x44>(ab_high, cd_high);
+                    columns[4 * quarter + 3] = _mm512_shuffle_ps::<0xEE>(ab_high, cd_high);
                 }
-                columns.map(Register)
+                let mut result = [Register(_mm512_setzero_ps()); Vector::WIDTH];
+                for column in 0..Vector::WIDTH {
+                    result[column] = Register(columns[column]);
+                }
+                result
             }
         }
     }
@@ -376,8 +380,8 @@ mod tests {
         assert_eq!(bits(x.masked(0x8001)), std::array::from_fn(|lane| if lane % 15 == 0 { numbers.0[lane].to_bits() } else { 0 }));
         assert_eq!(x.below(0.25), (0..16).map(|lane| u16::from(numbers.0[lane] < 0.25) << lane).sum::<u16>());
         assert_eq!(bits(Halves::zero().with_bit(0x0102, 8)), std::array::from_fn(|lane| if lane == 1 || lane == 8 { 8 } else { 0 }));
-        let rows: [Halves; 16] = std::array::from_fn(|row| Halves::load(&of(|column| (16 * row + column) as f32)));
-        for (column, found) in Halves::transposed(rows).into_iter().enumerate() {
+        let rows: [Vector; 16] = std::array::from_fn(|row| of(|column| (16 * row + column) as f32));
+        for (column, found) in Halves::columns(&rows).into_iter().enumerate() {
             assert_eq!(found.to_vector(), of(|row| (16 * row + column) as f32));
         }
     }

@@ -167,46 +167,79 @@ fn add_pass<N: Numbers, const PANELS: usize>(
 ) {
     let count = fill_tables::<N, PANELS>(data, false, tables);
     let count = count + fill_tables::<N, PANELS>(model, true, &mut tables[count..]);
-    match count {
-        5 => add_tables::<N, PANELS, 5>(choices, stride, tables, count, sums),
-        10 => add_tables::<N, PANELS, 10>(choices, stride, tables, count, sums),
-        _ => add_tables::<N, PANELS, 0>(choices, stride, tables, count, sums),
-    }
-}
-
-/// `TABLES` tables, known to the compiler, or `count` if that is 0.
-#[inline(always)]
-fn add_tables<N: Numbers, const PANELS: usize, const TABLES: usize>(
-    choices: &[Choices],
-    stride: usize,
-    tables: &Tables<PANELS>,
-    count: usize,
-    sums: Sums<'_>,
-) {
-    let count = if TABLES > 0 { TABLES } else { count.min(TABLES_PER_PASS) };
     let Sums { partial, total, begins, ends, .. } = sums;
     let rows = total.len() / PANELS;
     let (partial, total) = (split::<PANELS>(partial, rows), split::<PANELS>(total, rows));
-    for visible in 0..rows / Vector::WIDTH {
+    // The common cases by themselves, so that the compiler unrolls their loops.
+    match (begins && ends, count) {
+        (true, 10) => add_tables::<N, PANELS, 2>(choices, stride, tables, total),
+        (true, 5) => add_tables::<N, PANELS, 1>(choices, stride, tables, total),
+        _ => add_any_tables::<N, PANELS>(choices, stride, &tables[..count], partial, total, begins, ends),
+    }
+}
+
+/// Adds what one unit chooses of the tables whose choices stand in one word.
+#[inline(always)]
+fn add_word<N: Numbers, const PANELS: usize>(sums: &mut [N; PANELS], tables: &[[[Vector; PANELS]; ENTRIES]], chosen: usize) {
+    for (place, table) in tables.iter().enumerate() {
+        let entry = &table[chosen >> (SAMPLES_PER_GROUP * place) & (ENTRIES - 1)];
+        for panel in 0..PANELS {
+            sums[panel] = sums[panel].plus(N::load(&entry[panel]));
+        }
+    }
+}
+
+/// A shard of one pass.
+#[inline(always)]
+fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize>(
+    choices: &[Choices],
+    stride: usize,
+    tables: &Tables<PANELS>,
+    total: [&mut [Vector]; PANELS],
+) {
+    let tables: &[[[[Vector; PANELS]; ENTRIES]; TABLES_PER_WORD]] = tables.as_chunks().0;
+    let tables: &[_; WORDS] = tables.first_chunk().expect("one or two words of tables");
+    let mut total = total.map(|total| total.as_chunks_mut::<{ Vector::WIDTH }>().0);
+    for visible in 0..total[0].len() {
         let choices = &choices[visible * stride];
+        let mut rows: [&mut [Vector; Vector::WIDTH]; PANELS] = total.each_mut().map(|total| &mut total[visible]);
         for lane in 0..Vector::WIDTH {
-            let row = visible * Vector::WIDTH + lane;
-            let chosen = choices.map(|word| word.0[lane].to_bits() as usize);
-            let mut sums: [N; PANELS] = std::array::from_fn(|panel| if begins { N::zero() } else { N::load(&partial[panel][row]) });
-            for table in 0..count {
-                let place = chosen[table / TABLES_PER_WORD] >> (table % TABLES_PER_WORD * SAMPLES_PER_GROUP);
-                let entry = &tables[table][place & (ENTRIES - 1)];
-                for panel in 0..PANELS {
-                    sums[panel] = sums[panel].plus(N::load(&entry[panel]));
-                }
+            let mut sums = [N::zero(); PANELS];
+            for word in 0..WORDS {
+                // An array of known length: the compiler unrolls the loop.
+                add_word::<N, PANELS>(&mut sums, &tables[word], choices[word].0[lane].to_bits() as usize);
             }
             for panel in 0..PANELS {
-                if ends {
-                    let total = &mut total[panel][row];
-                    N::load(total).plus(sums[panel]).store(total);
-                } else {
-                    sums[panel].store(&mut partial[panel][row]);
-                }
+                let total = &mut rows[panel][lane];
+                N::load(total).plus(sums[panel]).store(total);
+            }
+        }
+    }
+}
+
+/// Any number of tables of a shard of one or more passes.
+#[inline(always)]
+fn add_any_tables<N: Numbers, const PANELS: usize>(
+    choices: &[Choices],
+    stride: usize,
+    tables: &[[[Vector; PANELS]; ENTRIES]],
+    partial: [&mut [Vector]; PANELS],
+    total: [&mut [Vector]; PANELS],
+    begins: bool,
+    ends: bool,
+) {
+    for row in 0..total[0].len() {
+        let choices = &choices[row / Vector::WIDTH * stride];
+        let mut sums: [N; PANELS] = std::array::from_fn(|panel| if begins { N::zero() } else { N::load(&partial[panel][row]) });
+        for (word, tables) in choices.iter().zip(tables.chunks(TABLES_PER_WORD)) {
+            add_word::<N, PANELS>(&mut sums, tables, word.0[row % Vector::WIDTH].to_bits() as usize);
+        }
+        for panel in 0..PANELS {
+            if ends {
+                let total = &mut total[panel][row];
+                N::load(total).plus(sums[panel]).store(total);
+            } else {
+                sums[panel].store(&mut partial[panel][row]);
             }
         }
     }
