@@ -4,27 +4,27 @@
 //! Units travel in panels too: sixteen of them for one sample after the other, as bits (`u16`) or as numbers ([`Vector`]). So a tile serves both directions,
 //! upwards as it stands and downwards transposed, and threads that take some panels each write to memory of their own.
 //!
-//! Order of the sums, for each sample and unit by itself: bits start with the bias and add one table entry for every group of the sending units,
-//! ascending (see `tables`); numbers start with the bias and add w * x with one rounding each, sending units ascending. How many panels are worked on together changes
+//! Order of the sums, for each sample and unit by itself: bits start with the bias and add one table entry for every [`UNITS_PER_GROUP`] sending
+//! units, ascending (see `tables`); numbers start with the bias and add w * x with one rounding each, sending units ascending. How many panels are worked on together changes
 //! nothing.
 
 use super::dispatch;
 use super::float_vector::Vector;
 use super::numbers::Numbers;
-use super::tables::{ABREAST, Grouping, QUARTERS, THIRDS, fill};
+use super::tables::{ABREAST, UNITS_PER_GROUP, fill};
 
 const TILE: usize = Vector::WIDTH;
 
 dispatch! {
     /// Upwards from bits: `fields[p * samples + s] = bias[p] + sum_i v_i W_i` for the receiving panels that `bias` counts. `weights` holds their panels, one vector a
     /// sending unit (a multiple of 16 each); `bits[q * samples + s]` holds the sending units 16 q ... 16 q + 15 of sample s, with clear bits where there is no unit.
-    pub fn up_from_bits(weights: &[Vector], bias: &[Vector], bits: &[u16], grouping: Grouping, fields: &mut [Vector]) = up_from_bits_body over Numbers;
+    pub fn up_from_bits(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector]) = up_from_bits_body over Numbers;
 }
 
 dispatch! {
     /// Downwards from bits: the same with the weights transposed. `weights` holds all hidden panels of `visible` vectors each, `panel` is the first receiving
     /// visible panel, `bits` holds the hidden units.
-    pub fn down_from_bits(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], grouping: Grouping, fields: &mut [Vector])
+    pub fn down_from_bits(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], fields: &mut [Vector])
         = down_from_bits_body over Numbers;
 }
 
@@ -40,23 +40,15 @@ dispatch! {
 }
 
 #[inline(always)]
-fn up_from_bits_body<N: Numbers>(weights: &[Vector], bias: &[Vector], bits: &[u16], grouping: Grouping, fields: &mut [Vector]) {
+fn up_from_bits_body<N: Numbers>(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
     let rows = weights.len() / bias.len();
-    from_bits::<N, false>(Source { weights, stride: TILE, first: 0, next: rows, tiles: rows / TILE }, bias, bits, grouping, fields);
+    from_bits::<N, false>(Source { weights, stride: TILE, first: 0, next: rows, tiles: rows / TILE }, bias, bits, fields);
 }
 
 #[inline(always)]
-fn down_from_bits_body<N: Numbers>(
-    weights: &[Vector],
-    visible: usize,
-    panel: usize,
-    bias: &[Vector],
-    bits: &[u16],
-    grouping: Grouping,
-    fields: &mut [Vector],
-) {
+fn down_from_bits_body<N: Numbers>(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
     let source = Source { weights, stride: visible, first: panel * TILE, next: TILE, tiles: weights.len() / visible };
-    from_bits::<N, true>(source, bias, bits, grouping, fields);
+    from_bits::<N, true>(source, bias, bits, fields);
 }
 
 #[inline(always)]
@@ -95,14 +87,6 @@ impl Source<'_> {
         Source { first: self.first + panels * self.next, ..self }
     }
 
-    /// Asks for a tile of some panels.
-    #[inline(always)]
-    fn prefetch<N: Numbers, const PANELS: usize>(self, tile: usize) {
-        for panel in 0..PANELS {
-            self.weights[self.first + panel * self.next + tile * self.stride..][..TILE].iter().for_each(N::prefetch);
-        }
-    }
-
     /// One vector for each of the sixteen sending units of a tile: its rows, or its columns if it is used downwards.
     #[inline(always)]
     fn tile<N: Numbers, const TRANSPOSED: bool>(self, panel: usize, tile: usize) -> [N; TILE] {
@@ -112,19 +96,14 @@ impl Source<'_> {
     }
 }
 
-/// The tables of one tile for some receiving panels, group after group; quarters use the first half.
-type Tables<const PANELS: usize> = [[Vector; PANELS]; 128];
+const ENTRIES: usize = 1 << UNITS_PER_GROUP;
+const GROUPS: usize = TILE / UNITS_PER_GROUP;
+
+/// The tables of one tile for some receiving panels.
+type Tables<const PANELS: usize> = [[[Vector; PANELS]; ENTRIES]; GROUPS];
 
 #[inline(always)]
-fn from_bits<N: Numbers, const TRANSPOSED: bool>(source: Source, bias: &[Vector], bits: &[u16], grouping: Grouping, fields: &mut [Vector]) {
-    match grouping {
-        Grouping::Quarters => all_panels::<N, TRANSPOSED, false>(source, bias, bits, fields),
-        Grouping::Thirds => all_panels::<N, TRANSPOSED, true>(source, bias, bits, fields),
-    }
-}
-
-#[inline(always)]
-fn all_panels<N: Numbers, const TRANSPOSED: bool, const THIRD: bool>(source: Source, bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
+fn from_bits<N: Numbers, const TRANSPOSED: bool>(source: Source, bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
     let samples = fields.len() / bias.len();
     assert!(fields.len() == samples * bias.len() && bits.len() >= source.tiles * samples, "one panel of bits a tile of weights");
     if samples == 0 {
@@ -134,18 +113,18 @@ fn all_panels<N: Numbers, const TRANSPOSED: bool, const THIRD: bool>(source: Sou
     let mut panel = 0;
     for fields in receivers.by_ref() {
         let (low, high) = fields.split_at_mut(samples);
-        some_panels::<N, ABREAST, 2, TRANSPOSED, THIRD>(source.skip(panel), &bias[panel..], bits, [low, high]);
+        some_panels::<N, ABREAST, 2, TRANSPOSED>(source.skip(panel), &bias[panel..], bits, [low, high]);
         panel += ABREAST;
     }
     if panel < bias.len() {
-        some_panels::<N, 1, 4, TRANSPOSED, THIRD>(source.skip(panel), &bias[panel..], bits, [receivers.into_remainder()]);
+        some_panels::<N, 1, 4, TRANSPOSED>(source.skip(panel), &bias[panel..], bits, [receivers.into_remainder()]);
     }
 }
 
-/// Receiving panels together, with the tables of `BLOCK` tiles at a time: 16 or 32 KiB, so that they stay in the fastest cache and each load and store of a field
-/// serves many additions.
+/// Receiving panels together, with the tables of `BLOCK` tiles at a time: 16 KiB, so that they stay in the fastest cache and each load and store of a field serves many
+/// additions.
 #[inline(always)]
-fn some_panels<N: Numbers, const PANELS: usize, const BLOCK: usize, const TRANSPOSED: bool, const THIRD: bool>(
+fn some_panels<N: Numbers, const PANELS: usize, const BLOCK: usize, const TRANSPOSED: bool>(
     source: Source,
     bias: &[Vector],
     bits: &[u16],
@@ -155,91 +134,61 @@ fn some_panels<N: Numbers, const PANELS: usize, const BLOCK: usize, const TRANSP
     for (fields, bias) in fields.iter_mut().zip(bias) {
         fields.fill(*bias);
     }
-    let mut tables: [Tables<PANELS>; BLOCK] = [[[Vector::ZERO; PANELS]; 128]; BLOCK];
+    let mut tables: [Tables<PANELS>; BLOCK] = [[[[Vector::ZERO; PANELS]; ENTRIES]; GROUPS]; BLOCK];
     let mut first = 0;
     while first + BLOCK <= source.tiles {
-        for (index, tables) in tables.iter_mut().enumerate() {
-            prepare::<N, PANELS, TRANSPOSED, THIRD>(source, first + index, tables);
+        let mut panels: [&[u16]; BLOCK] = [&[]; BLOCK];
+        for index in 0..BLOCK {
+            prepare::<N, PANELS, TRANSPOSED>(source, first + index, &mut tables[index]);
+            panels[index] = &bits[(first + index) * samples..][..samples];
         }
-        if TRANSPOSED {
-            // The next tiles lie far apart, where the processor does not look by itself.
-            for tile in (first + BLOCK..source.tiles).take(BLOCK) {
-                source.prefetch::<N, PANELS>(tile);
-            }
-        }
-        let panels: [&[u16]; BLOCK] = std::array::from_fn(|index| &bits[(first + index) * samples..][..samples]);
-        add::<N, PANELS, BLOCK, THIRD>(&tables, panels, &mut fields);
+        add::<N, PANELS, BLOCK>(&tables, &panels, &mut fields);
         first += BLOCK;
     }
     while first < source.tiles {
-        prepare::<N, PANELS, TRANSPOSED, THIRD>(source, first, &mut tables[0]);
-        add::<N, PANELS, 1, THIRD>(std::array::from_ref(&tables[0]), [&bits[first * samples..][..samples]], &mut fields);
+        prepare::<N, PANELS, TRANSPOSED>(source, first, &mut tables[0]);
+        add::<N, PANELS, 1>(std::array::from_ref(&tables[0]), &[&bits[first * samples..][..samples]], &mut fields);
         first += 1;
     }
 }
 
+/// The tables of one tile.
 #[inline(always)]
-fn prepare<N: Numbers, const PANELS: usize, const TRANSPOSED: bool, const THIRD: bool>(
-    source: Source,
-    tile: usize,
-    tables: &mut Tables<PANELS>,
-) {
+fn prepare<N: Numbers, const PANELS: usize, const TRANSPOSED: bool>(source: Source, tile: usize, tables: &mut Tables<PANELS>) {
     for panel in 0..PANELS {
         let rows = source.tile::<N, TRANSPOSED>(panel, tile);
-        if THIRD {
-            let ([low, middle], high) =
-                ([0, 5].map(|first| std::array::from_fn(|row| rows[first + row])), std::array::from_fn(|row| rows[10 + row]));
-            fill::<N, PANELS, 5>(&mut tables[..32], panel, &low);
-            fill::<N, PANELS, 5>(&mut tables[32..64], panel, &middle);
-            fill::<N, PANELS, 6>(&mut tables[64..], panel, &high);
-        } else {
-            for group in 0..4 {
-                let rows = std::array::from_fn(|row| rows[4 * group + row]);
-                fill::<N, PANELS, 4>(&mut tables[16 * group..], panel, &rows);
-            }
+        let groups: &[[N; UNITS_PER_GROUP]] = rows.as_chunks().0;
+        for group in 0..GROUPS {
+            fill::<N, PANELS, UNITS_PER_GROUP>(&mut tables[group], panel, &groups[group]);
         }
     }
 }
 
 #[inline(always)]
-fn add<N: Numbers, const PANELS: usize, const BLOCK: usize, const THIRD: bool>(
+fn add<N: Numbers, const PANELS: usize, const BLOCK: usize>(
     tables: &[Tables<PANELS>; BLOCK],
-    bits: [&[u16]; BLOCK],
+    bits: &[&[u16]; BLOCK],
     fields: &mut [&mut [Vector]; PANELS],
 ) {
     let samples = fields[0].len();
     assert!(bits.iter().all(|bits| bits.len() == samples) && fields.iter().all(|fields| fields.len() == samples), "one entry a sample");
     for sample in 0..samples {
-        let mut sums: [N; PANELS] = std::array::from_fn(|panel| N::load(&fields[panel][sample]));
-        for (tables, bits) in tables.iter().zip(bits) {
-            let bits = usize::from(bits[sample]);
-            if THIRD {
-                add_groups(&mut sums, tables, bits, &THIRDS);
-            } else {
-                add_groups(&mut sums, tables, bits, &QUARTERS);
+        let mut sums = [N::zero(); PANELS];
+        for panel in 0..PANELS {
+            sums[panel] = N::load(&fields[panel][sample]);
+        }
+        for tile in 0..BLOCK {
+            let chosen = usize::from(bits[tile][sample]);
+            for group in 0..GROUPS {
+                let entry = &tables[tile][group][chosen >> (group * UNITS_PER_GROUP) & (ENTRIES - 1)];
+                for panel in 0..PANELS {
+                    sums[panel] = sums[panel].plus(N::load(&entry[panel]));
+                }
             }
         }
         for panel in 0..PANELS {
             sums[panel].store(&mut fields[panel][sample]);
         }
-    }
-}
-
-#[inline(always)]
-fn add_groups<N: Numbers, const PANELS: usize, const BOUNDS: usize>(
-    sums: &mut [N; PANELS],
-    tables: &Tables<PANELS>,
-    bits: usize,
-    bounds: &[usize; BOUNDS],
-) {
-    let mut start = 0;
-    for group in 1..BOUNDS {
-        let entries = 1 << (bounds[group] - bounds[group - 1]);
-        let entry = &tables[start + (bits >> bounds[group - 1] & (entries - 1))];
-        for panel in 0..PANELS {
-            sums[panel] = sums[panel].plus(N::load(&entry[panel]));
-        }
-        start += entries;
     }
 }
 
@@ -366,21 +315,14 @@ mod tests {
     }
 
     /// The fields of one receiving panel, one addition at a time: from bits, and from numbers.
-    fn naive(
-        rows: &[Vector],
-        bias: Vector,
-        bits: &[u16],
-        numbers: &[Vector],
-        samples: usize,
-        grouping: Grouping,
-    ) -> (Vec<Vector>, Vec<Vector>) {
+    fn naive(rows: &[Vector], bias: Vector, bits: &[u16], numbers: &[Vector], samples: usize) -> (Vec<Vector>, Vec<Vector>) {
         let (mut from_bits, mut from_numbers) = (vec![bias; samples], vec![bias; samples]);
         for sample in 0..samples {
             for (panel, rows) in rows.chunks(16).enumerate() {
                 let place = panel * samples + sample;
-                for bounds in grouping.bounds().windows(2) {
-                    let chosen = usize::from(bits[place]) >> bounds[0] & ((1 << (bounds[1] - bounds[0])) - 1);
-                    let entry = group_sum(&rows[bounds[0]..bounds[1]], chosen);
+                for (group, rows) in rows.chunks(UNITS_PER_GROUP).enumerate() {
+                    let chosen = usize::from(bits[place]) >> (group * UNITS_PER_GROUP) & (ENTRIES - 1);
+                    let entry = group_sum(rows, chosen);
                     (0..16).for_each(|lane| from_bits[sample].0[lane] += entry.0[lane]);
                 }
                 for (unit, row) in rows.iter().enumerate() {
@@ -412,12 +354,12 @@ mod tests {
                     // The last panels have the padding, and they are two, one, or a pair and one; the panels before them are nothing new.
                     for first in (panels.saturating_sub(3)..panels).rev() {
                         let bias: Vec<Vector> = (first..panels).map(|_| Vector(std::array::from_fn(|_| stream.normal() as f32))).collect();
-                        for grouping in [Grouping::Quarters, Grouping::Thirds] {
+                        {
                             let expected: Vec<(Vec<Vector>, Vec<Vector>)> = (first..panels)
                                 .map(|panel| {
                                     let rows: Vec<Vector> =
                                         (0..senders.next_multiple_of(16)).map(|unit| row(&case, upwards, panel, unit)).collect();
-                                    naive(&rows, bias[panel - first], &bits, &numbers, samples, grouping)
+                                    naive(&rows, bias[panel - first], &bits, &numbers, samples)
                                 })
                                 .collect();
                             for set in InstructionSet::available() {
@@ -425,17 +367,17 @@ mod tests {
                                 let mut number_fields = fields.clone();
                                 if upwards {
                                     let weights = &case.weights[first * case.visible..];
-                                    up_from_bits(set, weights, &bias, &bits, grouping, &mut fields);
+                                    up_from_bits(set, weights, &bias, &bits, &mut fields);
                                     up_from_numbers(set, weights, &bias, &numbers, &mut number_fields);
                                 } else {
-                                    down_from_bits(set, &case.weights, case.visible, first, &bias, &bits, grouping, &mut fields);
+                                    down_from_bits(set, &case.weights, case.visible, first, &bias, &bits, &mut fields);
                                     down_from_numbers(set, &case.weights, case.visible, first, &bias, &numbers, &mut number_fields);
                                 }
                                 for (index, (naive, naive_numbers)) in expected.iter().enumerate() {
                                     let place = index * samples..(index + 1) * samples;
                                     assert!(
                                         fields[place.clone()] == naive[..] && number_fields[place] == naive_numbers[..],
-                                        "{set}: {visible} x {hidden}, {samples} samples, {grouping:?}, upwards {upwards}, panel {index} of {}",
+                                        "{set}: {visible} x {hidden}, {samples} samples, upwards {upwards}, panel {index} of {}",
                                         bias.len()
                                     );
                                 }

@@ -50,8 +50,6 @@ pub trait Numbers: Copy {
     fn above_one(words: Self::Words) -> Self;
     /// Sets `bit` in the lanes of `mask`, taken as bit patterns.
     fn with_bit(self, mask: u16, bit: u32) -> Self;
-    /// Asks for memory that will be read soon. Changes nothing but time.
-    fn prefetch(_: &Vector) {}
     /// The sixteen columns of sixteen rows.
     fn columns(rows: &[Vector; Vector::WIDTH]) -> [Self; Vector::WIDTH];
 
@@ -319,10 +317,6 @@ mod register {
                 let bits = _mm512_castps_si512(self.0);
                 _mm512_castsi512_ps(_mm512_mask_or_epi32(bits, mask, bits, _mm512_set1_epi32(bit as i32)))
             })
-        }
-        #[inline(always)]
-        fn prefetch(memory: &Vector) {
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(memory.0.as_ptr().cast()) }
         }
         #[inline(always)]
         fn columns(rows: &[Vector; Vector::WIDTH]) -> [Self; Vector::WIDTH] {

@@ -202,7 +202,7 @@ fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize>(
     let mut total = total.map(|total| total.as_chunks_mut::<{ Vector::WIDTH }>().0);
     for visible in 0..total[0].len() {
         let choices = &choices[visible * stride];
-        let mut rows: [&mut [Vector; Vector::WIDTH]; PANELS] = total.each_mut().map(|total| &mut total[visible]);
+        let rows: [&mut [Vector; Vector::WIDTH]; PANELS] = total.each_mut().map(|total| &mut total[visible]);
         for lane in 0..Vector::WIDTH {
             let mut sums = [N::zero(); PANELS];
             for word in 0..WORDS {

@@ -57,7 +57,7 @@ fn probabilities(layer: Conditional, panels: usize, samples: usize) -> Vec<Vecto
 /// If the samples have another number of units than the machine sees.
 pub fn activations(rbm: &Rbm, data: &TrainingData, kind: ActivationKind, seed: u64, layer: u64) -> TrainingData {
     assert_eq!(rbm.visible(), data.units(), "a machine sees one number a visible unit");
-    let machine = Machine::from(rbm).for_samples(BLOCK);
+    let machine = Machine::from(rbm);
     let panels = machine.hidden_panels();
     match kind {
         ActivationKind::Probabilities => {
@@ -109,7 +109,7 @@ pub fn reconstruct(stack: &[Rbm], data: &BitMatrix) -> Matrix {
     assert!(!stack.is_empty(), "only a layer can be gone up to");
     let top = up(stack, data);
     let down = stack.iter().rev().fold(top, |above, rbm| {
-        let machine = Machine::from(rbm).for_samples(BLOCK);
+        let machine = Machine::from(rbm);
         let mut matrix = Matrix::zero(above.samples(), rbm.visible());
         each_block(&above, |start, samples, units| {
             let numbers = probabilities(Conditional::Visible(&machine, units), machine.visible_panels(), samples);
@@ -129,7 +129,7 @@ pub fn reconstruct(stack: &[Rbm], data: &BitMatrix) -> Matrix {
 /// If the samples have another number of units than the machine sees.
 pub fn dead_units(rbm: &Rbm, data: &TrainingData) -> Vec<usize> {
     assert_eq!(rbm.visible(), data.units(), "a machine sees one number a visible unit");
-    let machine = Machine::from(rbm).for_samples(BLOCK);
+    let machine = Machine::from(rbm);
     let (mut sums, mut squares) = (vec![0f64; rbm.hidden()], vec![0f64; rbm.hidden()]);
     each_block(data, |_, samples, units| {
         let numbers = probabilities(Conditional::Hidden(&machine, units), machine.hidden_panels(), samples);

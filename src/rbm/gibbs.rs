@@ -167,7 +167,7 @@ impl GibbsChains {
     /// If the states have another number of units than the machine sees.
     pub fn new(rbm: &Rbm, start: &BitMatrix, seed: u64, index: u64) -> Self {
         assert_eq!(rbm.visible(), start.columns(), "a chain starts from one bit a visible unit");
-        let machine = Machine::from(rbm).for_samples(start.rows());
+        let machine = Machine::from(rbm);
         let strips = strips(start.rows(), CHAINS_PER_STRIP);
         let data = TrainingData::Binary(start.clone());
         let mut visible = Units::like(&data);

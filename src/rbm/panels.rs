@@ -5,7 +5,7 @@
 
 use super::{Matrix, Rbm, TrainingData};
 use crate::kernels::float_vector::Vector;
-use crate::kernels::tables::{ABREAST, Grouping};
+use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, forward};
 use crate::spins::BitMatrix;
 use std::ops::Range;
@@ -117,8 +117,6 @@ pub struct Machine {
     pub visible_bias: Vec<Vector>,
     /// One vector a hidden panel.
     pub hidden_bias: Vec<Vector>,
-    /// How products with binary units are summed: part of the definition of what they give.
-    pub grouping: Grouping,
 }
 
 impl Machine {
@@ -131,13 +129,7 @@ impl Machine {
             weights: vec![Vector::ZERO; hidden_panels * visible_panels * WIDTH],
             visible_bias: vec![Vector::ZERO; visible_panels],
             hidden_bias: vec![Vector::ZERO; hidden_panels],
-            grouping: Grouping::Quarters,
         }
-    }
-
-    /// The same machine, to be used on about `samples` samples at once: a number of the problem, never that of one rank or thread.
-    pub fn for_samples(self, samples: usize) -> Self {
-        Machine { grouping: Grouping::for_samples(samples), ..self }
     }
 
     /// Vectors in a panel of weights: the visible units and their padding.
@@ -188,7 +180,7 @@ impl Machine {
     pub fn hidden_fields(&self, set: InstructionSet, panels: Range<usize>, visible: &Units, fields: &mut [Vector]) {
         let (weights, bias) = (&self.weights[panels.start * self.rows()..panels.end * self.rows()], &self.hidden_bias[panels]);
         match visible {
-            Units::Bits(bits) => forward::up_from_bits(set, weights, bias, bits, self.grouping, fields),
+            Units::Bits(bits) => forward::up_from_bits(set, weights, bias, bits, fields),
             Units::Numbers(numbers) => forward::up_from_numbers(set, weights, bias, numbers, fields),
         }
     }
@@ -197,7 +189,7 @@ impl Machine {
     pub fn visible_fields(&self, set: InstructionSet, panels: Range<usize>, hidden: &Units, fields: &mut [Vector]) {
         let (first, bias) = (panels.start, &self.visible_bias[panels]);
         match hidden {
-            Units::Bits(bits) => forward::down_from_bits(set, &self.weights, self.rows(), first, bias, bits, self.grouping, fields),
+            Units::Bits(bits) => forward::down_from_bits(set, &self.weights, self.rows(), first, bias, bits, fields),
             Units::Numbers(numbers) => forward::down_from_numbers(set, &self.weights, self.rows(), first, bias, numbers, fields),
         }
     }

@@ -138,7 +138,7 @@ impl<'a> Trainer<'a> {
             let log_odds = |mean: f64| (mean / (1.0 - mean)).ln() as f32;
             rbm.visible_bias = data.means().into_iter().map(|mean| log_odds(mean.clamp(1e-3, 1.0 - 1e-3))).collect();
         }
-        let machine = Machine::from(&rbm).for_samples(options.minibatch);
+        let machine = Machine::from(&rbm);
         let biases = [machine.visible_bias.clone(), machine.hidden_bias.clone()];
         let velocity = Machine::zero(rbm.visible(), rbm.hidden());
         let set = InstructionSet::chosen();
@@ -221,7 +221,7 @@ impl<'a> Trainer<'a> {
             Machine::from(&rbm)
         };
         let (parameters, velocity) = snapshot.numbers.split_at(length);
-        self.machine = part(parameters).for_samples(self.options.minibatch);
+        self.machine = part(parameters);
         self.velocity = part(velocity);
         self.biases = [self.machine.visible_bias.clone(), self.machine.hidden_bias.clone()];
         self.epochs = snapshot.epochs;
