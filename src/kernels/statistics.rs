@@ -1,8 +1,7 @@
 //! The sums of a gradient: for some panels of sixteen hidden units, sum over the samples of v_i p_j, data minus model.
 //!
 //! It is the look-up product of `tables` turned round: the samples are what is grouped, the probabilities p are the rows, and the bits of one visible unit
-//! choose among the sums of [`SAMPLES_PER_GROUP`] of them. One table serves all visible units. Where the hidden units are states too, their products are counted
-//! instead, 32 samples at once: whole numbers, exact in any order.
+//! choose among the sums of [`SAMPLES_PER_GROUP`] of them. One table serves all visible units.
 //!
 //! Order of the sums, for each (i, j) by itself: a shard starts at +0, takes the samples of the data ascending (bits: one table entry a group; numbers: one
 //! fused v * p a sample), then those of the model with the sign changed. The finished shard is added to the total, shards ascending. How many groups share
@@ -29,9 +28,6 @@ pub type Tables<const PANELS: usize> = [[[Vector; PANELS]; ENTRIES]; TABLES_PER_
 /// For the sixteen units of a visible panel, as bit patterns, the table entries that they choose in one pass: bits 5 g ... 5 g + 4 of the first word for table g = 0 ... 4,
 /// the same of the second word for tables 5 to 9.
 pub type Choices = [Vector; 2];
-
-/// For the sixteen units of a panel, as bit patterns, their states in 32 samples.
-pub type States = Vector;
 
 /// The memory in which the sums of one or two hidden panels are made.
 #[derive(Debug, Clone)]
@@ -82,11 +78,6 @@ dispatch! {
 }
 
 dispatch! {
-    /// The states of 32 samples or fewer, one word a unit: bit s of lane l is bit l of `bits[s]`.
-    pub fn turn(bits: &[u16], states: &mut States) = turn_body over Numbers;
-}
-
-dispatch! {
     /// One pass over all visible units: adds what they choose of the tables of `data`, then of those of `model` with the sign changed. Visible panel p makes the choices
     /// `choices[p * stride]`.
     pub fn add_bits(choices: &[Choices], stride: usize, data: Rows<'_>, model: Rows<'_>, scratch: &mut Scratch, sums: Sums<'_>)
@@ -96,13 +87,6 @@ dispatch! {
 dispatch! {
     /// One pass over all visible units that are numbers: `units[p * stride + first + s]` is visible panel p in sample s of `rows`.
     pub fn add_numbers(units: &[Vector], stride: usize, first: usize, rows: Rows<'_>, negative: bool, sums: Sums<'_>) = add_numbers_body over Numbers;
-}
-
-dispatch! {
-    /// Adds to the sums of one hidden panel the number of samples in which both units are on, data minus model: exact. Visible panel p has the states
-    /// `visible[p * stride..]`, one entry for 32 samples, those of the data first; `hidden` has the states of the hidden panel in the same order, of which the first
-    /// `data` are of the data.
-    pub fn add_counts(visible: &[States], stride: usize, hidden: &[States], data: usize, total: &mut [Vector]) = add_counts_body;
 }
 
 dispatch! {
@@ -123,11 +107,6 @@ fn choose_body<N: Numbers>(bits: &[u16], table: usize, choices: &mut Choices) {
         let chosen = bits.iter().enumerate().fold(N::load(word), |chosen, (sample, &bits)| chosen.with_bit(bits, 1 << (first + sample)));
         chosen.store(word);
     }
-}
-
-#[inline(always)]
-fn turn_body<N: Numbers>(bits: &[u16], states: &mut States) {
-    bits.iter().enumerate().fold(N::zero(), |states, (sample, &bits)| states.with_bit(bits, 1 << sample)).store(states);
 }
 
 /// The tables of all groups of `rows` (the last one may be shorter), with the sign changed if `negative`. Returns their number.
@@ -323,26 +302,6 @@ fn multiply_units<N: Numbers, const PANELS: usize, const UNITS: usize>(
 }
 
 #[inline(always)]
-fn add_counts_body(visible: &[States], stride: usize, hidden: &[States], data: usize, total: &mut [Vector]) {
-    for (panel, total) in total.chunks_exact_mut(Vector::WIDTH).enumerate() {
-        let visible = &visible[panel * stride..][..hidden.len()];
-        for (lane, total) in total.iter_mut().enumerate() {
-            let mut counts = [0i32; Vector::WIDTH];
-            for (place, (visible, hidden)) in visible.iter().zip(hidden).enumerate() {
-                let states = visible.0[lane].to_bits();
-                for (count, hidden) in counts.iter_mut().zip(&hidden.0) {
-                    let both = (hidden.to_bits() & states).count_ones() as i32;
-                    *count += if place < data { both } else { -both };
-                }
-            }
-            for (total, count) in total.0.iter_mut().zip(counts) {
-                *total += count as f32;
-            }
-        }
-    }
-}
-
-#[inline(always)]
 fn column_sums_body<N: Numbers>(rows: &[Vector]) -> Vector {
     rows.iter().fold(N::zero(), |sum, row| sum.plus(N::load(row))).to_vector()
 }
@@ -451,27 +410,6 @@ mod tests {
                     let counts = column_counts(set, &bits[..samples]);
                     assert_eq!(counts.0[0] as usize, bits[..samples].iter().filter(|&&bits| bits & 1 == 1).count());
                     assert_eq!(column_sums(set, &data), column_sums(InstructionSet::PORTABLE, &data));
-
-                    // States on both sides: the last visible panel, once as data and once as model of other hidden states.
-                    let words = samples.div_ceil(32);
-                    let turned = |bits: &[u16]| -> Vec<States> {
-                        let mut states = vec![Vector::ZERO; words];
-                        states.iter_mut().zip(bits.chunks(32)).for_each(|(states, bits)| turn(set, bits, states));
-                        states
-                    };
-                    let seen = &bits[(panels - 1) * samples..];
-                    let hidden: [Vec<u16>; 2] = [0, 1].map(|_| (0..samples).map(|_| stream.word() as u16).collect());
-                    let mut total = vec![start; 16];
-                    let states = [turned(&hidden[0]), turned(&hidden[1])].concat();
-                    add_counts(set, &[turned(seen), turned(seen)].concat(), 2 * words, &states, words, &mut total);
-                    for unit in 0..16 {
-                        for lane in 0..16 {
-                            let both = |hidden: &[u16]| {
-                                seen.iter().zip(hidden).filter(|(seen, hidden)| **seen >> unit & **hidden >> lane & 1 == 1).count() as f32
-                            };
-                            assert_eq!(total[unit].0[lane], 0.25 + both(&hidden[0]) - both(&hidden[1]), "{set}");
-                        }
-                    }
                 }
             }
         }

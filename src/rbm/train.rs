@@ -106,6 +106,7 @@ pub struct Trainer<'a> {
     epochs: u64,
     pass: Option<Pass>,
     choices: Vec<Choices>,
+    pool: gradient::Pool,
 }
 
 /// What one minibatch leaves behind, the same on every rank.
@@ -142,8 +143,21 @@ impl<'a> Trainer<'a> {
         let biases = [machine.visible_bias.clone(), machine.hidden_bias.clone()];
         let velocity = Machine::zero(rbm.visible(), rbm.hidden());
         let set = InstructionSet::chosen();
-        let mut trainer =
-            Trainer { set, data, held_out, options, exchange, machine, biases, velocity, rbm, epochs: 0, pass: None, choices: Vec::new() };
+        let mut trainer = Trainer {
+            set,
+            data,
+            held_out,
+            options,
+            exchange,
+            machine,
+            biases,
+            velocity,
+            rbm,
+            epochs: 0,
+            pass: None,
+            choices: Vec::new(),
+            pool: gradient::Pool::default(),
+        };
         trainer.set_biases();
         trainer.rbm = trainer.machine.to_rbm();
         Ok(trainer)

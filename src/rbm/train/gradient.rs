@@ -7,6 +7,7 @@ use crate::kernels::tables::{ABREAST, SAMPLES_PER_GROUP};
 use crate::rbm::panels::Units;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Mutex;
 
 /// One side of the gradient: visible units of all samples and the probabilities of the hidden units that go with them, panel-major.
 #[derive(Clone, Copy)]
@@ -32,6 +33,36 @@ impl Scratch {
             partial: vec![Vector::ZERO; ABREAST * rows],
             total: vec![Vector::ZERO; ABREAST * rows],
             tables: statistics::Scratch::default(),
+        }
+    }
+}
+
+/// The memory of all threads, kept from one minibatch to the next.
+#[derive(Default)]
+pub struct Pool(Mutex<Vec<Scratch>>);
+
+/// Memory on loan from a [`Pool`].
+pub struct Loan<'a>(Option<Scratch>, &'a Pool);
+
+impl Pool {
+    /// Memory for panels of weights of `rows` vectors, always the same number. What stands in it is left from its last use.
+    pub fn lend(&self, rows: usize) -> Loan<'_> {
+        let kept = self.0.lock().map_or(None, |mut kept| kept.pop());
+        Loan(Some(kept.unwrap_or_else(|| Scratch::new(rows))), self)
+    }
+}
+
+impl Loan<'_> {
+    /// The memory itself.
+    pub fn scratch(&mut self) -> &mut Scratch {
+        self.0.as_mut().expect("memory on loan is there until it goes back")
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        if let (Some(scratch), Ok(mut kept)) = (self.0.take(), self.1.0.lock()) {
+            kept.push(scratch);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The step of learning: the sums of all shards come together, then weights and biases move.
 
-use super::gradient::{Scratch, Statistics};
+use super::gradient::{Pool, Statistics};
 use super::{Outcome, ShardExchange, Trainer};
 use crate::error::Result;
 use crate::kernels::float_vector::Vector;
@@ -58,18 +58,21 @@ impl Trainer<'_> {
             update::learn(set, sums, &visible_shift, &hidden_shift, mask(panel, hidden), &step, velocity, weights)
         };
 
+        let pool = &self.pool;
         let mut squares: Vec<Squares> = Vec::with_capacity(hidden_panels);
         let at_once = if alone { hidden_panels } else { (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels) };
         let blocks = self.machine.weights.chunks_mut(at_once * rows).zip(self.velocity.weights.chunks_mut(at_once * rows));
         for (block, (weights, velocity)) in blocks.enumerate() {
             let first = block * at_once;
             let count = weights.len() / rows;
-            let gathered = if alone { Vec::new() } else { gather_products(statistics, exchange, shards, first..first + count, rows)? };
+            let gathered =
+                if alone { Vec::new() } else { gather_products(statistics, exchange, shards, first..first + count, rows, pool)? };
             let lots = weights.par_chunks_mut(ABREAST * rows).zip(velocity.par_chunks_mut(ABREAST * rows)).enumerate();
             let found: Vec<Vec<Squares>> = lots
                 .map_init(
-                    || Scratch::new(rows),
-                    |scratch, (index, (weights, velocity))| {
+                    || pool.lend(rows),
+                    |loan, (index, (weights, velocity))| {
+                        let scratch = loan.scratch();
                         let panels = lot(index, count);
                         scratch.total.fill(Vector::ZERO);
                         if alone {
@@ -141,13 +144,15 @@ fn gather_products(
     shards: usize,
     panels: Range<usize>,
     rows: usize,
+    pool: &Pool,
 ) -> Result<Vec<f32>> {
     let length = rows * WIDTH;
     let mut own = vec![0f32; statistics.strips() * panels.len() * length];
     own.par_chunks_mut(panels.len() * length).enumerate().for_each(|(strip, numbers)| {
         numbers.par_chunks_mut(ABREAST * length).enumerate().for_each_init(
-            || Scratch::new(rows),
-            |scratch, (index, numbers)| {
+            || pool.lend(rows),
+            |loan, (index, numbers)| {
+                let scratch = loan.scratch();
                 scratch.total.fill(Vector::ZERO);
                 let lot = lot(index, panels.len());
                 statistics.add_products(panels.start + lot.start..panels.start + lot.end, strip, scratch);
