@@ -16,6 +16,7 @@ pub mod forward;
 pub mod generator;
 pub mod metropolis;
 pub mod numbers;
+pub mod profile;
 pub mod rival;
 pub mod statistics;
 pub mod swendsen_wang;

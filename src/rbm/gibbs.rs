@@ -3,7 +3,7 @@
 //! The samples are cut into strips, and each strip has a random stream for every panel of sixteen units; so neither threads, which take panels, nor ranks,
 //! which own strips, can change what is drawn.
 
-use super::panels::{Machine, Units, WIDTH, bits_to_matrix, lot, mask};
+use super::panels::{Machine, Units, WIDTH, bits_to_matrix, least_lots, lot, mask};
 use super::{Rbm, TrainingData};
 use crate::kernels::float_vector::Vector;
 use crate::kernels::tables::ABREAST;
@@ -31,6 +31,12 @@ impl Conditional<'_> {
         }
     }
 
+    /// How many lots of panels a thread takes at least.
+    pub fn least_lots(&self, samples: usize) -> usize {
+        let (Conditional::Hidden(machine, _) | Conditional::Visible(machine, _)) = self;
+        least_lots(machine.visible, machine.hidden, samples)
+    }
+
     /// The number of panels.
     pub fn panels(&self) -> usize {
         match self {
@@ -55,7 +61,7 @@ pub fn sample(set: InstructionSet, layer: Conditional, strips: &[Range<usize>], 
         return;
     }
     let lots = bits.par_chunks_mut(ABREAST * samples).zip(lanes.par_chunks_mut(ABREAST * strips.len())).enumerate();
-    lots.for_each_init(
+    lots.with_min_len(layer.least_lots(samples)).for_each_init(
         || vec![Vector::ZERO; ABREAST * samples],
         |fields, (index, (bits, lanes))| {
             let panels = lot(index, layer.panels());
@@ -76,7 +82,8 @@ pub fn activate(set: InstructionSet, layer: Conditional, samples: usize, probabi
     if samples == 0 {
         return;
     }
-    probabilities.par_chunks_mut(ABREAST * samples).enumerate().for_each(|(index, fields)| {
+    let lots = probabilities.par_chunks_mut(ABREAST * samples).enumerate();
+    lots.with_min_len(layer.least_lots(samples)).for_each(|(index, fields)| {
         let panels = lot(index, layer.panels());
         layer.fields(set, panels.clone(), fields);
         for (panel, fields) in panels.zip(fields.chunks_exact_mut(samples)) {
@@ -100,7 +107,7 @@ pub fn activate_and_sample(
     }
     let width = ABREAST * samples;
     let lots = probabilities.par_chunks_mut(width).zip(bits.par_chunks_mut(width)).zip(lanes.par_chunks_mut(ABREAST * strips.len()));
-    lots.enumerate().for_each(|(index, ((fields, bits), lanes))| {
+    lots.enumerate().with_min_len(layer.least_lots(samples)).for_each(|(index, ((fields, bits), lanes))| {
         let panels = lot(index, layer.panels());
         layer.fields(set, panels.clone(), fields);
         activate_lot(set, layer, panels, strips, lanes, fields, bits);

@@ -195,6 +195,14 @@ impl Machine {
     }
 }
 
+/// How many lots of panels a thread takes at least: all of them where the work is too small to be worth waking another thread for. Changes nothing but time.
+pub fn least_lots(visible: usize, hidden: usize, samples: usize) -> usize {
+    // A product of two panels and a sample takes about a nanosecond, a thread some microseconds to wake.
+    const WORTH_SHARING: usize = 40_000;
+    let work = (visible.div_ceil(WIDTH) * hidden.div_ceil(WIDTH)).saturating_mul(samples);
+    if work < WORTH_SHARING { usize::MAX } else { 1 }
+}
+
 /// The panels that a kernel works on together, of `panels`: the `index`-th lot of them.
 pub fn lot(index: usize, panels: usize) -> Range<usize> {
     index * ABREAST..panels.min((index + 1) * ABREAST)

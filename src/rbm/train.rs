@@ -392,7 +392,7 @@ impl<'a> Trainer<'a> {
 
         let sides = [Side { visible: &data, hidden: &data_hidden }, Side { visible: &model, hidden: &model_hidden }];
         let choices = std::mem::take(&mut self.choices);
-        let statistics = Statistics::new(set, sides, &strips, self.machine.visible_panels(), choices);
+        let statistics = Statistics::new(set, sides, &strips, &self.machine, choices);
         let outcome = self.learn(&statistics, &errors, rows.len());
         self.choices = statistics.into_memory();
         outcome
@@ -432,6 +432,7 @@ impl<'a> Trainer<'a> {
             }
             let lots = bits.par_chunks_mut(ABREAST * samples).zip(lanes.par_chunks_mut(ABREAST * strips.len())).enumerate();
             let of_lots: Vec<Vec<Vec<f64>>> = lots
+                .with_min_len(layer.least_lots(samples))
                 .map_init(
                     || vec![Vector::ZERO; ABREAST * samples],
                     |fields, (index, (bits, lanes))| {

@@ -4,7 +4,7 @@ use crate::kernels::InstructionSet;
 use crate::kernels::float_vector::Vector;
 use crate::kernels::statistics::{self, Choices, Rows, Sums, TABLES_PER_PASS};
 use crate::kernels::tables::{ABREAST, SAMPLES_PER_GROUP};
-use crate::rbm::panels::Units;
+use crate::rbm::panels::{Machine, Units, least_lots};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -74,6 +74,8 @@ pub struct Statistics<'a> {
     sides: [Side<'a>; 2],
     strips: &'a [Range<usize>],
     samples: usize,
+    /// Lots of panels that a thread takes at least.
+    pub least_lots: usize,
     /// The table entries chosen by the binary sides: visible panel, strip, pass.
     choices: Vec<Choices>,
     /// Entries of `choices` a visible panel.
@@ -92,16 +94,17 @@ enum Pass {
 
 impl<'a> Statistics<'a> {
     /// Prepares the choices. `strips` cover the samples in order; `memory` is reused if it is large enough.
-    pub fn new(set: InstructionSet, sides: [Side<'a>; 2], strips: &'a [Range<usize>], visible_panels: usize, memory: Vec<Choices>) -> Self {
+    pub fn new(set: InstructionSet, sides: [Side<'a>; 2], strips: &'a [Range<usize>], machine: &Machine, memory: Vec<Choices>) -> Self {
         let samples = strips.last().map_or(0, |strip| strip.end);
+        let least_lots = least_lots(machine.visible, machine.hidden, samples);
         let is_binary = sides.map(|side| matches!(side.visible, Units::Bits(_)));
         let mut stride = 0;
         let passes: Vec<Vec<Pass>> = strips.iter().map(|strip| passes(strip.len(), is_binary, &mut stride)).collect();
         let mut choices = memory;
         choices.clear();
-        choices.resize(stride * visible_panels, [Vector::ZERO; 2]);
+        choices.resize(stride * machine.visible_panels(), [Vector::ZERO; 2]);
         if stride > 0 {
-            choices.par_chunks_mut(stride).enumerate().for_each(|(panel, choices)| {
+            choices.par_chunks_mut(stride).enumerate().with_min_len(least_lots).for_each(|(panel, choices)| {
                 for (strip, passes) in strips.iter().zip(&passes) {
                     for pass in passes {
                         let Pass::Tables(ranges, place) = pass else { continue };
@@ -117,7 +120,7 @@ impl<'a> Statistics<'a> {
                 }
             });
         }
-        Statistics { set, sides, strips, samples, choices, stride, passes }
+        Statistics { set, sides, strips, samples, least_lots, choices, stride, passes }
     }
 
     /// Gives the memory of the choices back.

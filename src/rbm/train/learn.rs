@@ -24,7 +24,7 @@ impl Trainer<'_> {
         // What is small comes first, all panels at once: sums over visible units, over hidden units, and the reconstruction error.
         let panels = visible_panels + hidden_panels;
         let small = |strip: usize| {
-            let sums = (0..panels).into_par_iter().map(|panel| {
+            let sums = (0..panels).into_par_iter().with_min_len(statistics.least_lots).map(|panel| {
                 if panel < visible_panels {
                     statistics.visible_sums(panel, strip)
                 } else {
@@ -69,6 +69,7 @@ impl Trainer<'_> {
                 if alone { Vec::new() } else { gather_products(statistics, exchange, shards, first..first + count, rows, pool)? };
             let lots = weights.par_chunks_mut(ABREAST * rows).zip(velocity.par_chunks_mut(ABREAST * rows)).enumerate();
             let found: Vec<Vec<Squares>> = lots
+                .with_min_len(statistics.least_lots)
                 .map_init(
                     || pool.lend(rows),
                     |loan, (index, (weights, velocity))| {
