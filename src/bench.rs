@@ -2,6 +2,7 @@
 //!
 //! Absolute figures of a shared machine drift; the ratio to a rival that ran in turn with the contender does not. Median and best are both shown.
 
+mod gemm;
 mod network;
 mod sampling;
 

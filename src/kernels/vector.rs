@@ -164,6 +164,14 @@ mod register {
     #[derive(Debug, Clone, Copy)]
     pub(in super::super) struct Register(__m512i);
 
+    impl Register {
+        /// The register itself, for `numbers`.
+        #[inline(always)]
+        pub(in super::super) fn bits(self) -> __m512i {
+            self.0
+        }
+    }
+
     // SAFETY, of each `unsafe` in this module: the instruction exists, because code over `Register` runs only behind `Chosen::Avx512`, which was made
     // after the processor was asked. The instructions touch no memory.
     operators! { Register:
