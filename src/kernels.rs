@@ -20,12 +20,14 @@ pub mod forward;
 pub mod generator;
 pub mod metropolis;
 mod pair;
+pub mod replicas;
 pub mod statistics;
 pub mod swendsen_wang;
 pub mod tables;
 pub mod tiles;
 pub mod update;
 pub mod vector;
+pub mod vertical_counter;
 
 use std::sync::OnceLock;
 

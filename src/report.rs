@@ -23,6 +23,7 @@ mod reconstruction;
 mod sampling;
 mod standards;
 mod style;
+mod tempering;
 mod tables;
 mod training;
 
@@ -80,6 +81,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
     if let Some(sampling) = record.sampling.as_ref().filter(|sampling| !sampling.ensembles.is_empty()) {
         let mut section = sampling::section(sampling);
         coupling::add(&mut section, sampling);
+        tempering::add(&mut section, sampling);
         sections.push(section);
     }
     let training = record.training.as_ref();

@@ -8,6 +8,7 @@
 pub mod chains;
 pub mod desk;
 pub mod exchange;
+pub mod groups;
 pub mod learning;
 pub mod likelihood;
 pub mod memory;
@@ -18,6 +19,7 @@ pub mod session;
 pub mod standards;
 pub mod status;
 pub mod train;
+pub mod units;
 pub mod watch;
 
 use crate::comm::{self, Comm};
@@ -80,8 +82,8 @@ fn read_on_all(run_file: &Path, comm: &dyn Comm) -> Result<RunFile> {
 fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.sample.as_ref().filter(|_| session.is_missing(Stage::Sampling, job)) else { return Ok(()) };
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
-    let chains = sample::run(&plan, session)?;
-    session.on_root(|desk| desk.keep_sampling(sample::record(&plan, &chains), sample::configurations(&plan, &chains)))?;
+    let outcome = sample::run(&plan, session)?;
+    session.on_root(|desk| desk.keep_sampling(sample::record(&plan, &outcome), sample::configurations(&plan, &outcome)))?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use super::mistakes::Mistakes;
 use super::reader::Section;
 use super::{RunFile, SampleSection, TrainSection};
+use crate::kernels::replicas::REPLICAS;
 use crate::sampler::Algorithm;
 
 /// The parts of a run's memory on one rank, in bytes, by estimate. Rank 0 holds the whole record of the run, so it is the rank that is meant.
@@ -37,9 +38,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(size));
         }
-        let largest = run.lattice.sizes.iter().copied().max().unwrap_or(0);
-        let chains = ensembles.saturating_mul(sample.replicas as u128).min(threads() as u128);
-        memory.lattices = chains * lattice_bytes(sample, largest);
+        memory.lattices = run.lattice.sizes.iter().map(|&size| lattices_at_work(sample, size, ensembles)).max().unwrap_or(0);
     }
     if let Some(train) = &run.train {
         let mut visible = train.size * train.size;
@@ -58,6 +57,17 @@ fn layer_bytes(train: &TrainSection, layer: usize, visible: usize, parameters: u
     let configurations = (train.samples + train.held_out) as u128;
     let data = if layer == 0 { configurations * packed(train.size) } else { configurations.saturating_mul(4 * visible as u128) };
     parameters.saturating_mul(4 * (1 + train.shards as u128)).saturating_add(data)
+}
+
+/// The lattices of one size that threads work on at one time: a chain a thread, or a group of 512 replicas a thread, with tempering at all couplings.
+fn lattices_at_work(sample: &SampleSection, size: usize, ensembles: u128) -> u128 {
+    if !sample.across_the_bits(size) {
+        let chains = ensembles.saturating_mul(sample.replicas as u128).min(threads() as u128);
+        return chains * lattice_bytes(sample, size);
+    }
+    let groups = (sample.replicas.div_ceil(REPLICAS) as u128).saturating_mul(if sample.tempering { 1 } else { ensembles });
+    let couplings = if sample.tempering { sample.coupling_count() } else { 1 };
+    groups.min(threads() as u128) * product(&[couplings, size, size, REPLICAS / 8])
 }
 
 /// The spins, and what the algorithm keeps a site: nothing of note for the packed checkerboard, a cluster label and its bookkeeping for the others.

@@ -1,0 +1,146 @@
+//! 512 chains of one coupling across the bits of a word, moved by checkerboard Metropolis (Metropolis et al., J. Chem. Phys. 21, 1087 (1953)). They share a
+//! word, not a random number: every spin of every replica has its own bits, so that the 512 are as independent as chains that run one after the other.
+//!
+//! The update itself is in [`crate::kernels::replicas`], the layout in [`crate::spins::replicas`], the same chains written for the eye in
+//! [`super::reference::replicas`]. A ladder of couplings that exchange replicas is in [`super::tempering`].
+
+use super::{Start, metropolis::refuse_unfit, snapshot::Reader};
+use crate::error::{Error, Result};
+use crate::kernels::InstructionSet;
+use crate::kernels::byte_queue::ByteQueue;
+use crate::kernels::replicas::{Acceptance, Lattices, REPLICAS, Source, Word, exchange_and_sweep, sweep};
+use crate::kernels::vector::{BLOCK, Block};
+use crate::kernels::vertical_counter::{DIGITS, values};
+use crate::lattice::SquareTorus;
+use crate::measure::Measurement;
+use crate::random::{LaneStream, Purpose};
+use crate::spins::{Configuration, replicas::Replicas};
+
+/// The largest side: 16 MiB a coupling.
+pub const LARGEST_SIDE: usize = 512;
+
+/// 512 chains at one coupling.
+#[derive(Debug, Clone)]
+pub struct ReplicaGroup {
+    replicas: Replicas,
+    acceptance: Acceptance,
+    source: Source,
+    unsatisfied: Box<[Block; DIGITS]>,
+    instruction_set: InstructionSet,
+}
+
+impl ReplicaGroup {
+    /// The group number `group` of a run, at the coupling K = J / k_B T. Its random numbers are the lane stream (seed, Replicas, group). A hot start takes one step
+    /// of it a site, in site order.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a lattice of odd side or a side above [`LARGEST_SIDE`], or a coupling that is negative or not finite.
+    pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, group: u64) -> Result<Self> {
+        refuse_unfit(torus, coupling)?;
+        if torus.side() > LARGEST_SIDE {
+            return Err(Error::Usage(format!(
+                "a lattice of side {} is too large to have 512 of them across the bits: write a side up to {LARGEST_SIDE}, or layout = \"lattice\" without tempering",
+                torus.side()
+            )));
+        }
+        let mut stream = LaneStream::new(seed, Purpose::Replicas, group);
+        let mut replicas = Replicas::all_up(torus);
+        if start == Start::Hot {
+            replicas.words_mut().iter_mut().for_each(|word| word.0 = stream.words());
+        }
+        let instruction_set = InstructionSet::chosen();
+        let unsatisfied = Box::new(replicas.unsatisfied(instruction_set));
+        Ok(ReplicaGroup { replicas, acceptance: Acceptance::new(coupling), source: Source::new(stream.lanes), unsatisfied, instruction_set })
+    }
+
+    /// The same chains, run on another instruction set; the results do not depend on it.
+    #[must_use]
+    pub fn with_instruction_set(self, instruction_set: InstructionSet) -> Self {
+        ReplicaGroup { instruction_set, ..self }
+    }
+
+    /// One sweep of every replica.
+    pub fn sweep(&mut self) {
+        let set = self.instruction_set;
+        sweep(set, &mut self.lattices());
+    }
+
+    /// Swaps the replicas of `mask` between two groups, then does one sweep of both.
+    pub fn exchange_and_sweep(&mut self, upper: &mut ReplicaGroup, mask: &Word) {
+        let set = self.instruction_set;
+        exchange_and_sweep(set, &mut [self.lattices(), upper.lattices()], mask);
+    }
+
+    fn lattices(&mut self) -> Lattices<'_> {
+        let side = self.replicas.torus().side();
+        Lattices {
+            words: self.replicas.words_mut(),
+            side,
+            acceptance: &self.acceptance,
+            source: &mut self.source,
+            unsatisfied: &mut self.unsatisfied,
+        }
+    }
+
+    /// The unsatisfied bonds of every replica: E = 2 unsatisfied - 2N.
+    pub fn unsatisfied(&self) -> [u32; REPLICAS] {
+        let mut counts = [0; REPLICAS];
+        values(self.instruction_set, &self.unsatisfied, &mut counts);
+        counts
+    }
+
+    /// Energy and magnetization of every replica.
+    pub fn measurements(&self) -> Vec<Measurement> {
+        let torus = self.replicas.torus();
+        let (unsatisfied, up) = (self.unsatisfied(), self.replicas.up(self.instruction_set));
+        let measurement = |(unsatisfied, up): (u32, u32)| Measurement {
+            energy: 2 * i64::from(unsatisfied) - torus.bonds() as i64,
+            magnetization: 2 * i64::from(up) - torus.sites() as i64,
+        };
+        unsatisfied.into_iter().zip(up).map(measurement).collect()
+    }
+
+    /// The present configuration of one replica.
+    pub fn configuration(&self, replica: usize) -> Configuration {
+        self.replicas.configuration(replica)
+    }
+
+    /// The words of the sites.
+    pub fn words(&self) -> &[Word] {
+        self.replicas.words()
+    }
+
+    /// The lattice.
+    pub fn torus(&self) -> SquareTorus {
+        self.replicas.torus()
+    }
+
+    /// The random stream, where the next sweep will go on.
+    pub fn stream(&self) -> LaneStream {
+        LaneStream { lanes: self.source.lanes }
+    }
+
+    /// Appends all that the rest of the chains depends on: the state of the lanes, the queues, the words of the sites.
+    pub fn put_snapshot(&self, words: &mut Vec<u64>) {
+        words.extend(self.stream().state());
+        self.source.queues.iter().for_each(|queue| words.extend(queue.words()));
+        words.extend(self.replicas.words().iter().flat_map(|word| word.0));
+    }
+
+    /// Goes on from what [`Self::put_snapshot`] gave of a group of the same side and coupling.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the words do not fit.
+    pub fn restore(&mut self, reader: &mut Reader) -> Result<()> {
+        self.source.lanes = reader.lanes()?.lanes;
+        for queue in &mut self.source.queues {
+            *queue = reader.take(ByteQueue::from_words)?;
+        }
+        let sites = self.replicas.torus().sites();
+        for (site, words) in self.replicas.words_mut().iter_mut().zip(reader.words(sites * BLOCK)?.as_chunks().0) {
+            site.0 = *words;
+        }
+        *self.unsatisfied = self.replicas.unsatisfied(self.instruction_set);
+        Ok(())
+    }
+}
