@@ -4,7 +4,6 @@
 
 mod network;
 mod replicas;
-mod replicas;
 mod sampling;
 
 use crate::error::{Error, Result};
@@ -13,7 +12,7 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 7] = ["metropolis", "replicas", "tempering", "swendsen-wang", "wolff", "cd1", "gibbs"];
+pub const NAMES: [&str; 8] = ["metropolis", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
 
 /// One measured figure; `bench --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,7 +25,7 @@ pub struct Row {
     pub threads: usize,
     /// The instruction set of the kernels.
     pub instruction_set: String,
-    /// What is counted: "flips/ns", "ns/site", "ns/flipped spin", "s/epoch", "ns/unit".
+    /// What is counted: "flips/ns", "ns/site", "ns/flipped spin", "ns", "s/epoch", "ns/unit".
     pub unit: String,
     /// The median over the turns.
     pub median: f64,
@@ -150,6 +149,7 @@ pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Resu
             "tempering" => replicas::tempering(threads)?,
             "swendsen-wang" => sampling::swendsen_wang(threads)?,
             "wolff" => sampling::wolff(threads)?,
+            "measurement" => sampling::measurement()?,
             "cd1" => network::contrastive_divergence(threads)?,
             _ => network::gibbs(threads)?,
         };

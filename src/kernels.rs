@@ -20,6 +20,7 @@ pub mod forward;
 pub mod generator;
 pub mod metropolis;
 mod pair;
+pub mod profile;
 pub mod replicas;
 pub mod statistics;
 pub mod swendsen_wang;

@@ -251,9 +251,8 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
             let (left, right) = (V::from_block(own[left].0), V::from_block(own[right].0));
             let (never, once) = (state.never[place + index], state.once[place + index]);
             // Unsatisfied bonds: odd + 2 majority among three neighbours, and the fourth. Sum and majority change sign with all of their bits.
-            let unlike = left ^ right;
-            let odd = unlike ^ above ^ spin;
-            let majority = ((left & right) | (above & unlike)) ^ spin;
+            let odd = left.parity(right, above) ^ spin;
+            let majority = left.majority(right, above) ^ spin;
             let fourth = below ^ spin;
             let flip = majority | (odd & fourth) | never | (once & (odd | fourth));
             own[column].0 = (spin ^ flip).to_block();

@@ -15,8 +15,7 @@ pub const COUNTERS: usize = 64 * BLOCK;
 /// The sum and the carry of three vectors of the same weight.
 #[inline(always)]
 pub fn full_adder<V: Vector>(first: V, second: V, third: V) -> (V, V) {
-    let odd = first ^ second;
-    (odd ^ third, (first & second) | (third & odd))
+    (first.parity(second, third), first.majority(second, third))
 }
 
 /// Counters on their way.

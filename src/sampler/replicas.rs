@@ -144,3 +144,109 @@ impl ReplicaGroup {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::replicas::ReferenceReplicas;
+    use super::super::tempering::Ladders;
+    use super::*;
+
+    fn torus(side: usize) -> SquareTorus {
+        SquareTorus::new(side).expect("a valid side")
+    }
+
+    /// Spin by spin and measurement by measurement, and the same next random word.
+    #[test]
+    fn every_instruction_set_gives_the_replicas_of_the_reference() {
+        for (side, coupling, start, sweeps) in [
+            (4, 0.44, Start::Hot, 12),
+            (6, 0.3, Start::Cold, 8),
+            (6, 0.02, Start::Hot, 4),
+            (10, 0.0, Start::Hot, 2),
+            (10, 1.2, Start::Hot, 3),
+            (34, 0.44, Start::Cold, 2),
+        ] {
+            let torus = torus(side);
+            let mut plain = ReferenceReplicas::new(torus, coupling, start, 14103831, 3).expect("a fit lattice");
+            let make = |set| ReplicaGroup::new(torus, coupling, start, 14103831, 3).expect("a fit lattice").with_instruction_set(set);
+            let mut groups: Vec<ReplicaGroup> = InstructionSet::available().into_iter().map(make).collect();
+            for sweep in 0..sweeps {
+                plain.sweep();
+                let expected: Vec<Configuration> = (0..REPLICAS).map(|replica| plain.configuration(replica)).collect();
+                for group in &mut groups {
+                    group.sweep();
+                    let measured = group.measurements();
+                    for (replica, expected) in expected.iter().enumerate() {
+                        let name = || format!("{}, side {side}, K {coupling}, sweep {sweep}, replica {replica}", group.instruction_set);
+                        assert_eq!(&group.configuration(replica), expected, "{}", name());
+                        assert_eq!((measured[replica].energy, measured[replica].magnetization), (expected.energy(), expected.magnetization()), "{}", name());
+                    }
+                    assert_eq!(group.stream(), plain.stream());
+                }
+            }
+        }
+    }
+
+    /// The whole state of ladders, over many sweeps, at sides with ends of rows and groups everywhere.
+    #[test]
+    fn every_instruction_set_gives_the_same_ladders() {
+        for (side, sweeps) in [(4, 1000), (6, 1000), (30, 200), (64, 40), (100, 20), (126, 10), (128, 10), (130, 10), (510, 2)] {
+            let couplings = [(0.40, 7), (0.42, 8), (0.44, 9), (0.46, 10), (0.6, 11)];
+            let couplings = if side == 510 { &couplings[..2] } else { &couplings[..] };
+            let run = |set| {
+                let mut ladders = Ladders::new(torus(side), couplings, Start::Cold, 5, 2, 300, 1).expect("a fit lattice").with_instruction_set(set);
+                ladders.end_thermalization();
+                (0..sweeps).for_each(|_| {
+                    ladders.sweep();
+                });
+                ladders.snapshot()
+            };
+            let portable = run(InstructionSet::PORTABLE);
+            for set in InstructionSet::available() {
+                assert!(run(set) == portable, "{set}, side {side}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_restart_at_every_split_leaves_no_trace() {
+        for (side, couplings) in [(4, vec![(0.3, 1), (0.35, 2), (0.4, 3)]), (20, vec![(0.44, 5)]), (18, vec![(0.44, 5), (0.45, 6)])] {
+            let make = |set| Ladders::new(torus(side), &couplings, Start::Hot, 9, 4, 77, 2).expect("a fit lattice").with_instruction_set(set);
+            let step = |ladders: &mut Ladders, number: usize| {
+                if number == 5 {
+                    ladders.end_thermalization();
+                }
+                ladders.sweep();
+                ladders.measurements()
+            };
+            let mut undisturbed = make(InstructionSet::PORTABLE);
+            let (mut snapshots, mut steps) = (vec![undisturbed.snapshot()], Vec::new());
+            for number in 0..14 {
+                steps.push(step(&mut undisturbed, number));
+                snapshots.push(undisturbed.snapshot());
+            }
+            for set in InstructionSet::available() {
+                for (split, snapshot) in snapshots.iter().enumerate() {
+                    let mut ladders = make(set);
+                    ladders.sweep();
+                    ladders.restore(snapshot).expect("its own snapshot");
+                    assert!(&ladders.snapshot() == snapshot, "{set}, split {split}");
+                    for number in split..14 {
+                        assert!(step(&mut ladders, number) == steps[number], "{set}, split {split}, sweep {number}");
+                    }
+                    assert!(Some(&ladders.snapshot()) == snapshots.last(), "{set}, split {split}");
+                }
+            }
+            let words = &snapshots[14];
+            for damaged in [&words[..words.len() - 1], &[words.as_slice(), &[0]].concat(), &[]] {
+                assert!(make(InstructionSet::PORTABLE).restore(damaged).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_in_words() {
+        let refused = |side: usize, coupling: f64| ReplicaGroup::new(torus(side), coupling, Start::Hot, 1, 0).map(|_| ()).expect_err("unfit").to_string();
+        assert!(refused(5, 0.4).contains("even side") && refused(514, 0.4).contains("512") && refused(6, f64::NAN).contains("coupling"));
+    }
+}

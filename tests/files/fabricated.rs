@@ -59,6 +59,7 @@ fn ensemble(primes: &mut Primes, size: usize, coupling: f64) -> Ensemble {
             .map(|_| Series {
                 energy: (0..DRAWS).map(|_| primes.integer()).collect(),
                 magnetization: (0..DRAWS).map(|_| primes.integer()).collect(),
+                wave_power: (0..DRAWS).map(|_| primes.real()).collect(),
             })
             .collect(),
         observables: vec![
