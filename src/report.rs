@@ -23,8 +23,8 @@ mod reconstruction;
 mod sampling;
 mod standards;
 mod style;
-mod tempering;
 mod tables;
+mod tempering;
 mod training;
 
 use crate::error::{Error, Result};

@@ -104,8 +104,9 @@ fn between_and_inside(energies: &Energies) -> (f64, f64) {
     let means: Vec<f64> = energies.iter().map(|energies| mean(energies)).collect();
     let all = mean(&means);
     let between = REPLICAS as f64 * means.iter().map(|mean| (mean - all).powi(2)).sum::<f64>() / (count - 1.0);
-    let inside = energies.iter().zip(&means).map(|(energies, mean)| energies.iter().map(|energy| (energy - mean).powi(2)).sum::<f64>()).sum::<f64>()
-        / (count * (REPLICAS - 1) as f64);
+    let inside =
+        energies.iter().zip(&means).map(|(energies, mean)| energies.iter().map(|energy| (energy - mean).powi(2)).sum::<f64>()).sum::<f64>()
+            / (count * (REPLICAS - 1) as f64);
     // The variance inside has so many degrees of freedom that F times those of the other is chi-squared.
     let law = ChiSquared::new(count - 1.0).unwrap();
     println!("F = {:.4} with {} degrees of freedom", between / inside, count - 1.0);
@@ -119,7 +120,9 @@ fn largest_correlation(energies: &Energies) -> f64 {
     let variance = samples.iter().map(|energy| (energy - mean).powi(2)).sum::<f64>() / samples.len() as f64;
     (0..9)
         .map(|bit| {
-            let pairs = energies.iter().flat_map(|energies| (0..REPLICAS).filter(|replica| replica >> bit & 1 == 0).map(|r| (energies[r], energies[r ^ (1 << bit)])));
+            let pairs = energies.iter().flat_map(|energies| {
+                (0..REPLICAS).filter(|replica| replica >> bit & 1 == 0).map(|r| (energies[r], energies[r ^ (1 << bit)]))
+            });
             let (mut sum, mut count) = (0.0, 0.0);
             pairs.for_each(|(one, other)| {
                 sum += (one - mean) * (other - mean);
@@ -229,7 +232,8 @@ fn tempered_chains_have_the_law_of_each_coupling() {
     let counts = ladders.counts();
     assert!(counts.made.iter().zip(&counts.tried).all(|(&made, &tried)| made > tried / 10 && made < tried), "{counts:?}");
     assert!(counts.round_trips.iter().all(|&trips| trips > 50), "every replica travels");
-    let flow: Vec<f64> = counts.from_lowest.iter().zip(&counts.from_highest).map(|(&low, &high)| low as f64 / (low + high) as f64).collect();
+    let flow: Vec<f64> =
+        counts.from_lowest.iter().zip(&counts.from_highest).map(|(&low, &high)| low as f64 / (low + high) as f64).collect();
     assert!(flow[0] == 1.0 && flow[4] == 0.0 && flow.windows(2).all(|pair| pair[0] > pair[1]), "{flow:?}");
 }
 
@@ -283,7 +287,8 @@ fn energies_are_those_of_kaufman() {
     for side in sides {
         for (number, coupling) in couplings.into_iter().enumerate() {
             let ahead = if number == 2 { 4 * side * side } else { 40 * side } + 400;
-            let mut chains = Ladders::new(torus(side), &[(coupling, (100 * side + number) as u64)], Start::Cold, SEED, 0, REPLICAS, 1).unwrap();
+            let mut chains =
+                Ladders::new(torus(side), &[(coupling, (100 * side + number) as u64)], Start::Cold, SEED, 0, REPLICAS, 1).unwrap();
             let (mean, error) = energies(&mut chains, ahead)[0];
             alone.push((mean - exact::square(side, coupling).energy_per_site) / error);
         }
@@ -292,8 +297,11 @@ fn energies_are_those_of_kaufman() {
     let mut ladders = Ladders::new(torus(16), &ladder, Start::Hot, SEED, 77, REPLICAS, 1).unwrap();
     let found = energies(&mut ladders, 1500);
     // Energies of neighbouring couplings share replicas, so that these ten deviations are not quite independent: each is held to four errors.
-    let tempered: Vec<f64> =
-        found.iter().zip(&ladder).map(|((mean, error), (coupling, _))| (mean - exact::square(16, *coupling).energy_per_site) / error).collect();
+    let tempered: Vec<f64> = found
+        .iter()
+        .zip(&ladder)
+        .map(|((mean, error), (coupling, _))| (mean - exact::square(16, *coupling).energy_per_site) / error)
+        .collect();
     println!("alone {alone:.2?}\ntempered {tempered:.2?}");
     accept(ChiSquared::new(20.0).unwrap().sf(alone.iter().map(|deviation| deviation * deviation).sum()), "twenty energies");
     assert!(tempered.iter().all(|deviation| deviation.abs() < 4.0), "{tempered:?}");

@@ -34,17 +34,23 @@ fn row(name: &'static str, side: usize, couplings: &[f64], threads: usize) -> Re
         Ladders::new(torus, &numbered, Start::Cold, SEED, thread, 512, 1)
     };
     let mut ladders: Vec<Ladders> = (0..threads as u64).map(ladders).collect::<Result<_>>()?;
+    // Ladders share their couplings out over all threads there are: here, as many as the row says.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|why| Error::InputOutput(format!("cannot start {threads} threads: {why}")))?;
     // Relaxation from the ordered start at K_c: the energy is off by t^(-1/(nu z)) until t is some L^z.
-    for _ in 0..(side * side).clamp(1000, 6000) {
+    pool.install(|| {
         ladders.par_iter_mut().for_each(|ladders| {
-            ladders.sweep();
+            (0..(side * side).clamp(1000, 6000)).for_each(|_| {
+                ladders.sweep();
+            });
         });
-    }
+    });
     verify(name, side, couplings, &mut ladders)?;
     let unit = Unit::WorkPerNanosecond("flips/ns");
     let mut slow = reference_of(Algorithm::Metropolis)?;
     let work = couplings.len() as u64;
-    let turn = || ladders.par_iter_mut().map(|ladders| ladders.sweep() * work).sum::<u64>() as f64;
+    let several = |ladders: &mut Ladders| (0..4).map(|_| ladders.sweep() * work).sum::<u64>();
+    let turn = || pool.install(|| ladders.par_iter_mut().map(several).sum::<u64>()) as f64;
     let contender = Contender { name: name.to_string(), turn: Box::new(turn) };
     let rival = Contender { name: "one spin at a time".to_string(), turn: Box::new(move || slow.sweep() as f64) };
     let row = row_against(Subject { name, size: side.into(), threads, unit }, contender, rival);
@@ -70,7 +76,9 @@ fn verify(name: &str, side: usize, couplings: &[f64], ladders: &mut [Ladders]) -
         let (mean, error) = (mean * scale, (variance / count).sqrt() * scale);
         let exact = exact::square(side, coupling).energy_per_site;
         if (mean - exact).abs() > 5.0 * error {
-            return Err(Error::Bug(format!("the benchmark {name} of side {side} at K = {coupling} has an energy of {mean} +- {error} a site, and {exact} is exact.")));
+            return Err(Error::Bug(format!(
+                "the benchmark {name} of side {side} at K = {coupling} has an energy of {mean} +- {error} a site, and {exact} is exact."
+            )));
         }
     }
     Ok(())

@@ -3,12 +3,12 @@
 use super::{Check, sentence};
 use crate::kernels::InstructionSet;
 use crate::kernels::generator::Lanes;
+use crate::kernels::replicas::REPLICAS;
 use crate::lattice::SquareTorus;
 use crate::random::{LaneStream, Purpose, Stream};
 use crate::rbm::gibbs::GibbsChains;
 use crate::rbm::train::{Alone, Trainer};
 use crate::rbm::{GradientKind, Rbm, TrainingData, TrainingOptions};
-use crate::kernels::replicas::REPLICAS;
 use crate::sampler::reference::replicas::ReferenceReplicas;
 use crate::sampler::replicas::ReplicaGroup;
 use crate::sampler::tempering::Ladders;

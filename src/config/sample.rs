@@ -205,7 +205,8 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
 fn refuse_unfit_for_bits(section: &Section, sample: &SampleSection, lattice: Option<&LatticeSection>) {
     let key = if sample.tempering { "tempering" } else { "layout" };
     if sample.tempering && sample.coupling_count() < 2 {
-        section.refuse("tempering", "one coupling has nothing to exchange replicas with: write two couplings or more, or tempering = false");
+        section
+            .refuse("tempering", "one coupling has nothing to exchange replicas with: write two couplings or more, or tempering = false");
     }
     if sample.tempering && sample.layout == Layout::Lattice {
         section.refuse("layout", "tempering has its replicas across the bits: write layout = \"replicas\", or leave the key out");
@@ -220,7 +221,10 @@ fn refuse_unfit_for_bits(section: &Section, sample: &SampleSection, lattice: Opt
         section.refuse(key, "replicas across the bits are moved by algorithm = \"metropolis\" alone: write it, or leave this key out");
     }
     if let Some(&size) = lattice.and_then(|lattice| lattice.sizes.iter().find(|&&size| size > LARGEST_SIDE)) {
-        section.refuse(key, &format!("a lattice of side {size} is too large to have 512 of them across the bits: write sizes up to {LARGEST_SIDE}"));
+        section.refuse(
+            key,
+            &format!("a lattice of side {size} is too large to have 512 of them across the bits: write sizes up to {LARGEST_SIDE}"),
+        );
     }
 }
 

@@ -261,8 +261,8 @@ impl<V: Vector> Generator<V> {
     pub fn step(&mut self) -> V {
         let [s0, s1, s2, s3] = self.state;
         let output = s0.add(s3).rotate_left::<23>().add(s0);
-        let (s2_new, s3_new) = (s2 ^ s0, s3 ^ s1);
-        self.state = [s0 ^ s3_new, s1 ^ s2_new, s2_new ^ s1.shift_left::<17>(), s3_new.rotate_left::<45>()];
+        // Three at a time where there is an instruction for it; otherwise s3 ^ s1 and s2 ^ s0 are found once.
+        self.state = [s3.parity(s1, s0), s2.parity(s0, s1), s2.parity(s0, s1.shift_left::<17>()), (s3 ^ s1).rotate_left::<45>()];
         output
     }
 }

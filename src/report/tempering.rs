@@ -34,12 +34,23 @@ pub(super) fn add(section: &mut Section, sampling: &SamplingRecord) {
 /// The pair that swaps least, if that is seldom.
 fn bottleneck(ladder: &TemperingRecord) -> Option<String> {
     let acceptance = ladder.acceptance();
-    let (pair, least) = acceptance.iter().copied().enumerate().filter(|(_, share)| share.is_finite()).min_by(|one, other| one.1.total_cmp(&other.1))?;
+    let (pair, least) =
+        acceptance.iter().copied().enumerate().filter(|(_, share)| share.is_finite()).min_by(|one, other| one.1.total_cmp(&other.1))?;
     let trips: u64 = ladder.round_trips.iter().sum();
-    let trips = format!("{} round trip{} in {} ladders", thousands(trips), if trips == 1 { "" } else { "s" }, thousands(ladder.round_trips.len() as u64));
-    let between = format!("between K = {} and {}", ensemble::coupling(ladder.couplings[pair]), ensemble::coupling(ladder.couplings[pair + 1]));
+    let trips = format!(
+        "{} round trip{} in {} ladders",
+        thousands(trips),
+        if trips == 1 { "" } else { "s" },
+        thousands(ladder.round_trips.len() as u64)
+    );
+    let between =
+        format!("between K = {} and {}", ensemble::coupling(ladder.couplings[pair]), ensemble::coupling(ladder.couplings[pair + 1]));
     Some(if least < RARE {
-        format!("Tempering of L = {}: {trips}; the swaps {between} are rare, {} of those tried: couplings in between would help.", ladder.size, significant(least, 2))
+        format!(
+            "Tempering of L = {}: {trips}; the swaps {between} are rare, {} of those tried: couplings in between would help.",
+            ladder.size,
+            significant(least, 2)
+        )
     } else {
         format!("Tempering of L = {}: {trips}; the fewest swaps are made {between}, {} of those tried.", ladder.size, fixed(least, 3))
     })
@@ -70,7 +81,8 @@ fn draw(ladders: &[TemperingRecord]) -> Drawing {
     for (letter, left) in [("a", 62.0), ("b", 436.0)] {
         drawing.heading(letter, [left, 42.0], 13.0, INK, Anchor::Start);
     }
-    let entries: Vec<_> = ladders.iter().enumerate().map(|(index, ladder)| (style::category(index), format!("L = {}", ladder.size))).collect();
+    let entries: Vec<_> =
+        ladders.iter().enumerate().map(|(index, ladder)| (style::category(index), format!("L = {}", ladder.size))).collect();
     legend(&mut drawing, [90.0, 22.0], &entries);
     drawing
 }
@@ -82,8 +94,12 @@ fn table(ladders: &[TemperingRecord]) -> Table {
     let share = |share: f64| if share.is_finite() { fixed(share, 4) } else { number::DASH.to_string() };
     for ladder in ladders {
         let trips = ladder.round_trips.iter().sum::<u64>() as f64 / ladder.round_trips.len().max(1) as f64;
-        let title =
-            format!("<i>L</i> = {}, {} ladders, {} round trips a ladder", ladder.size, thousands(ladder.round_trips.len() as u64), significant(trips, 3));
+        let title = format!(
+            "<i>L</i> = {}, {} ladders, {} round trips a ladder",
+            ladder.size,
+            thousands(ladder.round_trips.len() as u64),
+            significant(trips, 3)
+        );
         table.group(&title, heads.len());
         let (acceptance, flow) = (ladder.acceptance(), ladder.flow());
         for (place, &coupling) in ladder.couplings.iter().enumerate() {

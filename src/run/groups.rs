@@ -54,7 +54,8 @@ fn ladders(plan: &Plan, group: &Group) -> Result<Ladders> {
         ascending(plan, group).into_iter().map(|ensemble| (plan.ensembles[ensemble].1, number(ensemble))).collect();
     let torus = SquareTorus::new(plan.ensembles[group.ensembles.start].0)?;
     let (section, every) = (&plan.section, plan.section.exchange_every as u64);
-    let mut ladders = Ladders::new(torus, &couplings, section.start, plan.seed, number(group.ensembles.start), group.replicas.len(), every)?;
+    let mut ladders =
+        Ladders::new(torus, &couplings, section.start, plan.seed, number(group.ensembles.start), group.replicas.len(), every)?;
     if section.thermalization == 0 {
         ladders.end_thermalization();
     }
@@ -89,7 +90,8 @@ impl RunningGroup {
             }
             State::Absent => Box::new(ladders(plan, &self.group)?),
         };
-        let next_kept = |records: &Records, replica: usize| section.kept_draw(self.group.replicas.start + replica, records.kept[replica].len());
+        let next_kept =
+            |records: &Records, replica: usize| section.kept_draw(self.group.replicas.start + replica, records.kept[replica].len());
         let spins = plan.ensembles[self.group.ensembles.start].0.pow(2) as u64 * (REPLICAS * self.group.ensembles.len()) as u64;
         let (total, mut work) = (plan.sweeps(), 0);
         while self.sweeps < total {
@@ -149,7 +151,12 @@ impl RunningGroup {
     /// # Errors
     /// [`Error::Refused`] if they do not fit the plan.
     pub fn from_words(plan: &Plan, group: Group, words: &[u64]) -> Result<Self> {
-        let misfit = || Error::Refused(format!("the state of a group of replicas (number {}) does not fit the run file: it belongs to another run", group.number));
+        let misfit = || {
+            Error::Refused(format!(
+                "the state of a group of replicas (number {}) does not fit the run file: it belongs to another run",
+                group.number
+            ))
+        };
         let section = &plan.section;
         let torus = SquareTorus::new(plan.ensembles[group.ensembles.start].0)?;
         let mut reader = Reader::new(words);
@@ -222,7 +229,13 @@ fn counted(words: &[u64], group: &Group) -> Result<ExchangeCounts> {
     let (couplings, mut reader) = (group.ensembles.len(), Reader::new(words));
     let mut next = |count: usize| reader.words(count).map(<[u64]>::to_vec);
     let (tried, made) = (next(couplings - 1)?, next(couplings - 1)?);
-    let counts = ExchangeCounts { tried, made, round_trips: next(group.replicas.len())?, from_lowest: next(couplings)?, from_highest: next(couplings)? };
+    let counts = ExchangeCounts {
+        tried,
+        made,
+        round_trips: next(group.replicas.len())?,
+        from_lowest: next(couplings)?,
+        from_highest: next(couplings)?,
+    };
     reader.end()?;
     Ok(counts)
 }

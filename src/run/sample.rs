@@ -219,7 +219,12 @@ pub fn record(plan: &Plan, Outcome { chains, exchanges }: &Outcome) -> SamplingR
             .into_par_iter()
             .map(|(&(size, coupling), chains)| ensemble(size, coupling, chains))
             .collect(),
-        tempering: plan.ensembles.chunks(section.coupling_count()).zip(exchanges).map(|(ensembles, counts)| tempering(plan, ensembles, counts)).collect(),
+        tempering: plan
+            .ensembles
+            .chunks(section.coupling_count())
+            .zip(exchanges)
+            .map(|(ensembles, counts)| tempering(plan, ensembles, counts))
+            .collect(),
     }
 }
 

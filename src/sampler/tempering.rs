@@ -123,7 +123,8 @@ impl Ladders {
         let count = groups.len();
         let none = Past { from_lowest: Word::ZERO, from_highest: Word::ZERO, begun: Word::ZERO };
         let used = used.min(REPLICAS);
-        let mask = |word: usize| if used >= (word + 1) * WORD_BITS { u64::MAX } else { (1u64 << used.saturating_sub(word * WORD_BITS)) - 1 };
+        let mask =
+            |word: usize| if used >= (word + 1) * WORD_BITS { u64::MAX } else { (1u64 << used.saturating_sub(word * WORD_BITS)) - 1 };
         let mut ladders = Ladders {
             groups,
             ratios: couplings.windows(2).map(|pair| Ratios::new(pair[0].0, pair[1].0, torus)).collect(),
@@ -279,9 +280,7 @@ impl Ladders {
         self.sweeps = reader.word()?;
         self.is_counting = reader.count(1)? == 1;
         let counts = &mut self.counts;
-        for list in
-            [&mut counts.tried, &mut counts.made, &mut counts.round_trips, &mut counts.from_lowest, &mut counts.from_highest]
-        {
+        for list in [&mut counts.tried, &mut counts.made, &mut counts.round_trips, &mut counts.from_lowest, &mut counts.from_highest] {
             let count = list.len();
             list.copy_from_slice(reader.words(count)?);
         }

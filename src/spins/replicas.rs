@@ -44,10 +44,26 @@ impl Replicas {
     /// If there is no such replica.
     pub fn configuration(&self, replica: usize) -> Configuration {
         let (word, bit) = (replica / WORD_BITS, replica % WORD_BITS);
-        let packed = self.words.chunks(WORD_BITS).map(|sites| {
-            sites.iter().enumerate().fold(0, |bits, (place, site)| bits | (site.0[word] >> bit & 1) << place)
-        });
+        let packed = self
+            .words
+            .chunks(WORD_BITS)
+            .map(|sites| sites.iter().enumerate().fold(0, |bits, (place, site)| bits | (site.0[word] >> bit & 1) << place));
         Configuration::from_words(self.torus, packed.collect())
+    }
+
+    /// The replicas in which every site has exactly two unsatisfied bonds.
+    pub fn balanced(&self) -> Word {
+        let mut balanced = Word::ONES;
+        for site in 0..self.torus.sites() {
+            let neighbours = self.torus.neighbours(site);
+            for (word, balanced) in balanced.0.iter_mut().enumerate() {
+                let unlike = neighbours.map(|neighbour| self.words[site].0[word] ^ self.words[neighbour].0[word]);
+                let [a, b, c, d] = unlike;
+                // Two of four: an even number, not none, not all.
+                *balanced &= !(a ^ b ^ c ^ d) & (a | b | c | d) & !(a & b & c & d);
+            }
+        }
+        balanced
     }
 
     /// The unsatisfied bonds of every replica, by binary digits.

@@ -3,7 +3,8 @@
 use super::durable;
 use crate::error::{Error, Result};
 use crate::record::{
-    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TemperingRecord, TableRecord, TrainingRecord,
+    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TableRecord, TemperingRecord,
+    TrainingRecord,
 };
 use serde_json::{Map, Value, json};
 use std::path::Path;

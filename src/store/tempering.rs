@@ -19,9 +19,19 @@ pub fn write(group: &GroupWriter, tempering: &TemperingRecord) -> Result<()> {
     group.variable("swaps_tried", &["pair"], &tempering.swaps_tried, label("1", "swaps tried, all ladders"))?;
     group.variable("swaps_made", &["pair"], &tempering.swaps_made, label("1", "swaps made, all ladders"))?;
     group.variable("acceptance", &["pair"], &tempering.acceptance(), label("1", "share of swaps made"))?;
-    group.variable("round_trips", &["ladder"], &tempering.round_trips, label("1", "round trips of replicas from the lowest coupling to the highest and back"))?;
+    group.variable(
+        "round_trips",
+        &["ladder"],
+        &tempering.round_trips,
+        label("1", "round trips of replicas from the lowest coupling to the highest and back"),
+    )?;
     group.variable("from_lowest", &["coupling"], &tempering.from_lowest, label("1", "replicas that were last at the lowest coupling"))?;
-    group.variable("from_highest", &["coupling"], &tempering.from_highest, label("1", "replicas that were last at the highest coupling"))?;
+    group.variable(
+        "from_highest",
+        &["coupling"],
+        &tempering.from_highest,
+        label("1", "replicas that were last at the highest coupling"),
+    )?;
     group.variable("flow", &["coupling"], &tempering.flow(), label("1", "share of replicas that were last at the lowest coupling"))?;
     group.attributes().text("signal", "flow")?.texts("axes", &["coupling"])?;
     Ok(())

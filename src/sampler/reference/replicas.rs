@@ -39,8 +39,21 @@ impl ReferenceReplicas {
                     spins[site] = if words[replica / 64] >> (replica % 64) & 1 == 1 { 1 } else { -1 };
                 }
             }
+            for spins in &mut spins {
+                let unsatisfied =
+                    |site: usize| torus.neighbours(site).into_iter().filter(|&neighbour| spins[neighbour] != spins[site]).count();
+                if (0..torus.sites()).all(|site| unsatisfied(site) == 2) {
+                    *spins = vec![1; torus.sites()];
+                }
+            }
         }
-        Ok(ReferenceReplicas { torus, spins, acceptance: Acceptance::new(coupling), source: Source::new(stream.lanes), take_bits_of: |replica| replica })
+        Ok(ReferenceReplicas {
+            torus,
+            spins,
+            acceptance: Acceptance::new(coupling),
+            source: Source::new(stream.lanes),
+            take_bits_of: |replica| replica,
+        })
     }
 
     /// The same chains, where replica r uses the random bits of replica `lie(r)`: a mutant for the tests of independence.
@@ -52,7 +65,9 @@ impl ReferenceReplicas {
     /// The sites of a sweep in their order.
     fn order(&self) -> Vec<usize> {
         let side = self.torus.side();
-        let row = |row: usize, colour: usize| (0..side).map(move |column| self.torus.site(column, row)).filter(move |&site| self.torus.colour(site) == colour);
+        let row = |row: usize, colour: usize| {
+            (0..side).map(move |column| self.torus.site(column, row)).filter(move |&site| self.torus.colour(site) == colour)
+        };
         let mut order: Vec<usize> = Vec::new();
         for step in 0..side {
             order.extend(row(step, 0));
