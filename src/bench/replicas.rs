@@ -49,7 +49,9 @@ fn row(name: &'static str, side: usize, couplings: &[f64], threads: usize) -> Re
     let unit = Unit::WorkPerNanosecond("flips/ns");
     let mut slow = reference_of(Algorithm::Metropolis)?;
     let work = couplings.len() as u64;
-    let several = |ladders: &mut Ladders| (0..4).map(|_| ladders.sweep() * work).sum::<u64>();
+    // Some tens of milliseconds: the way into the pool does not count.
+    let sweeps = ((1 << 22) / (side * side * couplings.len())).max(1);
+    let several = |ladders: &mut Ladders| (0..sweeps).map(|_| ladders.sweep() * work).sum::<u64>();
     let turn = || pool.install(|| ladders.par_iter_mut().map(several).sum::<u64>()) as f64;
     let contender = Contender { name: name.to_string(), turn: Box::new(turn) };
     let rival = Contender { name: "one spin at a time".to_string(), turn: Box::new(move || slow.sweep() as f64) };

@@ -244,24 +244,28 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
         }
         let sites = (GROUP - place).min((side - column).div_ceil(2));
         let [mut ones, mut twos] = state.bonds.lowest();
-        for index in 0..sites {
-            let left = if column == 0 { side - 1 } else { column - 1 };
-            let right = if column + 1 == side { 0 } else { column + 1 };
-            let (spin, above, below) = (V::from_block(own[column].0), V::from_block(above[column].0), V::from_block(below[column].0));
-            let (left, right) = (V::from_block(own[left].0), V::from_block(own[right].0));
-            let (never, once) = (state.never[place + index], state.once[place + index]);
+        let parity = column % 2;
+        let pairs = column / 2..column / 2 + sites;
+        let (above, below) = (&above.as_chunks::<2>().0[pairs.clone()], &below.as_chunks::<2>().0[pairs]);
+        let draws = state.never[place..place + sites].iter().zip(&state.once[place..place + sites]);
+        // The neighbour on the right is the next site's neighbour on the left.
+        let mut left = V::from_block(own[if column == 0 { side - 1 } else { column - 1 }].0);
+        for (((above, below), (never, once)), fours) in above.iter().zip(below).zip(draws).zip(&mut state.fours) {
+            let right = V::from_block(own[if column + 1 == side { 0 } else { column + 1 }].0);
+            let (spin, above, below) = (V::from_block(own[column].0), V::from_block(above[parity].0), V::from_block(below[parity].0));
             // Unsatisfied bonds: odd + 2 majority among three neighbours, and the fourth. Sum and majority change sign with all of their bits.
             let odd = left.parity(right, above) ^ spin;
             let majority = left.majority(right, above) ^ spin;
             let fourth = below ^ spin;
-            let flip = majority | (odd & fourth) | never | (once & (odd | fourth));
+            let flip = majority | (odd & fourth) | *never | (*once & (odd | fourth));
             own[column].0 = (spin ^ flip).to_block();
             if COUNTED {
                 // A flip turns satisfied bonds into unsatisfied ones and the other way round.
                 let carry;
                 (ones, carry) = full_adder(ones, odd ^ flip, fourth ^ flip);
-                (twos, state.fours[index]) = full_adder(twos, carry, majority ^ flip);
+                (twos, *fours) = full_adder(twos, carry, majority ^ flip);
             }
+            left = right;
             column += 2;
         }
         if COUNTED {
