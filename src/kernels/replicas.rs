@@ -196,7 +196,7 @@ impl<V: Bytes> State<V> {
     #[inline(always)]
     fn new(lattices: &Lattices) -> Self {
         let (generator, zeros) = (Generator::new(&lattices.source.lanes), [V::splat(0); GROUP]);
-        State { generator, never: zeros, once: zeros, sites: 0, bonds: Counter::new(), fours: zeros }
+        State { generator, never: zeros, once: zeros, sites: 0, bonds: Counter::zero(), fours: zeros }
     }
 
     #[inline(always)]
@@ -224,6 +224,22 @@ fn steps<V: Bytes>(lattices: &mut Lattices, range: Range<usize>, state: &mut Sta
     }
 }
 
+/// How many rows ahead of those in work words are called into the second cache: the rows of the next turn.
+const ROWS_AHEAD: usize = ROWS_A_TURN + 1;
+
+/// Calls a word into the second cache. Any address will do.
+#[inline(always)]
+fn prefetch(word: *const Word) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and never faults, whatever the address; the instruction is as old as the target.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(word.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
+}
+
 /// Updates the sites of one colour in a row.
 #[inline(always)]
 fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize, colour: usize, state: &mut State<V>) {
@@ -249,6 +265,7 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
         let (above, below) = (&above.as_chunks::<2>().0[pairs.clone()], &below.as_chunks::<2>().0[pairs]);
         let draws = state.never[place..place + sites].iter().zip(&state.once[place..place + sites]);
         // The neighbour on the right is the next site's neighbour on the left.
+        let ahead = own.as_ptr().wrapping_add(ROWS_AHEAD * side);
         let mut left = V::from_block(own[if column == 0 { side - 1 } else { column - 1 }].0);
         for (((above, below), (never, once)), fours) in above.iter().zip(below).zip(draws).zip(&mut state.fours) {
             let right = V::from_block(own[if column + 1 == side { 0 } else { column + 1 }].0);
@@ -264,6 +281,10 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
                 let carry;
                 (ones, carry) = full_adder(ones, odd ^ flip, fourth ^ flip);
                 (twos, *fours) = full_adder(twos, carry, majority ^ flip);
+            }
+            if !COUNTED {
+                prefetch(ahead.wrapping_add(column));
+                prefetch(ahead.wrapping_add(column ^ 1));
             }
             left = right;
             column += 2;
@@ -283,7 +304,7 @@ dispatch! {
 
 #[inline(always)]
 fn count_unsatisfied_body(words: &[Word], side: usize) -> [Block; DIGITS] {
-    let mut counter = Counter::<Halves>::new();
+    let mut counter = Counter::<Halves>::zero();
     let mut bonds = [Halves::splat(0); 2];
     for (row, own) in words.chunks(side).enumerate() {
         let below = &words[(row + 1) % side * side..][..side];
@@ -304,7 +325,7 @@ dispatch! {
 
 #[inline(always)]
 fn count_line_body(words: &[Word], first: usize, step: usize, count: usize) -> [Block; DIGITS] {
-    let mut counter = Counter::<Halves>::new();
+    let mut counter = Counter::<Halves>::zero();
     let mut group = [Halves::splat(0); GROUP];
     let mut done = 0;
     while done < count {

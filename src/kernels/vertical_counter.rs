@@ -29,7 +29,7 @@ pub struct Counter<V> {
 impl<V: Vector> Counter<V> {
     /// All counters at zero.
     #[inline(always)]
-    pub fn new() -> Self {
+    pub fn zero() -> Self {
         Counter { digits: [V::splat(0); DIGITS], waiting: [V::splat(0); DIGITS], occupied: 0 }
     }
 
@@ -126,7 +126,7 @@ mod tests {
     fn counters_count() {
         let mut stream = LaneStream::new(14103831, Purpose::Check, 40);
         for times in [0, 1, 2, 3, 7, 64, 1000] {
-            let mut counter = Counter::<Halves>::new();
+            let mut counter = Counter::<Halves>::zero();
             let mut expected = [0u32; COUNTERS];
             for time in 0..times {
                 // Groups of one to sixteen vectors at a digit from 0 to 3.

@@ -3,7 +3,7 @@
 use super::chains::Chain;
 use super::progress::Progress;
 use super::sample::Plan;
-use super::units::Group;
+use super::units::{Finished, Group};
 use super::watch::Round;
 use crate::error::{Error, Result};
 use crate::kernels::replicas::REPLICAS;
@@ -193,7 +193,7 @@ impl RunningGroup {
     ///
     /// # Errors
     /// [`Error::Refused`] if its words are damaged.
-    pub fn into_chains(self, plan: &Plan) -> Result<(Vec<(usize, Chain)>, Option<(usize, ExchangeCounts)>)> {
+    pub fn into_chains(self, plan: &Plan) -> Result<Finished> {
         let section = &plan.section;
         let sites = plan.ensembles[self.group.ensembles.start].0.pow(2) as u64;
         let count = self.group.replicas.len();

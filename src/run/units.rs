@@ -68,6 +68,9 @@ impl Unit {
     }
 }
 
+/// Chains by their numbers in the whole problem; and what was exchanged between the ensembles that begin with the one named, if anything was.
+pub type Finished = (Vec<(usize, Chain)>, Option<(usize, ExchangeCounts)>);
+
 /// A unit that may not have begun, may be on its way, or may be done.
 pub struct Work {
     number: usize,
@@ -153,7 +156,7 @@ impl Work {
     ///
     /// # Errors
     /// [`Error::Refused`] if its words are damaged.
-    pub fn into_chains(self, plan: &Plan) -> Result<(Vec<(usize, Chain)>, Option<(usize, ExchangeCounts)>)> {
+    pub fn into_chains(self, plan: &Plan) -> Result<Finished> {
         match self.state {
             State::Chain(chain) => Ok((vec![(chain.number(), chain.into_chain())], None)),
             State::Group(group) => group.into_chains(plan),
