@@ -92,14 +92,14 @@ pub struct Lattices<'a> {
     pub unsatisfied: &'a mut [Block; DIGITS],
 }
 
-/// A sweep of one coupling.
-pub fn sweep(set: InstructionSet, lattices: &mut Lattices) {
+/// A sweep of one coupling. Unless it is `counted`, `unsatisfied` is left as it is.
+pub fn sweep(set: InstructionSet, lattices: &mut Lattices, counted: bool) {
     match set.chosen_kind() {
         #[cfg(target_arch = "x86_64")]
-        Chosen::Avx512 => sweep_register(set, lattices),
+        Chosen::Avx512 => sweep_register(set, lattices, counted),
         #[cfg(target_arch = "x86_64")]
-        Chosen::Avx2 => sweep_pair(set, lattices),
-        _ => sweep_halves(set, lattices),
+        Chosen::Avx2 => sweep_pair(set, lattices, counted),
+        _ => sweep_halves(set, lattices, counted),
     }
 }
 
@@ -116,14 +116,14 @@ pub fn exchange_and_sweep(set: InstructionSet, pair: &mut [Lattices; 2], mask: &
 
 #[cfg(target_arch = "x86_64")]
 dispatch! {
-    fn sweep_register(lattices: &mut Lattices) = sweep_body::<Register>;
+    fn sweep_register(lattices: &mut Lattices, counted: bool) = sweep_body::<Register>;
 }
 #[cfg(target_arch = "x86_64")]
 dispatch! {
-    fn sweep_pair(lattices: &mut Lattices) = sweep_body::<Pair>;
+    fn sweep_pair(lattices: &mut Lattices, counted: bool) = sweep_body::<Pair>;
 }
 dispatch! {
-    fn sweep_halves(lattices: &mut Lattices) = sweep_body::<Halves>;
+    fn sweep_halves(lattices: &mut Lattices, counted: bool) = sweep_body::<Halves>;
 }
 #[cfg(target_arch = "x86_64")]
 dispatch! {
@@ -138,10 +138,15 @@ dispatch! {
 }
 
 #[inline(always)]
-fn sweep_body<V: Bytes>(lattices: &mut Lattices) {
+fn sweep_body<V: Bytes>(lattices: &mut Lattices, counted: bool) {
     let mut state = State::<V>::new(lattices);
-    steps(lattices, 0..lattices.side + 1, &mut state);
-    state.finish(lattices);
+    if counted {
+        steps::<V, true>(lattices, 0..lattices.side + 1, &mut state);
+        state.finish(lattices);
+    } else {
+        steps::<V, false>(lattices, 0..lattices.side + 1, &mut state);
+        lattices.source.lanes = state.generator.lanes();
+    }
 }
 
 /// Rows of a coupling that are done in one before the other coupling has its turn.
@@ -160,7 +165,7 @@ fn exchange_and_sweep_body<V: Bytes>(pair: &mut [Lattices; 2], mask: &Word) {
         exchange_rows(pair, (first + 1).min(side - 1)..(last + 1).min(side - 1), mask);
         // One body for both: the code is large.
         for (lattices, state) in pair.iter_mut().zip(&mut states) {
-            steps(lattices, first..last, state);
+            steps::<V, true>(lattices, first..last, state);
         }
         first = last;
     }
@@ -209,17 +214,17 @@ impl<V: Bytes> State<V> {
 /// Steps y of a sweep: row y of colour 0, then row y - 1 of colour 1. Steps 0 and 1 have no row of colour 1 that is ready; step L has no row of colour 0 and two of
 /// colour 1.
 #[inline(always)]
-fn steps<V: Bytes>(lattices: &mut Lattices, range: Range<usize>, state: &mut State<V>) {
+fn steps<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, range: Range<usize>, state: &mut State<V>) {
     let side = lattices.side;
     for step in range {
         if step < side {
             update_row::<V, false>(lattices, step, 0, state);
         }
         if step >= 2 {
-            update_row::<V, true>(lattices, step - 1, 1, state);
+            update_row::<V, COUNTED>(lattices, step - 1, 1, state);
         }
         if step == side {
-            update_row::<V, true>(lattices, 0, 1, state);
+            update_row::<V, COUNTED>(lattices, 0, 1, state);
         }
     }
 }
@@ -282,7 +287,7 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
                 (ones, carry) = full_adder(ones, odd ^ flip, fourth ^ flip);
                 (twos, *fours) = full_adder(twos, carry, majority ^ flip);
             }
-            if !COUNTED {
+            if colour == 0 {
                 prefetch(ahead.wrapping_add(column));
                 prefetch(ahead.wrapping_add(column ^ 1));
             }

@@ -95,11 +95,17 @@ impl RunningGroup {
         let spins = plan.ensembles[self.group.ensembles.start].0.pow(2) as u64 * (REPLICAS * self.group.ensembles.len()) as u64;
         let (total, mut work) = (plan.sweeps(), 0);
         while self.sweeps < total {
-            ladders.sweep();
             self.sweeps += 1;
+            let measured =
+                self.sweeps > section.thermalization && (self.sweeps - section.thermalization).is_multiple_of(section.measure_every);
+            if measured {
+                ladders.sweep_counted();
+            } else {
+                ladders.sweep();
+            }
             if self.sweeps == section.thermalization {
                 ladders.end_thermalization();
-            } else if self.sweeps > section.thermalization && (self.sweeps - section.thermalization).is_multiple_of(section.measure_every) {
+            } else if measured {
                 let draw = (self.sweeps - section.thermalization) / section.measure_every - 1;
                 for ((records, measurements), group) in self.records.iter_mut().zip(ladders.measurements()).zip(ladders.groups()) {
                     let pair = |measurement: &Measurement| [measurement.energy as i32, measurement.magnetization as i32];

@@ -170,24 +170,36 @@ impl Ladders {
 
     /// An exchange if one is due, then one sweep at every coupling. Returns the work of the lanes that are used, in spins, at each coupling.
     pub fn sweep(&mut self) -> u64 {
+        self.sweep_and(false)
+    }
+
+    /// [`Self::sweep`] before a measurement: the same spins, with the energies counted on the way.
+    pub fn sweep_counted(&mut self) -> u64 {
+        self.sweep_and(true)
+    }
+
+    fn sweep_and(&mut self, counted: bool) -> u64 {
         let exchange = self.sweeps > 0 && self.groups.len() > 1 && self.sweeps.is_multiple_of(self.exchange_every);
         self.sweeps += 1;
+        // The next exchange needs energies.
+        let counted = counted || (self.groups.len() > 1 && self.sweeps.is_multiple_of(self.exchange_every));
+        let sweep = |group: &mut ReplicaGroup| if counted { group.sweep_counted() } else { group.sweep() };
         if exchange {
             let first = ((self.sweeps - 1) / self.exchange_every - 1) as usize % 2;
             let masks = self.decide(first);
             let (alone, rest) = self.groups.split_at_mut(first);
             let pairs = rest.par_chunks_mut(2).zip(masks.into_par_iter().chain([Word::ZERO]));
             rayon::join(
-                || alone.iter_mut().for_each(ReplicaGroup::sweep),
+                || alone.iter_mut().for_each(sweep),
                 || {
                     pairs.for_each(|(pair, mask)| match pair {
                         [lower, upper] => lower.exchange_and_sweep(upper, &mask),
-                        others => others.iter_mut().for_each(ReplicaGroup::sweep),
+                        others => others.iter_mut().for_each(sweep),
                     });
                 },
             );
         } else {
-            self.groups.par_iter_mut().for_each(ReplicaGroup::sweep);
+            self.groups.par_iter_mut().for_each(sweep);
         }
         self.groups[0].torus().sites() as u64 * ones(&self.used)
     }
