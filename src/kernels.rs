@@ -10,13 +10,19 @@
 pub mod activation;
 pub mod annealing;
 pub mod bernoulli;
+pub mod byte_law;
+pub mod byte_look_up;
+pub mod byte_queue;
 pub mod checkerboard;
+pub mod fixed_point;
 pub mod float_vector;
 pub mod forward;
 pub mod generator;
 pub mod metropolis;
 pub mod numbers;
+mod pair;
 pub mod profile;
+pub mod replicas;
 pub mod rival;
 pub mod statistics;
 pub mod swendsen_wang;
@@ -24,6 +30,7 @@ pub mod tables;
 pub mod tiles;
 pub mod update;
 pub mod vector;
+pub mod vertical_counter;
 
 use std::sync::OnceLock;
 

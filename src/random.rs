@@ -43,6 +43,10 @@ pub enum Purpose {
     Check = 13,
     /// Statistical resampling of the analysis.
     Resampling = 14,
+    /// Hot starts and updates of 512 replicas of one coupling across the bits.
+    Replicas = 20,
+    /// Exchange of replicas between couplings.
+    Exchange = 21,
 }
 
 fn state_of(seed: u64, purpose: Purpose, index: u64) -> [u8; 32] {

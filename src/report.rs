@@ -25,6 +25,7 @@ mod sampling;
 mod standards;
 mod style;
 mod tables;
+mod tempering;
 mod training;
 
 use crate::error::{Error, Result};
@@ -81,6 +82,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
     if let Some(sampling) = record.sampling.as_ref().filter(|sampling| !sampling.ensembles.is_empty()) {
         let mut section = sampling::section(sampling);
         coupling::add(&mut section, sampling);
+        tempering::add(&mut section, sampling);
         sections.push(section);
     }
     let training = record.training.as_ref();

@@ -11,6 +11,7 @@ pub mod desk;
 pub mod estimate;
 pub mod exchange;
 pub mod export;
+pub mod groups;
 pub mod learning;
 pub mod likelihood;
 pub mod memory;
@@ -21,6 +22,7 @@ pub mod session;
 pub mod standards;
 pub mod status;
 pub mod train;
+pub mod units;
 pub mod watch;
 
 use crate::comm::{self, Comm};
@@ -91,10 +93,10 @@ fn read_on_all(run_file: &Path, comm: &dyn Comm) -> Result<RunFile> {
 fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.sample.as_ref().filter(|_| session.is_missing(Stage::Sampling, job)) else { return Ok(()) };
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
-    let mut chains = sample::run(&plan, session)?;
+    let mut outcome = sample::run(&plan, session)?;
     session.on_root(|desk| {
-        let (record, configurations) = (sample::record(&plan, &mut chains), sample::configurations(&plan, &chains));
-        drop(chains);
+        let (record, configurations) = (sample::record(&plan, &mut outcome), sample::configurations(&plan, &outcome));
+        drop(outcome);
         desk.keep_sampling(record, configurations)
     })?;
     Ok(())

@@ -2,9 +2,11 @@
 
 pub mod metropolis;
 pub mod reference;
+pub mod replicas;
 pub mod snapshot;
 pub mod start;
 pub mod swendsen_wang;
+pub mod tempering;
 pub mod wolff;
 
 pub use metropolis::Metropolis;

@@ -21,6 +21,7 @@ pub mod sampling;
 pub mod seal;
 pub mod summary;
 pub mod table;
+pub mod tempering;
 
 pub use configurations::{ConfigurationSet, read_configurations, write_configurations};
 pub use directory::RunDirectory;

@@ -98,7 +98,7 @@ fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     Ok(row)
 }
 
-fn reference_of(algorithm: Algorithm) -> Result<Box<dyn Sampler>> {
+pub(super) fn reference_of(algorithm: Algorithm) -> Result<Box<dyn Sampler>> {
     let (torus, coupling) = (SquareTorus::new(REFERENCE_SIDE)?, critical_coupling());
     Ok(match algorithm {
         Algorithm::Metropolis => Box::new(reference::Metropolis::new(torus, coupling, Start::Cold, SEED, 0)?),

@@ -3,6 +3,7 @@
 use super::mistakes::Mistakes;
 use super::reader::Section;
 use super::{RunFile, SampleSection};
+use crate::kernels::replicas::REPLICAS;
 use crate::sampler::Algorithm;
 
 /// The parts of a run's memory on rank 0, in bytes, by estimate. Rank 0 holds the whole record of the run, so it is the rank that needs the most.
@@ -98,9 +99,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(size));
         }
         memory.handles = product(&[sample.configurations]).saturating_mul(ensembles).saturating_mul(HANDLE);
-        let largest = run.lattice.sizes.iter().copied().max().unwrap_or(0);
-        let chains = ensembles.saturating_mul(sample.replicas as u128).min(threads() as u128);
-        memory.lattices = chains * lattice_bytes(sample, largest);
+        memory.lattices = run.lattice.sizes.iter().map(|&size| lattices_at_work(sample, size, ensembles)).max().unwrap_or(0);
     }
     if let Some(train) = &run.train {
         let sites = train.size * train.size;
@@ -129,6 +128,17 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
         memory.fields = 0;
     }
     memory
+}
+
+/// The lattices of one size that threads work on at one time: a chain a thread, or a group of 512 replicas a thread, with tempering at all couplings.
+fn lattices_at_work(sample: &SampleSection, size: usize, ensembles: u128) -> u128 {
+    if !sample.across_the_bits(size) {
+        let chains = ensembles.saturating_mul(sample.replicas as u128).min(threads() as u128);
+        return chains * lattice_bytes(sample, size);
+    }
+    let groups = (sample.replicas.div_ceil(REPLICAS) as u128).saturating_mul(if sample.tempering { 1 } else { ensembles });
+    let couplings = if sample.tempering { sample.coupling_count() } else { 1 };
+    groups.min(threads() as u128) * product(&[couplings, size, size, REPLICAS / 8])
 }
 
 /// The spins, and what the algorithm keeps a site: nothing of note for the packed checkerboard, a cluster label and its bookkeeping for the others.

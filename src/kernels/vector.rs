@@ -1,7 +1,7 @@
 //! Eight words as one value, so that a kernel is written once and still keeps its values in registers.
 //!
-//! There are two kinds. `Register` is one 512-bit register, for AVX-512, by name of its instructions. [`Halves`] is two `wide::u64x4`, for everything
-//! else: `wide` chooses its instructions for the baseline of the build, which has AVX2 wherever there is x86. Loops over `[u64; 8]` would be shorter, but
+//! There are three kinds. `Register` is one 512-bit register, for AVX-512, by name of its instructions; `Pair` ([`super::pair`]) is two of 256 bits, where a
+//! kernel wants AVX2 by name. [`Halves`] is two `wide::u64x4`, for everything else: `wide` chooses its instructions for the baseline of the build, which has AVX2 wherever there is x86. Loops over `[u64; 8]` would be shorter, but
 //! where such values live across a loop the compiler (1.95) takes them apart into eight scalars for AVX2, at half the speed, and shuffles pieces of
 //! registers for AVX-512.
 
@@ -82,6 +82,7 @@ macro_rules! operators {
         }
     )*};
 }
+pub(super) use operators;
 
 operators! { Halves:
     BitAnd bitand BitAndAssign bitand_assign = |a, b| Halves(a.0 & b.0, a.1 & b.1);
@@ -162,7 +163,7 @@ mod register {
     /// Eight words in one register of 512 bits. Hidden from all but the kernels: every function here asks the processor for AVX-512 F, and only bodies
     /// that `dispatch!` runs as `avx512` may use it.
     #[derive(Debug, Clone, Copy)]
-    pub(in super::super) struct Register(__m512i);
+    pub(in super::super) struct Register(pub(in super::super) __m512i);
 
     impl Register {
         /// The register itself, for `numbers`.
@@ -268,8 +269,8 @@ impl<V: Vector> Generator<V> {
     pub fn step(&mut self) -> V {
         let [s0, s1, s2, s3] = self.state;
         let output = s0.add(s3).rotate_left::<23>().add(s0);
-        let (s2_new, s3_new) = (s2 ^ s0, s3 ^ s1);
-        self.state = [s0 ^ s3_new, s1 ^ s2_new, s2_new ^ s1.shift_left::<17>(), s3_new.rotate_left::<45>()];
+        // Three at a time where there is an instruction for it; otherwise s3 ^ s1 and s2 ^ s0 are found once.
+        self.state = [s3.parity(s1, s0), s2.parity(s0, s1), s2.parity(s0, s1.shift_left::<17>()), (s3 ^ s1).rotate_left::<45>()];
         output
     }
 }

@@ -161,23 +161,23 @@ fn disk(job: &RunFile, memory: &Memory) -> Disk {
     Disk { results, configurations, network, checkpoints, total }
 }
 
-/// The time until the last thread of the last rank has done its chains, in seconds.
+/// The time until the last thread of the last rank has done its units of work, in seconds.
 fn sampling(plan: &Plan, ranks: usize, available: Option<u64>) -> Result<f64> {
     let threads = rayon::current_num_threads();
     let mut sizes: Vec<usize> = plan.ensembles.iter().map(|ensemble| ensemble.0).collect();
     sizes.dedup();
     let speeds = sizes.iter().map(|&side| calibrate::speed(plan, side, available)).collect::<Result<Vec<f64>>>()?;
-    let seconds = |chain: usize| {
-        let side = plan.ensembles[plan.place(chain).0].0;
+    let seconds = |unit: usize| {
+        let side = plan.units()[unit].side(plan);
         let place = sizes.iter().position(|&size| size == side).unwrap_or(0);
-        plan.cost(chain, 0) as f64 / speeds[place] * threads as f64
+        plan.cost(unit, 0) as f64 / speeds[place] * threads as f64
     };
-    let none = vec![0; plan.chains()];
-    Ok((0..ranks.min(plan.chains()).max(1))
+    let none = vec![0; plan.units().len()];
+    Ok((0..ranks.min(plan.units().len()).max(1))
         .map(|rank| {
-            let mut chains: Vec<f64> = plan.chains_of(rank, ranks, &none).map(seconds).collect();
-            chains.sort_by(|a, b| b.total_cmp(a));
-            makespan(&chains, threads)
+            let mut units: Vec<f64> = plan.units_of(rank, ranks, &none).map(seconds).collect();
+            units.sort_by(|a, b| b.total_cmp(a));
+            makespan(&units, threads)
         })
         .fold(0.0, f64::max))
 }

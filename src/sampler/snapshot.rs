@@ -59,6 +59,16 @@ impl<'a> Reader<'a> {
         self.words(4)?.first_chunk().map(|state| Stream::from_state(*state)).ok_or_else(misfit)
     }
 
+    /// What `parse` makes of the next words; it says how many it took.
+    ///
+    /// # Errors
+    /// As for [`Self::words`], and if `parse` finds none.
+    pub fn take<T>(&mut self, parse: impl FnOnce(&[u64]) -> Option<(T, usize)>) -> Result<T> {
+        let (value, used) = parse(self.rest).ok_or_else(misfit)?;
+        self.words(used)?;
+        Ok(value)
+    }
+
     /// The words of a configuration.
     ///
     /// # Errors

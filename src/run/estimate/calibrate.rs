@@ -103,6 +103,7 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
         let chains = vec![walk(1, 0, draws)];
         let ensemble = Ensemble { size: 16, coupling: 0.4, chains, observables: Vec::new(), spin_updates: 0, seconds: 0.0 };
         let sampling = SamplingRecord {
+            tempering: Vec::new(),
             algorithm: "trial".to_string(),
             sizes: vec![16],
             couplings: vec![0.4],
