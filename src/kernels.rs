@@ -18,6 +18,8 @@ pub mod fixed_point;
 pub mod float_vector;
 pub mod forward;
 pub mod generator;
+pub mod heat_bath;
+pub mod local_update;
 pub mod metropolis;
 pub mod numbers;
 mod pair;

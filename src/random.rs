@@ -47,6 +47,8 @@ pub enum Purpose {
     Replicas = 20,
     /// Exchange of replicas between couplings.
     Exchange = 21,
+    /// Checkerboard heat bath, multispin.
+    HeatBath = 24,
 }
 
 fn state_of(seed: u64, purpose: Purpose, index: u64) -> [u8; 32] {

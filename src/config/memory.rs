@@ -145,7 +145,7 @@ fn lattices_at_work(sample: &SampleSection, size: usize, ensembles: u128) -> u12
 fn lattice_bytes(sample: &SampleSection, size: usize) -> u128 {
     let sites = product(&[size, size]);
     match sample.algorithm {
-        Algorithm::Metropolis => 2 * packed(size),
+        Algorithm::Metropolis | Algorithm::HeatBath => 2 * packed(size) + packed(size) / 10 + (1 << 14),
         Algorithm::SwendsenWang | Algorithm::Wolff => 2 * packed(size) + 8 * sites,
     }
 }

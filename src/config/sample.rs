@@ -24,8 +24,12 @@ pub(super) const KEYS: &[&str] = &[
     "configurations",
 ];
 
-const ALGORITHMS: &[(&str, Algorithm)] =
-    &[("metropolis", Algorithm::Metropolis), ("swendsen-wang", Algorithm::SwendsenWang), ("wolff", Algorithm::Wolff)];
+const ALGORITHMS: &[(&str, Algorithm)] = &[
+    ("metropolis", Algorithm::Metropolis),
+    ("heat-bath", Algorithm::HeatBath),
+    ("swendsen-wang", Algorithm::SwendsenWang),
+    ("wolff", Algorithm::Wolff),
+];
 
 /// Above this coupling no spin of a finite run would ever flip: a value beyond it is a mistake.
 const LARGEST_COUPLING: f64 = 100.0;
@@ -146,7 +150,7 @@ impl SampleSection {
 
 /// Whether the section asks for the checkerboard algorithm, which odd sides cannot have.
 pub(super) fn needs_checkerboard(section: &Section) -> bool {
-    section.text_of("algorithm") == Some("metropolis")
+    matches!(section.text_of("algorithm"), Some("metropolis" | "heat-bath"))
 }
 
 /// Reads the section.

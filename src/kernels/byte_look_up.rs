@@ -20,6 +20,12 @@ pub trait Bytes: Vector {
     /// Each byte becomes the column that its low seven bits choose.
     fn in_columns(self, columns: &Self::Prepared) -> Self;
 
+    /// [`Bytes::in_columns`] and then [`Bytes::fill_marked`].
+    #[inline(always)]
+    fn drawn_from(self, columns: &Self::Prepared, marker: u8, queue: &[u8; BYTES]) -> (Self, usize) {
+        self.in_columns(columns).fill_marked(marker, queue)
+    }
+
     /// Each byte chooses a column of the alias table, and the byte of `chances` in its place decides between the two values there.
     fn in_alias(self, chances: Self, alias: &Alias) -> Self;
 
@@ -30,17 +36,46 @@ pub trait Bytes: Vector {
     fn fill_marked(self, marker: u8, queue: &[u8; BYTES]) -> (Self, usize);
 }
 
-/// [`Bytes::in_columns`], [`Bytes::in_alias`] and [`Bytes::fill_marked`], byte by byte: what the others must equal.
+#[inline(always)]
+fn to_bytes(vector: Halves) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    bytes.as_chunks_mut().0.iter_mut().zip(vector.to_block()).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+    bytes
+}
+
+#[inline(always)]
+fn from_bytes(bytes: [u8; BYTES]) -> Halves {
+    let words = bytes.as_chunks().0;
+    Halves::from_block(std::array::from_fn(|word| u64::from_le_bytes(words[word])))
+}
+
+/// Byte by byte: what the others must equal.
 impl Bytes for Halves {
-    type Prepared = [u8; 128];
+    /// The columns twice, so that a whole byte is an index.
+    type Prepared = [u8; 256];
 
     #[inline(always)]
     fn prepare(columns: &Columns) -> Self::Prepared {
-        columns.0
+        let mut twice = [0; 256];
+        twice[..128].copy_from_slice(&columns.0);
+        twice[128..].copy_from_slice(&columns.0);
+        twice
+    }
+    #[inline(always)]
+    fn drawn_from(self, columns: &Self::Prepared, marker: u8, queue: &[u8; BYTES]) -> (Self, usize) {
+        let random = to_bytes(self);
+        let mut drawn = [0; BYTES];
+        let mut used = 0usize;
+        for (drawn, random) in drawn.iter_mut().zip(random) {
+            let (byte, next) = (columns[usize::from(random)], queue[used % BYTES]);
+            *drawn = if byte == marker { next } else { byte };
+            used += usize::from(byte == marker);
+        }
+        (from_bytes(drawn), used)
     }
     #[inline(always)]
     fn in_columns(self, columns: &Self::Prepared) -> Self {
-        Self::from_block(self.to_block().map(|word| u64::from_le_bytes(word.to_le_bytes().map(|byte| columns[usize::from(byte & 127)]))))
+        Self::from_block(self.to_block().map(|word| u64::from_le_bytes(word.to_le_bytes().map(|byte| columns[usize::from(byte)]))))
     }
     #[inline(always)]
     fn in_alias(self, chances: Self, alias: &Alias) -> Self {
@@ -291,9 +326,10 @@ mod tests {
             let (mut index, chances, queue) = (stream.words(), stream.words(), stream.words());
             if round % 3 > 0 {
                 let rare = stream.words();
-                index = std::array::from_fn(
-                    |word| if round % 3 == 2 { 0 } else { index[word] & ((rare[word] >> 7 & 0x0101_0101_0101_0101) * 255) },
-                );
+                index =
+                    std::array::from_fn(
+                        |word| if round % 3 == 2 { 0 } else { index[word] & ((rare[word] >> 7 & 0x0101_0101_0101_0101) * 255) },
+                    );
             }
             let queue: [u8; BYTES] = std::array::from_fn(|byte| queue[byte / 8].to_le_bytes()[byte % 8]);
             let marker = if round % 3 > 0 { 0 } else { law.marker };

@@ -64,8 +64,7 @@ impl ByteQueue {
             First::Columns(columns) => {
                 let columns = V::prepare(columns);
                 for block in blocks {
-                    let drawn = state.step().in_columns(&columns);
-                    let (filled, used) = drawn.fill_marked(marker, ahead(bytes, first));
+                    let (filled, used) = state.step().drawn_from(&columns, marker, ahead(bytes, first));
                     *block = filled;
                     first += used;
                 }
@@ -104,12 +103,31 @@ impl ByteQueue {
         }
     }
 
+    /// The bytes that wait.
+    pub fn waiting(&self) -> &[u8] {
+        &self.bytes[self.first..self.end]
+    }
+
+    /// A queue of these bytes.
+    ///
+    /// # Panics
+    /// If there are more than a queue ever holds.
+    pub fn from_bytes(bytes: impl Iterator<Item = u8>) -> Self {
+        let mut queue = Self::new();
+        for byte in bytes {
+            assert!(queue.end < FULL + BYTES, "a queue holds at most {} bytes", FULL + BYTES - 1);
+            queue.bytes[queue.end] = byte;
+            queue.end += 1;
+        }
+        queue
+    }
+
     /// The most words of [`Self::words`].
     pub const MOST_WORDS: usize = 1 + (FULL + BYTES) / 8;
 
     /// The waiting bytes for a snapshot: their number, then they themselves, eight a word, filled up with zeros.
     pub fn words(&self) -> Vec<u64> {
-        let waiting = &self.bytes[self.first..self.end];
+        let waiting = self.waiting();
         let packed = waiting.chunks(8).map(|bytes| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)));
         std::iter::once(waiting.len() as u64).chain(packed).collect()
     }
@@ -135,7 +153,7 @@ fn ahead(bytes: &[u8; CAPACITY], first: usize) -> &[u8; BYTES] {
 /// Queues are equal if the same bytes wait.
 impl PartialEq for ByteQueue {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes[self.first..self.end] == other.bytes[other.first..other.end]
+        self.waiting() == other.waiting()
     }
 }
 

@@ -64,6 +64,14 @@ impl Vector for Pair {
         self.each(|a| unsafe { _mm256_sll_epi64(a, _mm_cvtsi32_si128(BITS as i32)) })
     }
     #[inline(always)]
+    fn shift_left_by(self, bits: u32) -> Self {
+        self.each(|a| unsafe { _mm256_sll_epi64(a, _mm_cvtsi32_si128(bits as i32)) })
+    }
+    #[inline(always)]
+    fn shift_right_by(self, bits: u32) -> Self {
+        self.each(|a| unsafe { _mm256_srl_epi64(a, _mm_cvtsi32_si128(bits as i32)) })
+    }
+    #[inline(always)]
     fn rotate_left<const BITS: u32>(self) -> Self {
         // The two shifts share no bit.
         self.shift_left::<BITS>() | self.each(|a| unsafe { _mm256_srl_epi64(a, _mm_cvtsi32_si128(64 - BITS as i32)) })

@@ -29,6 +29,10 @@ pub trait Vector:
     fn add(self, other: Self) -> Self;
     /// Each word shifted left.
     fn shift_left<const BITS: u32>(self) -> Self;
+    /// Each word shifted left, by less than 64.
+    fn shift_left_by(self, bits: u32) -> Self;
+    /// Each word shifted right, by less than 64.
+    fn shift_right_by(self, bits: u32) -> Self;
     /// Each word rotated left, 0 < BITS < 64.
     fn rotate_left<const BITS: u32>(self) -> Self;
     /// Whether any bit is set.
@@ -119,6 +123,14 @@ impl Vector for Halves {
     #[inline(always)]
     fn shift_left<const BITS: u32>(self) -> Self {
         Halves(self.0 << BITS, self.1 << BITS)
+    }
+    #[inline(always)]
+    fn shift_left_by(self, bits: u32) -> Self {
+        Halves(self.0 << bits, self.1 << bits)
+    }
+    #[inline(always)]
+    fn shift_right_by(self, bits: u32) -> Self {
+        Halves(self.0 >> bits, self.1 >> bits)
     }
     #[inline(always)]
     fn rotate_left<const BITS: u32>(self) -> Self {
@@ -212,6 +224,14 @@ mod register {
         #[inline(always)]
         fn shift_left<const BITS: u32>(self) -> Self {
             Register(unsafe { _mm512_slli_epi64::<BITS>(self.0) })
+        }
+        #[inline(always)]
+        fn shift_left_by(self, bits: u32) -> Self {
+            Register(unsafe { _mm512_sll_epi64(self.0, _mm_cvtsi32_si128(bits as i32)) })
+        }
+        #[inline(always)]
+        fn shift_right_by(self, bits: u32) -> Self {
+            Register(unsafe { _mm512_srl_epi64(self.0, _mm_cvtsi32_si128(bits as i32)) })
         }
         #[inline(always)]
         fn rotate_left<const BITS: u32>(self) -> Self {

@@ -4,7 +4,7 @@
 //! The update itself is in [`crate::kernels::replicas`], the layout in [`crate::spins::replicas`], the same chains written for the eye in
 //! [`super::reference::replicas`]. A ladder of couplings that exchange replicas is in [`super::tempering`].
 
-use super::{Start, metropolis::refuse_unfit, snapshot::Reader};
+use super::{Start, local_update::refuse_unfit, snapshot::Reader};
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::kernels::byte_queue::ByteQueue;
@@ -39,7 +39,7 @@ impl ReplicaGroup {
     /// # Errors
     /// [`Error::Usage`] for a lattice of odd side or a side above [`LARGEST_SIDE`], or a coupling that is negative or not finite.
     pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, group: u64) -> Result<Self> {
-        refuse_unfit(torus, coupling)?;
+        refuse_unfit("metropolis", torus, coupling)?;
         if torus.side() > LARGEST_SIDE {
             return Err(Error::Usage(format!(
                 "a lattice of side {} is too large to have 512 of them across the bits: write a side up to {LARGEST_SIDE}, or layout = \"lattice\" without tempering",

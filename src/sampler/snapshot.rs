@@ -1,6 +1,7 @@
 //! Reading a snapshot of a chain word by word, and the proof that a restart changes nothing: see the tests below.
 
 use crate::error::{Error, Result};
+use crate::kernels::byte_queue::ByteQueue;
 use crate::lattice::SquareTorus;
 use crate::random::{LaneStream, Stream};
 use crate::spins::{Configuration, WORD_BITS};
@@ -69,6 +70,16 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// A queue of random bytes.
+    ///
+    /// # Errors
+    /// As for [`Self::words`].
+    pub fn queue(&mut self) -> Result<ByteQueue> {
+        let (queue, used) = ByteQueue::from_words(self.rest).ok_or_else(misfit)?;
+        self.rest = &self.rest[used..];
+        Ok(queue)
+    }
+
     /// The words of a configuration.
     ///
     /// # Errors
@@ -97,7 +108,7 @@ fn misfit() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
+    use super::super::{HeatBath, Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
     use crate::kernels::InstructionSet;
     use crate::lattice::SquareTorus;
     use crate::measure::{Measurement, Observer};
@@ -153,6 +164,9 @@ mod tests {
                 if torus.is_bipartite() {
                     survives_every_split(&name("metropolis"), &|set| {
                         Box::new(Metropolis::new(torus, coupling, start, 14103831, 3).unwrap().with_instruction_set(set))
+                    });
+                    survives_every_split(&name("heat-bath"), &|set| {
+                        Box::new(HeatBath::new(torus, coupling, start, 14103831, 3).unwrap().with_instruction_set(set))
                     });
                 }
                 survives_every_split(&name("swendsen-wang"), &|set| {
@@ -226,6 +240,7 @@ mod tests {
     fn the_references_go_on_as_well() {
         let torus = SquareTorus::new(8).unwrap();
         survives_every_split("reference metropolis", &|_| Box::new(reference::Metropolis::new(torus, 0.4, Start::Hot, 2, 1).unwrap()));
+        survives_every_split("reference heat-bath", &|_| Box::new(reference::HeatBath::new(torus, 0.4, Start::Hot, 2, 1).unwrap()));
         survives_every_split("reference swendsen-wang", &|_| {
             Box::new(reference::swendsen_wang::ReferenceSwendsenWang::new(torus, 0.4, Start::Hot, 2, 1).unwrap())
         });

@@ -8,7 +8,7 @@ use crate::kernels::vector::{Generator, Halves, Vector};
 use crate::lattice::SquareTorus;
 use crate::measure::Measurement;
 use crate::random::{LaneStream, Purpose};
-use crate::sampler::{Start, metropolis::refuse_unfit};
+use crate::sampler::{Start, local_update::refuse_unfit};
 use crate::spins::Configuration;
 
 /// 512 chains at one coupling.
@@ -29,7 +29,7 @@ impl ReferenceReplicas {
     /// # Errors
     /// As there.
     pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, group: u64) -> Result<Self> {
-        refuse_unfit(torus, coupling)?;
+        refuse_unfit("metropolis", torus, coupling)?;
         let mut stream = LaneStream::new(seed, Purpose::Replicas, group);
         let mut spins = vec![vec![1; torus.sites()]; REPLICAS];
         if start == Start::Hot {
