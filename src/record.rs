@@ -1,8 +1,11 @@
 //! What a run leaves, as plain data: the stages fill it, `store` writes it to HDF5 and JSON and reads it back, `report` draws it. No science and no files here.
 
+pub mod table;
+
 use crate::measure::Series;
 pub use crate::rg::receptive_field::FieldMeasures;
 use serde::{Deserialize, Serialize};
+pub use table::{Cell, Column, TableRecord};
 
 /// Where the numbers came from. Every file carries it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +94,41 @@ pub struct SamplingRecord {
     pub draws: usize,
     /// Ensembles, size-major: index = size index * couplings + coupling index.
     pub ensembles: Vec<Ensemble>,
+    /// The exchange between the couplings of each size; empty without tempering.
+    pub tempering: Vec<TemperingRecord>,
+}
+
+/// The exchange of replicas between the couplings of one size, after thermalization.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TemperingRecord {
+    /// Side L.
+    pub size: usize,
+    /// The ladder, ascending.
+    pub couplings: Vec<f64>,
+    /// Sweeps from one exchange to the next.
+    pub exchange_every: usize,
+    /// Swaps tried between each coupling and the next one, all ladders together.
+    pub swaps_tried: Vec<u64>,
+    /// Swaps made.
+    pub swaps_made: Vec<u64>,
+    /// Round trips of each ladder (replica number of the chains).
+    pub round_trips: Vec<u64>,
+    /// At each coupling, after each exchange: replicas that were last at the lowest coupling.
+    pub from_lowest: Vec<u64>,
+    /// The same, last at the highest.
+    pub from_highest: Vec<u64>,
+}
+
+impl TemperingRecord {
+    /// The share of swaps made, of each pair.
+    pub fn acceptance(&self) -> Vec<f64> {
+        self.swaps_made.iter().zip(&self.swaps_tried).map(|(&made, &tried)| made as f64 / tried as f64).collect()
+    }
+
+    /// The flow: the share of replicas that were last at the lowest coupling among those that have been at either end, at each coupling.
+    pub fn flow(&self) -> Vec<f64> {
+        self.from_lowest.iter().zip(&self.from_highest).map(|(&low, &high)| low as f64 / (low + high) as f64).collect()
+    }
 }
 
 /// What is monitored of one epoch of training.
@@ -302,6 +340,8 @@ pub struct RenormalizationRecord {
     pub reconstructions: Vec<ReconstructionRecord>,
     /// The likelihood of the first machine, if it was asked for.
     pub likelihood: Option<LikelihoodRecord>,
+    /// The parts that compare one thing with another, each as one or more tables: gold standards, Monte Carlo renormalization and so on.
+    pub tables: Vec<TableRecord>,
     /// Some held-out configurations (packed words in site order) and, for each layer, their reconstruction probabilities.
     pub examples: Vec<Example>,
 }
@@ -315,6 +355,13 @@ pub struct Example {
     pub reconstructions: Vec<Vec<f32>>,
     /// For each layer, the direct block-majority reconstruction, where the compression is a block's; empty otherwise.
     pub blocks: Vec<Vec<bool>>,
+}
+
+impl RenormalizationRecord {
+    /// The table of a name, if that part was asked for.
+    pub fn table(&self, name: &str) -> Option<&TableRecord> {
+        self.tables.iter().find(|table| table.name == name && !table.rows.is_empty())
+    }
 }
 
 /// Everything a run has produced so far.

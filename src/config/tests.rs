@@ -95,7 +95,9 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("sweeps = 1000", "sweeps = 1000000000000", 9, "available are 8.0 GiB: reduce sweeps"),
     ("sweeps = 1000", "sweeps = 1000\nmeasure_every = 1001", 10, "leave none in 1000 sweeps: write at most 1000"),
     ("configurations = 2000", "configurations = 8001", 10, "write at most 8000"),
-    ("configurations = 2000", "configurations = 2000\ntempering = true", 11, "tempering: unknown key; the keys here are"),
+    ("configurations = 2000", "configurations = 2000\nboundary = true", 11, "boundary: unknown key; the keys here are"),
+    ("algorithm = \"metropolis\"", "algorithm = \"wolff\"\ntempering = true", 7, "moved by algorithm = \"metropolis\" alone"),
+    ("replicas = 8", "replicas = 8\nexchange_every = 5", 8, "there is no exchange without tempering"),
     // [train]
     ("configurations = 2000", "", 13, "[train] needs configurations, and [sample] keeps 0"),
     ("coupling = 0.408\n", "\n", 11, "[train] coupling is missing"),
@@ -156,7 +158,7 @@ fn the_good_file_is_understood() {
     let likelihood = run.renormalize.as_ref().unwrap().likelihood.unwrap();
     assert_eq!((likelihood.annealing_chains, likelihood.annealing_temperatures), (128, 1000));
     assert_eq!((likelihood.sampling_chains, likelihood.sampling_sweeps), (128, 1000));
-    assert_eq!(run.memory().series, 2 * 8 * 1000 * 16);
+    assert_eq!(run.memory().series, 2 * 8 * 1000 * 24);
     assert_eq!(run.memory().configurations, 2 * 2000 * 32);
     assert_eq!(run.text, GOOD);
 }
@@ -218,7 +220,7 @@ fn a_stage_without_its_data_is_refused() {
         refusal(&format!("{mapping}receptive_fields = true\n"))
             .contains("run.toml:5: [renormalize] receptive_fields = true: there is no network")
     );
-    assert!(refusal(&format!("{mapping}mapping = false\n")).contains("nothing is left to do"));
+    assert!(refusal(&format!("{mapping}mapping = false\nstandards = false\n")).contains("nothing is left to do"));
 }
 
 #[test]

@@ -153,9 +153,9 @@ impl Split {
     fn new(weights: &[u128; BYTES], marker: u8, cases: usize) -> Self {
         let case = weights.iter().sum::<u128>() / cases as u128;
         let (mut whole, mut residual) = ([0; BYTES], *weights);
-        if case > 0 {
-            for byte in (0..BYTES).filter(|&byte| byte != usize::from(marker)) {
-                (whole[byte], residual[byte]) = ((weights[byte] / case) as usize, weights[byte] % case);
+        for byte in (0..BYTES).filter(|&byte| byte != usize::from(marker)) {
+            if let (Some(quotient), Some(rest)) = (weights[byte].checked_div(case), weights[byte].checked_rem(case)) {
+                (whole[byte], residual[byte]) = (quotient as usize, rest);
             }
         }
         Split { cases, marker, whole, left: cases - whole.iter().sum::<usize>(), residual }
@@ -257,7 +257,7 @@ mod tests {
             for byte in 0..=u8::MAX {
                 let at = usize::from(byte);
                 let own = |counts: &[usize; BYTES], marker: u8| if byte == marker { 0 } else { counts[at] as u128 };
-                let second_case = left * case >> 16;
+                let second_case = (left * case) >> 16;
                 let exact = own(&first, law.marker) * case + own(&second, law.second_marker) * second_case;
                 // A multiple of 2^64, so that nothing but the rounding of level 3 is cut off: less than 256 units of 2^-64 of it, all for one byte.
                 let rest = second_left * second_case;
@@ -294,7 +294,7 @@ mod tests {
     fn few_escapes_are_drawn_by_columns_and_many_by_the_alias_table() {
         let law = |temperature: f64| {
             let [single, none] = [4.0, 8.0].map(|factor| Probability::decay(factor / temperature));
-            [none, single.given_not(none)].map(|probability| ByteLaw::new(probability))
+            [none, single.given_not(none)].map(ByteLaw::new)
         };
         let columns = |law: &ByteLaw| matches!(law.first, First::Columns(_));
         let [none, other] = law(2.269_185_314_213_022);

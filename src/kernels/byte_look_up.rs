@@ -20,14 +20,6 @@ pub trait Bytes: Vector {
     /// Each byte becomes the column that its low seven bits choose.
     fn in_columns(self, columns: &Self::Prepared) -> Self;
 
-    /// [`Bytes::in_columns`] and then [`Bytes::fill_marked`], into `drawn`. Returns how many bytes of the queue were used.
-    #[inline(always)]
-    fn draw(self, columns: &Self::Prepared, marker: u8, queue: &[u8; BYTES], drawn: &mut Self) -> usize {
-        let (filled, used) = self.in_columns(columns).fill_marked(marker, queue);
-        *drawn = filled;
-        used
-    }
-
     /// Each byte chooses a column of the alias table, and the byte of `chances` in its place decides between the two values there.
     fn in_alias(self, chances: Self, alias: &Alias) -> Self;
 
@@ -51,53 +43,64 @@ impl Bytes for Halves {
         twice
     }
     #[inline(always)]
-    fn draw(self, columns: &Self::Prepared, marker: u8, queue: &[u8; BYTES], drawn: &mut Self) -> usize {
-        let mut used = 0usize;
-        for (random, drawn) in self.to_block().into_iter().zip(drawn.words_mut()) {
-            let mut word = 0;
-            for place in (0..64).step_by(8) {
-                let (byte, next) = (columns[usize::from((random >> place) as u8)], queue[used % BYTES]);
-                word |= u64::from(if byte == marker { next } else { byte }) << place;
-                used += usize::from(byte == marker);
-            }
-            *drawn = word;
-        }
-        used
-    }
-    #[inline(always)]
     fn in_columns(self, columns: &Self::Prepared) -> Self {
-        Self::from_block(self.to_block().map(|word| u64::from_le_bytes(word.to_le_bytes().map(|byte| columns[usize::from(byte)]))))
+        let mut block = self.to_block();
+        for word in &mut block {
+            let mut found = 0;
+            for place in (0..64).step_by(8) {
+                found |= u64::from(columns[usize::from((*word >> place) as u8)]) << place;
+            }
+            *word = found;
+        }
+        Self::from_block(block)
     }
     #[inline(always)]
     fn in_alias(self, chances: Self, alias: &Alias) -> Self {
-        let (columns, chances) = (self.to_block(), chances.to_block());
-        Self::from_block(std::array::from_fn(|word| {
-            let (columns, chances) = (columns[word].to_le_bytes(), chances[word].to_le_bytes());
-            u64::from_le_bytes(std::array::from_fn(|byte| {
-                let column = usize::from(columns[byte]);
-                if chances[byte] < alias.chances[column] { columns[byte] } else { alias.others[column] }
-            }))
-        }))
+        let mut block = self.to_block();
+        for (word, chances) in block.iter_mut().zip(chances.to_block()) {
+            let mut found = 0;
+            for place in (0..64).step_by(8) {
+                let (column, chance) = ((*word >> place) as u8, (chances >> place) as u8);
+                let other = alias.others[usize::from(column)];
+                found |= u64::from(if chance < alias.chances[usize::from(column)] { column } else { other }) << place;
+            }
+            *word = found;
+        }
+        Self::from_block(block)
     }
     #[inline(always)]
     fn marked(self, marker: u8) -> u64 {
-        let bit =
-            |word: u64| word.to_le_bytes().into_iter().enumerate().fold(0, |bits, (place, byte)| bits | u64::from(byte == marker) << place);
-        self.to_block().into_iter().enumerate().fold(0, |bits, (place, word)| bits | bit(word) << (8 * place))
+        let mut marked = 0;
+        for (place, word) in self.to_block().into_iter().enumerate() {
+            // The product brings the top bits of all bytes together in the top byte.
+            marked |= (((equal_bytes(word, marker) >> 7).wrapping_mul(0x0102_0408_1020_4080)) >> 56) << (8 * place);
+        }
+        marked
     }
     #[inline(always)]
     fn fill_marked(self, marker: u8, queue: &[u8; BYTES]) -> (Self, usize) {
+        let mut block = self.to_block();
         let mut used = 0usize;
-        let filled = self.to_block().map(|word| {
-            u64::from_le_bytes(word.to_le_bytes().map(|byte| {
-                // `used` is below 64 before the last byte; the mask spares a check.
-                let next = queue[used % BYTES];
-                used += usize::from(byte == marker);
-                if byte == marker { next } else { byte }
-            }))
-        });
-        (Self::from_block(filled), used)
+        for word in &mut block {
+            let mut marked = equal_bytes(*word, marker);
+            while marked != 0 {
+                // `used` is below 64 here; the mask spares a check.
+                *word ^= u64::from(marker ^ queue[used % BYTES]) << (marked.trailing_zeros() - 7);
+                used += 1;
+                marked &= marked - 1;
+            }
+        }
+        (Self::from_block(block), used)
     }
+}
+
+/// The top bit of each byte that equals `byte`.
+#[inline(always)]
+fn equal_bytes(word: u64, byte: u8) -> u64 {
+    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    let differs = word ^ (u64::from(byte) * 0x0101_0101_0101_0101);
+    // The low seven bits carry into the top bit unless they are clear; no byte carries into the next.
+    !(((differs & LOW) + LOW) | differs | LOW)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -351,9 +354,10 @@ mod tests {
             let (mut index, chances, queue) = (stream.words(), stream.words(), stream.words());
             if round % 3 > 0 {
                 let rare = stream.words();
-                index = std::array::from_fn(
-                    |word| if round % 3 == 2 { 0 } else { index[word] & (rare[word] >> 7 & 0x0101_0101_0101_0101) * 255 },
-                );
+                index =
+                    std::array::from_fn(
+                        |word| if round % 3 == 2 { 0 } else { index[word] & ((rare[word] >> 7 & 0x0101_0101_0101_0101) * 255) },
+                    );
             }
             let queue: [u8; BYTES] = std::array::from_fn(|byte| queue[byte / 8].to_le_bytes()[byte % 8]);
             let marker = if round % 3 > 0 { 0 } else { law.marker };

@@ -59,29 +59,26 @@ impl ByteQueue {
         }
         // The state stays in registers.
         let (mut state, mut first) = (*generator, self.first);
+        let (marker, bytes) = (law.marker, &*self.bytes);
         match &law.first {
             First::Columns(columns) => {
                 let columns = V::prepare(columns);
                 for block in blocks {
-                    first += state.step().draw(&columns, law.marker, self.ahead(first), block);
+                    let (filled, used) = state.step().in_columns(&columns).fill_marked(marker, ahead(bytes, first));
+                    *block = filled;
+                    first += used;
                 }
             }
             First::Alias(alias) => {
                 for block in blocks {
                     let (columns, chances) = (state.step(), state.step());
-                    let (filled, used) = columns.in_alias(chances, alias).fill_marked(law.marker, self.ahead(first));
+                    let (filled, used) = columns.in_alias(chances, alias).fill_marked(marker, ahead(bytes, first));
                     *block = filled;
                     first += used;
                 }
             }
         }
         (*generator, self.first) = (state, first);
-    }
-
-    /// The 64 bytes from a place on. Those past the end are never used.
-    #[inline(always)]
-    fn ahead(&self, first: usize) -> &[u8; BYTES] {
-        self.bytes[first..].first_chunk().expect("the queue is never read past its capacity")
     }
 
     #[inline(always)]
@@ -145,6 +142,12 @@ impl ByteQueue {
         queue.bytes[length..].fill(0);
         Some((queue, 1 + packed.len()))
     }
+}
+
+/// The 64 bytes from a place on. Those past the end of the queue are never used.
+#[inline(always)]
+fn ahead(bytes: &[u8; CAPACITY], first: usize) -> &[u8; BYTES] {
+    bytes[first..].first_chunk().expect("the queue is never read past its capacity")
 }
 
 /// Queues are equal if the same bytes wait.

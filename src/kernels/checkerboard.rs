@@ -26,16 +26,33 @@ pub struct Rows {
     pub count: usize,
 }
 
-/// Words that [`sideways_wide`] may write past the last one it was asked for.
+/// Words that [`sideways_long`] may write past the last one it was asked for.
 pub const SPARE: usize = BLOCK - 1;
-/// Lines of at most this many words find their sideways neighbours by masks, block by block; longer ones by moving whole lines.
-const NARROW: usize = 16;
+/// Lines of up to this many words are short.
+const SHORT: usize = 16;
+
+/// How lines lie in blocks of eight words, which decides how their sideways neighbours are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A line is so many whole blocks: [`Sideways::in_whole_lines`].
+    Whole,
+    /// Several lines in a block, or few blocks a line: [`Sideways::in_short_lines`], by masks.
+    Short,
+    /// Any other: [`sideways_long`] moves the lines to where the blocks find them.
+    Long,
+}
 
 impl Rows {
-    /// Whether [`Sideways`] gives the sideways neighbours. If not, [`sideways_wide`] does.
+    /// The shape of the lines.
     #[inline(always)]
-    pub fn is_narrow(self) -> bool {
-        self.width <= NARROW
+    pub fn shape(self) -> Shape {
+        if self.width.is_multiple_of(BLOCK) {
+            Shape::Whole
+        } else if self.width <= SHORT {
+            Shape::Short
+        } else {
+            Shape::Long
+        }
     }
 
     /// Whether the columns of a line are shifted back (to lower columns) or forth, where `line` counts from the start of the arrays.
@@ -50,11 +67,11 @@ impl Rows {
 pub struct Masks {
     /// The existing slots: one line and a block more, so that a block may start at any word.
     pub valid: Vec<u64>,
-    /// For narrow lines: the masks of the block that starts at each word of two lines, the first of which looks back.
+    /// For short lines: the masks of the block that starts at each word of two lines, the first of which looks back.
     sideways: Vec<SidewaysMasks>,
 }
 
-/// The masks by which a block of narrow lines finds its sideways neighbours.
+/// The masks by which a block of short lines finds its sideways neighbours.
 #[derive(Debug, Clone)]
 #[repr(C, align(64))]
 struct SidewaysMasks {
@@ -87,7 +104,7 @@ impl Masks {
                 forth_seam: of(&|back, word| u64::from(!back && word == seam.word) << seam.bit),
             }
         };
-        let period = if rows.is_narrow() { 2 * width } else { 0 };
+        let period = if rows.shape() == Shape::Short { 2 * width } else { 0 };
         Masks { valid: (0..width + BLOCK).map(valid).collect(), sideways: (0..period).map(masks).collect() }
     }
 }
@@ -106,7 +123,7 @@ impl Seam {
     }
 }
 
-/// The sideways neighbours of narrow lines, block after block: the other colour shifted by one column, back in lines with (y + colour) even, forth in the
+/// The sideways neighbours, block after block: the other colour shifted by one column, back in lines with (y + colour) even, forth in the
 /// others.
 #[derive(Debug, Clone, Copy)]
 pub struct Sideways<'a> {
@@ -115,8 +132,12 @@ pub struct Sideways<'a> {
     seam: Seam,
     /// All slots of a line exist: what goes out at one end comes in at the other by a rotation.
     full: bool,
+    /// Short lines: of the next block in two lines. Whole lines: of the next block in its line.
     position: usize,
     step: usize,
+    /// Whole lines: the next block is in a line that looks back.
+    back: bool,
+    /// Short lines of one word: the first column of each row in it.
     first_columns: u64,
 }
 
@@ -130,7 +151,8 @@ impl<'a> Sideways<'a> {
             rows,
             seam: Seam::new(rows),
             full: rows.columns == 64 * rows.width,
-            position: if rows.looks_back(rows.first) { 0 } else { rows.width },
+            position: if rows.looks_back(rows.first) || rows.shape() == Shape::Whole { 0 } else { rows.width },
+            back: rows.looks_back(rows.first),
             step: BLOCK % period,
             first_columns: (0..rows.folds).fold(0u64, |mask, fold| mask | 1 << (fold * rows.columns)),
         }
@@ -150,9 +172,47 @@ impl<'a> Sideways<'a> {
         }
     }
 
-    /// The neighbours of the next block, number `block` of `around`. Slots that do not exist get anything.
+    /// The neighbours of the next block where lines are whole blocks, number `block` of `around`. Slots that do not exist get anything.
     #[inline(always)]
-    pub fn next_block<V: Vector>(&mut self, around: &Around, block: usize) -> V {
+    pub fn in_whole_lines<V: Vector>(&mut self, around: &Around, block: usize) -> V {
+        let Seam { word, bit } = self.seam;
+        let (start, end) = (self.position, self.position + BLOCK);
+        let direction = usize::from(!self.back);
+        let mut found = V::from_block(around.next[direction][block]);
+        if self.back {
+            if start == 0 {
+                // Column 0 has the last column before it; the other columns of word 0 have the last word, one bit lower.
+                let last = V::from_block(around.ends[0][block]);
+                let round = if self.full { last.rotate_left::<1>() } else { last.shift_left::<1>() };
+                found = select(V::from_block([u64::MAX, 0, 0, 0, 0, 0, 0, 0]), round, found);
+                if !self.full {
+                    found |= V::from_block(around.seams[0][block]).shift_right_by(bit) & V::from_block([1, 0, 0, 0, 0, 0, 0, 0]);
+                }
+            }
+        } else {
+            if end == self.rows.width {
+                // The last word has the first one after it, one bit higher.
+                let first = V::from_block(around.ends[1][block]);
+                let round = if self.full { first.rotate_left::<63>() } else { first.shift_right_by(1) };
+                found = select(V::from_block([0, 0, 0, 0, 0, 0, 0, u64::MAX]), round, found);
+            }
+            if !self.full && (start..end).contains(&word) {
+                // After the last column comes column 0. There is a clear bit so far, from a slot that does not exist.
+                let mut seam = [0; BLOCK];
+                seam[word % BLOCK] = 1 << bit;
+                found |= V::from_block(around.seams[1][block]).shift_left_by(bit) & V::from_block(seam);
+            }
+        }
+        self.position = end;
+        if end == self.rows.width {
+            (self.position, self.back) = (0, !self.back);
+        }
+        found
+    }
+
+    /// The neighbours of the next block of short lines, number `block` of `around`. Slots that do not exist get anything.
+    #[inline(always)]
+    pub fn in_short_lines<V: Vector>(&mut self, around: &Around, block: usize) -> V {
         let masks = &self.masks.sideways[self.position];
         let back = V::from_block(masks.back);
         if self.rows.width == 1 {
@@ -208,7 +268,7 @@ fn select<V: Vector>(mask: V, yes: V, no: V) -> V {
 /// moved by one word, eight words at a time, and then what comes round its ends. `other` begins with its top halo and has [`BLOCK`] words to spare at its
 /// end, `out` [`SPARE`]. Words past the last row, and slots that do not exist, get anything.
 #[inline(always)]
-pub fn sideways_wide(other: &[u64], rows: Rows, start: usize, length: usize, out: &mut [u64]) {
+pub fn sideways_long(other: &[u64], rows: Rows, start: usize, length: usize, out: &mut [u64]) {
     let width = rows.width;
     let length = length.min(rows.count * width - start);
     let seam = Seam::new(rows);
@@ -333,11 +393,14 @@ fn count_body<V: Vector>(own: &[u64], other: &[u64], rows: Rows, masks: &Masks) 
     let mut side = [0; BLOCK + SPARE];
     for start in (0..rows.count * width).step_by(BLOCK) {
         let at = rows.first * width + start;
-        let side = if rows.is_narrow() {
-            sideways.next_block(&sideways.around(other, at + width, BLOCK), 0)
-        } else {
-            sideways_wide(other, rows, start, BLOCK, &mut side);
-            V::load(&side, 0)
+        let around = sideways.around(other, at + width, BLOCK);
+        let side = match rows.shape() {
+            Shape::Whole => sideways.in_whole_lines(&around, 0),
+            Shape::Short => sideways.in_short_lines(&around, 0),
+            Shape::Long => {
+                sideways_long(other, rows, start, BLOCK, &mut side);
+                V::load(&side, 0)
+            }
         };
         let (spins, same) = (V::load(own, at + width), V::load(other, at + width));
         let mask = existing.next_block::<V>();

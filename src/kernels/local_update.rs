@@ -15,7 +15,7 @@ use super::InstructionSet;
 use super::byte_law::ByteLaw;
 use super::byte_look_up::Bytes;
 use super::byte_queue::{ByteQueue, GROUP};
-use super::checkerboard::{Existing, Masks, Rows, SPARE, Sideways, sideways_wide};
+use super::checkerboard::{Existing, Masks, Rows, SPARE, Shape, Sideways, sideways_long};
 use super::generator::Lanes;
 use super::vector::{BLOCK, Block, Generator, Vector};
 
@@ -69,8 +69,8 @@ pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Ro
         let blocks = (words - group).div_ceil(BLOCK).min(GROUP);
         let length = blocks * BLOCK;
         // Long before they are read, so that what was written word by word is in the cache by then.
-        if !rows.is_narrow() {
-            sideways_wide(other, rows, group, length, &mut side);
+        if rows.shape() == Shape::Long {
+            sideways_long(other, rows, group, length, &mut side);
         }
         for ((queue, law), bits) in source.queues.iter_mut().zip(&laws.0).zip(&mut bits) {
             queue.fill(law, &mut generator, &mut bits[..blocks]);
@@ -81,12 +81,11 @@ pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Ro
             vertical: [at, at + width, at + 2 * width].map(|from| other[from..from + length].as_chunks().0),
             bits: [&bits[0][..blocks], &bits[1][..blocks]],
         };
-        if rows.is_narrow() {
-            let around = sideways.around(other, at + width, length);
-            blocks.update::<R>(&mut existing, &mut generator, |block| sideways.next_block(&around, block));
-        } else {
-            let side = side[..length].as_chunks().0;
-            blocks.update::<R>(&mut existing, &mut generator, |block| V::from_block(side[block]));
+        let around = sideways.around(other, at + width, length);
+        match rows.shape() {
+            Shape::Whole => blocks.update::<R>(&mut existing, &mut generator, |block| sideways.in_whole_lines(&around, block)),
+            Shape::Short => blocks.update::<R>(&mut existing, &mut generator, |block| sideways.in_short_lines(&around, block)),
+            Shape::Long => blocks.update::<R>(&mut existing, &mut generator, |block| V::load(&side, block * BLOCK)),
         }
     }
     source.lanes = generator.lanes();

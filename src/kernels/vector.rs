@@ -37,6 +37,16 @@ pub trait Vector:
     fn rotate_left<const BITS: u32>(self) -> Self;
     /// Whether any bit is set.
     fn any(self) -> bool;
+    /// Each word shifted right.
+    fn shift_right<const BITS: u32>(self) -> Self;
+    /// The sum modulo 2 of three bits.
+    fn parity(self, second: Self, third: Self) -> Self;
+    /// The majority of three bits: the carry of their sum.
+    fn majority(self, second: Self, third: Self) -> Self;
+    /// The number of set bits of each word.
+    fn ones(self) -> Self;
+    /// Each word takes the place of the one before it, the first that of the last.
+    fn next_words(self) -> Self;
 
     /// Eight words of a slice, from `at` on.
     #[inline(always)]
@@ -92,14 +102,6 @@ impl Not for Halves {
     }
 }
 
-impl Halves {
-    /// The words, to be written one by one.
-    #[inline(always)]
-    pub fn words_mut(&mut self) -> impl Iterator<Item = &mut u64> {
-        self.0.as_mut_array().iter_mut().chain(self.1.as_mut_array())
-    }
-}
-
 impl Vector for Halves {
     #[inline(always)]
     fn splat(word: u64) -> Self {
@@ -139,6 +141,27 @@ impl Vector for Halves {
     fn any(self) -> bool {
         (self.0 | self.1).to_array().iter().fold(0, |all, word| all | word) != 0
     }
+    #[inline(always)]
+    fn shift_right<const BITS: u32>(self) -> Self {
+        Halves(self.0 >> BITS, self.1 >> BITS)
+    }
+    #[inline(always)]
+    fn parity(self, second: Self, third: Self) -> Self {
+        self ^ second ^ third
+    }
+    #[inline(always)]
+    fn majority(self, second: Self, third: Self) -> Self {
+        (self & second) | (third & (self ^ second))
+    }
+    #[inline(always)]
+    fn ones(self) -> Self {
+        Self::from_block(self.to_block().map(|word| u64::from(word.count_ones())))
+    }
+    #[inline(always)]
+    fn next_words(self) -> Self {
+        let [a, b, c, d, e, f, g, h] = self.to_block();
+        Self::from_block([b, c, d, e, f, g, h, a])
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -153,6 +176,14 @@ mod register {
     /// that `dispatch!` runs as `avx512` may use it.
     #[derive(Debug, Clone, Copy)]
     pub(in super::super) struct Register(pub(in super::super) __m512i);
+
+    impl Register {
+        /// The register itself, for `numbers`.
+        #[inline(always)]
+        pub(in super::super) fn bits(self) -> __m512i {
+            self.0
+        }
+    }
 
     // SAFETY, of each `unsafe` in this module: the instruction exists, because code over `Register` runs only behind `Chosen::Avx512`, which was made
     // after the processor was asked. The instructions touch no memory.
@@ -211,6 +242,26 @@ mod register {
         fn any(self) -> bool {
             unsafe { _mm512_test_epi64_mask(self.0, self.0) != 0 }
         }
+        #[inline(always)]
+        fn shift_right<const BITS: u32>(self) -> Self {
+            Register(unsafe { _mm512_srli_epi64::<BITS>(self.0) })
+        }
+        #[inline(always)]
+        fn parity(self, second: Self, third: Self) -> Self {
+            Register(unsafe { _mm512_ternarylogic_epi64::<0x96>(self.0, second.0, third.0) })
+        }
+        #[inline(always)]
+        fn majority(self, second: Self, third: Self) -> Self {
+            Register(unsafe { _mm512_ternarylogic_epi64::<0xE8>(self.0, second.0, third.0) })
+        }
+        #[inline(always)]
+        fn ones(self) -> Self {
+            Register(unsafe { _mm512_popcnt_epi64(self.0) })
+        }
+        #[inline(always)]
+        fn next_words(self) -> Self {
+            Register(unsafe { _mm512_alignr_epi64::<1>(self.0, self.0) })
+        }
     }
 }
 
@@ -238,8 +289,8 @@ impl<V: Vector> Generator<V> {
     pub fn step(&mut self) -> V {
         let [s0, s1, s2, s3] = self.state;
         let output = s0.add(s3).rotate_left::<23>().add(s0);
-        let (s2_new, s3_new) = (s2 ^ s0, s3 ^ s1);
-        self.state = [s0 ^ s3_new, s1 ^ s2_new, s2_new ^ s1.shift_left::<17>(), s3_new.rotate_left::<45>()];
+        // Three at a time where there is an instruction for it; otherwise s3 ^ s1 and s2 ^ s0 are found once.
+        self.state = [s3.parity(s1, s0), s2.parity(s0, s1), s2.parity(s0, s1.shift_left::<17>()), (s3 ^ s1).rotate_left::<45>()];
         output
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::kernels::local_update::{Laws, Rule, Source};
 use crate::lattice::SquareTorus;
-use crate::measure::Measurement;
+use crate::measure::{Measurement, Observer};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, checkerboard::Checkerboard};
 use std::marker::PhantomData;
@@ -99,6 +99,11 @@ impl<R: Local> Sampler for LocalUpdate<R> {
         self.board.measure(self.instruction_set)
     }
 
+    fn observe(&self, observer: &mut Observer) -> (Measurement, f64) {
+        let measurement = self.board.observe(self.instruction_set, observer);
+        (measurement, observer.wave_power(self.instruction_set))
+    }
+
     fn configuration(&self) -> Configuration {
         self.board.configuration()
     }
@@ -179,7 +184,7 @@ mod tests {
         ] {
             let sweeps = if long && side < 2000 { 1000 } else { sweeps };
             agree::<crate::kernels::metropolis::Metropolis>(side, sweeps);
-            if side < 1000 || side > 3000 {
+            if !(1000..=3000).contains(&side) {
                 agree::<crate::kernels::heat_bath::HeatBath>(side, sweeps);
             }
         }

@@ -2,6 +2,7 @@
 //! random numbers with the fast samplers, so that the tests ask for the same chain, not for a similar one.
 
 pub mod local_update;
+pub mod replicas;
 pub mod swendsen_wang;
 pub mod wolff;
 

@@ -19,9 +19,11 @@ pub mod strip;
 use super::{Configuration, WORD_BITS};
 use crate::kernels::InstructionSet;
 use crate::kernels::checkerboard::{Masks, Rows};
+use crate::kernels::profile::Counters;
 use crate::lattice::SquareTorus;
-use crate::measure::Measurement;
+use crate::measure::{Measurement, Observer};
 use rayon::prelude::*;
+use std::ops::Range;
 use strip::Strip;
 
 /// A strip has at least this many words of a colour (256 KiB): it fits into the cache of a core, and what it needs besides its spins is small beside them.
@@ -51,10 +53,9 @@ impl Checkerboard {
         let width = columns.div_ceil(WORD_BITS);
         let folds = folds(torus.side());
         let rows = Rows { columns, width, folds, colour: 0, first: 0, origin: 0, count: torus.side() / folds };
-        let number = strips(torus.side());
-        let begin = |strip: usize| strip * rows.count / number;
-        let strips: Vec<Strip> = (0..number).map(|strip| Strip::new(strip, width, begin(strip)..begin(strip + 1))).collect();
-        Checkerboard { torus, rows, strips, edges: [0, 1].map(|_| vec![0; 2 * width * number]), masks: Masks::new(rows) }
+        let strips: Vec<Strip> =
+            (0..strips(torus.side())).map(|strip| Strip::new(strip, width, strip_lines(torus.side(), strip))).collect();
+        Checkerboard { torus, rows, edges: [0, 1].map(|_| vec![0; 2 * width * strips.len()]), strips, masks: Masks::new(rows) }
     }
 
     /// Takes over the spins of `configuration`.
@@ -146,6 +147,39 @@ impl Checkerboard {
         let counts: Vec<_> = self.strips.par_iter().map(|strip| strip.count(set, self.rows, &self.masks)).collect();
         let (unsatisfied, up): (u64, u64) = counts.iter().fold((0, 0), |sum, counts| (sum.0 + counts.unsatisfied, sum.1 + counts.up));
         Measurement { energy: 2 * unsatisfied as i64 - self.torus.bonds() as i64, magnetization: 2 * up as i64 - self.torus.sites() as i64 }
+    }
+
+    /// The same, and the up spins of every column and row.
+    pub fn observe(&self, set: InstructionSet, observer: &mut Observer) -> Measurement {
+        let counters = &mut observer.counters;
+        let unsatisfied = if let [strip] = self.strips.as_slice() {
+            strip.profile(set, self.rows, None, counters)
+        } else {
+            // Strips are counted apart, each in a copy with the line below it, which fits into the cache.
+            let below = |strip: usize| self.strips[(strip + 1) % self.strips.len()].first_lines();
+            let side = self.torus.side();
+            let count = |strips: &[Strip]| {
+                let (mut sum, mut own, mut bonds) = (Counters::new(side), Counters::new(side), Some(0));
+                for strip in strips {
+                    let unsatisfied = strip.profile(set, self.rows, Some(below(strip.number())), &mut own);
+                    bonds = bonds.zip(unsatisfied).map(|(bonds, more)| bonds + more);
+                    sum.rows[strip.first_line()..][..strip.count_lines()].copy_from_slice(&own.rows[..strip.count_lines()]);
+                    sum.columns.iter_mut().zip(&own.columns).for_each(|(sum, up)| *sum += up);
+                }
+                (bonds, sum)
+            };
+            let share = self.strips.len().div_ceil(rayon::current_num_threads());
+            let parts: Vec<(Option<u64>, Counters)> = self.strips.par_chunks(share).map(count).collect();
+            counters.columns.fill(0);
+            counters.rows.fill(0);
+            for (_, part) in &parts {
+                counters.columns.iter_mut().zip(&part.columns).for_each(|(sum, up)| *sum += up);
+                counters.rows.iter_mut().zip(&part.rows).for_each(|(sum, up)| *sum += up);
+            }
+            parts.iter().map(|(bonds, _)| *bonds).sum()
+        };
+        let energy = unsatisfied.map_or_else(|| self.measure(set).energy, |bonds| 2 * bonds as i64 - self.torus.bonds() as i64);
+        Measurement { energy, magnetization: observer.magnetization() }
     }
 
     /// Updates every spin once, with one source of random numbers for each strip. `update` is given own rows, the other colour from the line above the first
@@ -248,11 +282,17 @@ pub fn folds(side: usize) -> usize {
     (1..=fit.max(1)).rev().find(|&folds| side.is_multiple_of(2 * folds)).unwrap_or(1)
 }
 
-/// The number of strips of a torus of this side, each with its own stream: part of the definition of the results. Strip i of n has the lines from
-/// floor(i L / n) to floor((i + 1) L / n) - 1.
+/// The number of strips of a torus of this side, each with its own stream: part of the definition of the results. See [`strip_lines`].
 pub fn strips(side: usize) -> usize {
     let width = (side / 2).div_ceil(WORD_BITS);
     (side / STRIP_LINES.max(STRIP_WORDS.div_ceil(width))).max(1)
+}
+
+/// The lines of a strip of a torus of this side: of H pairs of lines, strip i of n has the pairs from floor(i H / n) to floor((i + 1) H / n) - 1. So strips begin
+/// with a line of the same parity, and need not be told apart when columns are counted.
+pub fn strip_lines(side: usize, strip: usize) -> Range<usize> {
+    let (pairs, number) = (side / folds(side) / 2, strips(side));
+    2 * (strip * pairs / number)..2 * ((strip + 1) * pairs / number)
 }
 
 #[cfg(test)]
@@ -271,6 +311,12 @@ mod tests {
                 for set in InstructionSet::available() {
                     let expected = Measurement { energy: configuration.energy(), magnetization: configuration.magnetization() };
                     assert_eq!(board.measure(set), expected, "side {side}, {set}");
+                    let mut observer = Observer::new(torus);
+                    assert_eq!(board.observe(set, &mut observer), expected, "side {side}, {set}");
+                    let up = |site: usize| u32::from(configuration.bits()[site]);
+                    let columns: Vec<u32> = (0..side).map(|x| (0..side).map(|y| up(torus.site(x, y))).sum()).collect();
+                    let rows: Vec<u32> = (0..side).map(|y| (0..side).map(|x| up(torus.site(x, y))).sum()).collect();
+                    assert_eq!((&observer.counters.columns, &observer.counters.rows), (&columns, &rows), "side {side}, {set}");
                 }
             }
         }

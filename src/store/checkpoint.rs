@@ -181,6 +181,7 @@ impl CheckpointFolder {
             for part in std::iter::once(&head).chain(items) {
                 hasher.update(part);
                 file.write_all(part).map_err(|why| Error::file("write", &newest, why))?;
+                crate::fault::point("writing-state").map_err(|why| Error::file("write", &newest, why))?;
             }
             file.write_all(hasher.finalize().as_bytes()).map_err(|why| Error::file("write", &newest, why))
         })?;
@@ -209,6 +210,18 @@ impl CheckpointFolder {
         let _ = std::fs::remove_dir(&self.path);
         self.newest_is_intact = true;
         Ok(())
+    }
+}
+
+/// One generation by itself, for those who only look.
+///
+/// # Errors
+/// [`Error::Refused`] if it is missing, damaged, of another run file or version; [`Error::InputOutput`].
+pub fn read_generation(path: &Path, run_file_hash: [u8; DIGEST]) -> Result<Checkpoint> {
+    match find(path, run_file_hash)? {
+        Found::Intact(checkpoint) => Ok(checkpoint),
+        Found::Missing => Err(Error::Refused(format!("{} is missing", path.display()))),
+        Found::Damaged(sentence) => Err(Error::Refused(sentence)),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::durable;
 use crate::error::{Error, Result};
-use crate::record::{LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TrainingRecord};
+use crate::record::{
+    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TableRecord, TemperingRecord,
+    TrainingRecord,
+};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -58,6 +61,19 @@ fn sampling(part: &SamplingRecord) -> Value {
         "measure_every": part.measure_every,
         "draws": part.draws,
         "ensembles": ensembles,
+        "tempering": part.tempering.iter().map(tempering).collect::<Vec<_>>(),
+    })
+}
+
+fn tempering(part: &TemperingRecord) -> Value {
+    json!({
+        "size": part.size,
+        "couplings": part.couplings,
+        "exchange_every": part.exchange_every,
+        "ladders": part.round_trips.len(),
+        "swap_acceptance": part.acceptance(),
+        "round_trips": part.round_trips.iter().sum::<u64>(),
+        "flow": part.flow(),
     })
 }
 
@@ -119,7 +135,18 @@ fn renormalization(part: &RenormalizationRecord) -> Value {
         "receptive_fields": fields,
         "reconstructions": part.reconstructions,
         "likelihood": part.likelihood.as_ref().map(likelihood),
+        "tables": part.tables.iter().map(|one| (one.name.clone(), table(one))).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// One object a row: its label, and value and error of each column.
+fn table(part: &TableRecord) -> Value {
+    let row = |(label, cells): &(String, Vec<Cell>)| {
+        let numbers = part.columns.iter().zip(cells).map(|(column, cell)| (column.name.clone(), json!(cell)));
+        let label = (part.row_name.clone(), json!(label));
+        Value::Object(std::iter::once(label).chain(numbers).collect())
+    };
+    json!({ "long_name": part.long_name, "rows": part.rows.iter().map(row).collect::<Vec<_>>() })
 }
 
 /// Everything but the energy on its way.

@@ -13,7 +13,7 @@ use crate::kernels::local_update::Laws;
 use crate::lattice::SquareTorus;
 use crate::measure::Measurement;
 use crate::random::Stream;
-use crate::spins::checkerboard::{folds, strips};
+use crate::spins::checkerboard::{folds, strip_lines, strips};
 use crate::spins::{Configuration, WORD_BITS};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -208,15 +208,16 @@ impl<R: Plain> LocalUpdate<R> {
 impl<R: Plain> Sampler for LocalUpdate<R> {
     fn sweep(&mut self) -> u64 {
         let (lines, number) = (self.torus.side() / folds(self.torus.side()), self.sources.len());
-        let begin = |strip: usize| strip * lines / number;
+        let side = self.torus.side();
+        let of = |strip: usize| strip_lines(side, strip);
         if number == 1 {
             (0..2).for_each(|colour| self.update_lines(0, colour, 0..lines));
         } else {
             for strip in 0..number {
-                self.update_lines(strip, 0, begin(strip)..begin(strip + 1));
+                self.update_lines(strip, 0, of(strip));
             }
             for strip in 0..number {
-                let (first, last) = (begin(strip), begin(strip + 1) - 1);
+                let (first, last) = (of(strip).start, of(strip).end - 1);
                 self.update_lines(strip, 1, first + 1..last);
                 self.update_lines(strip, 1, first..first + 1);
                 self.update_lines(strip, 1, last..last + 1);

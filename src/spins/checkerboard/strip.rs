@@ -6,6 +6,7 @@
 
 use crate::kernels::InstructionSet;
 use crate::kernels::checkerboard::{Counts, Masks, Rows, count};
+use crate::kernels::profile::{Counters, count_profile};
 use crate::kernels::vector::BLOCK;
 use std::ops::Range;
 
@@ -36,6 +37,11 @@ impl Strip {
         Strip { width, number, first: lines.start, count: lines.len(), colours, starts }
     }
 
+    /// Its number from the top.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
     /// The first line, counted on the whole board.
     pub fn first_line(&self) -> usize {
         self.first
@@ -57,7 +63,7 @@ impl Strip {
     }
 
     /// A colour from its top halo on.
-    fn from_halo(&self, colour: usize) -> &[u64] {
+    fn with_halo(&self, colour: usize) -> &[u64] {
         &self.colours[colour][self.starts[colour] - self.width..]
     }
 
@@ -73,7 +79,28 @@ impl Strip {
     /// Unsatisfied bonds with an end of colour 1 in this strip, and spins up. The halos of colour 0 must be new.
     pub fn count(&self, set: InstructionSet, rows: Rows, masks: &Masks) -> Counts {
         let rows = Rows { colour: 1, first: 0, origin: self.first, count: self.count, ..rows };
-        count(set, self.from_halo(1), self.from_halo(0), rows, masks)
+        count(set, self.with_halo(1), self.with_halo(0), rows, masks)
+    }
+
+    /// The first line of both colours.
+    pub fn first_lines(&self) -> [&[u64]; 2] {
+        [0, 1].map(|colour| &self.lines(colour)[..self.width])
+    }
+
+    /// Counts up spins of columns and rows, and unsatisfied bonds where [`count_profile`] can. `below` are the lines below the last one; without them the halos count,
+    /// which must then be new.
+    pub fn profile(&self, set: InstructionSet, rows: Rows, below: Option<[&[u64]; 2]>, counters: &mut Counters) -> Option<u64> {
+        let rows = Rows { colour: 0, first: 0, origin: 0, count: self.count, ..rows };
+        let Some(below) = below else { return count_profile(set, self.with_halo(0), self.with_halo(1), rows, counters) };
+        let [even, odd] = [0, 1].map(|colour| {
+            let mut lines = Vec::with_capacity((self.count + 2) * self.width + BLOCK);
+            lines.resize(self.width, 0);
+            lines.extend_from_slice(self.lines(colour));
+            lines.extend_from_slice(below[colour]);
+            lines.resize(lines.len() + BLOCK, 0);
+            lines
+        });
+        count_profile(set, &even, &odd, rows, counters)
     }
 
     /// Copies the first and the last line to where other strips see them.
