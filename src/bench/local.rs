@@ -83,7 +83,7 @@ fn shared(name: &'static str, algorithm: Algorithm, threads: usize) -> Result<Ro
         one.install(|| alone.sweep());
         all.install(|| timed.sweep());
     }
-    if one.install(|| alone.measure()) != all.install(|| timed.measure()) {
+    if alone.measure() != timed.measure() {
         return Err(Error::Bug(format!("the {name} sampler gives other spins on {threads} threads than on one.")));
     }
     let contender = Contender { name: name.to_string(), turn: Box::new(|| all.install(|| timed.sweep()) as f64) };
