@@ -2,6 +2,7 @@
 
 use crate::measure::Series;
 pub use crate::rg::receptive_field::FieldMeasures;
+pub use crate::statistics::scaling::Scaling;
 use serde::{Deserialize, Serialize};
 
 /// Where the numbers came from. Every file carries it.
@@ -324,6 +325,8 @@ pub struct RunRecord {
     pub provenance: Provenance,
     /// `[sample]`
     pub sampling: Option<SamplingRecord>,
+    /// The analysis across the sizes of `[sample]`.
+    pub scaling: Option<Scaling>,
     /// `[train]`
     pub training: Option<TrainingRecord>,
     /// `[renormalize]`

@@ -1,9 +1,10 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`], [`renormalize`] with [`likelihood`]; at last the small helpers. A stage that is
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`], [`renormalize`] with [`likelihood`]; at last the small helpers. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
+pub mod analysis;
 pub mod chains;
 pub mod desk;
 pub mod exchange;
@@ -43,6 +44,7 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
     let job = read_on_all(run_file, comm)?;
     let mut session = Session::open(directory, &job, options, watch, comm)?;
     sample_if_missing(&job, &mut session)?;
+    session.on_root(|desk| scale_if_missing(&job, desk))?;
     train_if_missing(&job, &mut session)?;
     session.end_of_checkpoints()?;
     session.on_root(|desk| renormalize_if_missing(&job, desk))?;
@@ -55,7 +57,14 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
 /// # Errors
 /// Files that are missing, corrupt or foreign; a directory that cannot be written.
 pub fn report_again(directory: &Path) -> Result<PathBuf> {
-    let record = crate::store::read_run(directory)?;
+    let mut record = crate::store::read_run(directory)?;
+    // The text was accepted when the run began; what it asks of the analysis is all that is wanted of it here.
+    let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);
+    let scaling = record.sampling.as_ref().filter(|_| wanted).and_then(analysis::scaling);
+    if scaling != record.scaling {
+        record.scaling = scaling;
+        crate::store::write_results(&directory.join(crate::store::RESULTS_FILE), &record)?;
+    }
     crate::store::write_summary(&directory.join(crate::store::SUMMARY_FILE), &record)?;
     Ok(crate::report::write_report(directory, &record)?.page)
 }
@@ -74,6 +83,13 @@ fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let chains = sample::run(&plan, session)?;
     session.on_root(|desk| desk.keep_sampling(sample::record(&plan, &chains), sample::configurations(&plan, &chains)))?;
     Ok(())
+}
+
+fn scale_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
+    if !job.report.scaling || desk.record.scaling.is_some() {
+        return Ok(());
+    }
+    desk.record.sampling.as_ref().and_then(analysis::scaling).map_or(Ok(()), |scaling| desk.keep_scaling(scaling))
 }
 
 fn train_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {

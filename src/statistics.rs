@@ -9,6 +9,9 @@
 pub mod autocorrelation;
 pub mod chi_squared;
 pub mod jackknife;
+pub mod least_squares;
+pub mod reweighting;
+pub mod scaling;
 
 use crate::measure::Series;
 use jackknife::Moments;
