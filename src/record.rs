@@ -44,7 +44,8 @@ pub use crate::statistics::Estimate;
 /// One observable of one ensemble, with the exact value beside it where one is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observable {
-    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`.
+    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`,
+    /// `correlation_length_over_side`.
     pub name: String,
     /// The words of a figure's axis, for example "energy per site".
     pub long_name: String,

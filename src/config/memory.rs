@@ -32,7 +32,8 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     let mut memory = Memory { lattices: 0, series: 0, configurations: 0, network: 0, training: 0 };
     if let Some(sample) = &run.sample {
         let ensembles = product(&[sample.coupling_count(), run.lattice.sizes.len()]);
-        memory.series = product(&[sample.replicas, sample.draws(), if sample.correlation_length { 24 } else { 16 }]).saturating_mul(ensembles);
+        memory.series =
+            product(&[sample.replicas, sample.draws(), if sample.correlation_length { 24 } else { 16 }]).saturating_mul(ensembles);
         for &size in &run.lattice.sizes {
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(size));

@@ -10,10 +10,10 @@
 //! Lattices whose rows are whole blocks of eight words go through [`Walk`]; the others, which are small or odd, word by word through [`narrow`].
 
 use super::checkerboard::Rows;
+use super::tiles::{BATCH, TILE, Words};
 #[cfg(target_arch = "x86_64")]
 use super::vector::Register;
 use super::vector::{BLOCK, Block, Halves, Vector};
-use super::tiles::{BATCH, TILE, Words};
 use super::{Chosen, InstructionSet, dispatch};
 
 /// The counters of all columns and rows of one lattice, to be used again and again.
@@ -357,15 +357,38 @@ fn narrow_body(even: &[u64], odd: &[u64], rows: Rows, counters: &mut Counters) {
                 planes[plane * width + word] = bits;
             }
         }
-        for column in 0..columns {
-            let count = (0..rows.folds).map(|fold| {
-                let bit = if rows.folds > 1 { fold * columns + column } else { column / width };
-                let word = column % width;
-                (0..depth).map(|plane| ((planes[plane * width + word] >> bit & 1) as u32) << plane).sum::<u32>()
-            });
-            counters.columns[2 * column + parity] = count.sum();
+        if rows.folds > 1 {
+            let counts = counts_of_bits(planes, 1, 0);
+            for column in 0..columns {
+                counters.columns[2 * column + parity] = (0..rows.folds).map(|fold| counts[fold * columns + column]).sum();
+            }
+            continue;
+        }
+        for word in 0..width {
+            let counts = counts_of_bits(planes, width, word);
+            for column in (word..columns).step_by(width) {
+                counters.columns[2 * column + parity] = counts[column / width];
+            }
         }
     }
+}
+
+/// The 64 numbers whose bit planes are every `stride`-th word from `word` on.
+#[inline(always)]
+fn counts_of_bits(planes: &[u64], stride: usize, word: usize) -> [u32; 64] {
+    let mut counts = [0; 64];
+    for (group, first) in (word..planes.len()).step_by(8 * stride).enumerate() {
+        for low in 0..8 {
+            let mut bytes = 0;
+            for (plane, at) in (first..planes.len()).step_by(stride).take(8).enumerate() {
+                bytes |= (planes[at] >> low & LOW_BITS) << plane;
+            }
+            for high in 0..8 {
+                counts[8 * high + low] |= ((bytes >> (8 * high)) as u32 & 0xFF) << (8 * group);
+            }
+        }
+    }
+    counts
 }
 
 #[inline(always)]
@@ -413,9 +436,7 @@ fn count_packed_body(spins: &[u64], stride: usize, counters: &mut Counters) {
             ripple(&mut planes, 1, 0, 0, at(row));
         }
         let columns = &mut counters.columns[word * 64..side.min(word * 64 + 64)];
-        for (bit, column) in columns.iter_mut().enumerate() {
-            *column = planes[..counters.depth].iter().enumerate().map(|(plane, bits)| ((bits >> bit & 1) as u32) << plane).sum();
-        }
+        columns.copy_from_slice(&counts_of_bits(&planes[..counters.depth], 1, 0)[..columns.len()]);
     }
 }
 
@@ -429,7 +450,8 @@ dispatch! {
 #[inline(always)]
 fn sum_of_eight(words: [u64; 8]) -> [u64; 4] {
     let [mut ones, mut twos, mut fours] = [words[0], 0, 0];
-    let pairs = [full_adder(&mut ones, words[1], words[2]), full_adder(&mut ones, words[3], words[4]), full_adder(&mut ones, words[5], words[6])];
+    let pairs =
+        [full_adder(&mut ones, words[1], words[2]), full_adder(&mut ones, words[3], words[4]), full_adder(&mut ones, words[5], words[6])];
     let last = ones & words[7];
     ones ^= words[7];
     let quads = [full_adder(&mut twos, pairs[0], pairs[1]), full_adder(&mut twos, pairs[2], last)];

@@ -140,7 +140,8 @@ mod tests {
         let mean = slopes.iter().sum::<f64>() / f64::from(repeats);
         let variance = slopes.iter().map(|slope| (slope - mean).powi(2)).sum::<f64>() / f64::from(repeats - 1);
         // The inverse of the normal matrix.
-        let expected = solve(&[vec![1.0, 0.0], vec![0.0, 1.0]], &[0.0, 1.0]).map(|unit| backward(&fit.normal, &forward(&fit.normal, &unit))[1]);
+        let expected =
+            solve(&[vec![1.0, 0.0], vec![0.0, 1.0]], &[0.0, 1.0]).map(|unit| backward(&fit.normal, &forward(&fit.normal, &unit))[1]);
         let expected = expected.expect("a number");
         assert!((mean + 0.5).abs() < 4.0 * (expected / f64::from(repeats)).sqrt(), "{mean}");
         assert!((variance / expected - 1.0).abs() < 0.13, "{variance} {expected}");

@@ -10,7 +10,13 @@ type Curve = (&'static str, &'static str, &'static str, fn(&Curves) -> &Vec<With
 
 const CURVES: [Curve; 6] = [
     ("binder_cumulant", "1", "Binder cumulant", |one| &one.binder_cumulant, |one| &mut one.binder_cumulant),
-    ("correlation_length", "1", "second-moment correlation length over L", |one| &one.correlation_length, |one| &mut one.correlation_length),
+    (
+        "correlation_length",
+        "1",
+        "second-moment correlation length over L",
+        |one| &one.correlation_length,
+        |one| &mut one.correlation_length,
+    ),
     ("magnetization", "1", "absolute magnetization per site", |one| &one.magnetization, |one| &mut one.magnetization),
     (
         "connected_susceptibility",
@@ -28,7 +34,11 @@ const CURVES: [Curve; 6] = [
 /// # Errors
 /// [`crate::error::Error::InputOutput`].
 pub fn write(group: &GroupWriter, scaling: &Scaling) -> Result<()> {
-    group.attributes().text("NX_class", "NXdata")?.number("correction_exponent", scaling.correction_exponent)?.number("blocks", scaling.blocks as u64)?;
+    group
+        .attributes()
+        .text("NX_class", "NXdata")?
+        .number("correction_exponent", scaling.correction_exponent)?
+        .number("blocks", scaling.blocks as u64)?;
     for (name, count) in [
         ("results", scaling.results.len()),
         ("fits", scaling.fits.len()),
@@ -113,7 +123,12 @@ fn write_curves(group: &GroupWriter, curves: &[Curves]) -> Result<()> {
     let over = ["size", "node"];
     let flat = |of: &dyn Fn(&Curves) -> Vec<f64>| curves.iter().flat_map(of).collect::<Vec<f64>>();
     group.variable("coupling", &over, &flat(&|one| one.coupling.clone()), label("1", "coupling K = J / (k_B T)"))?;
-    group.variable("effective_draws", &over, &flat(&|one| one.effective_draws.clone()), label("1", "draws of equal weight worth as much"))?;
+    group.variable(
+        "effective_draws",
+        &over,
+        &flat(&|one| one.effective_draws.clone()),
+        label("1", "draws of equal weight worth as much"),
+    )?;
     numbers(group, "smallest_overlap", &["size"], curves, |one| one.smallest_overlap, "smallest overlap of neighbouring couplings")?;
     for (name, units, long_name, of, _) in CURVES {
         if curves.iter().all(|one| of(one).len() == one.coupling.len()) {
@@ -147,7 +162,8 @@ pub fn read(group: &GroupReader) -> Result<Scaling> {
     let known = |value: f64| (!value.is_nan()).then_some(value);
 
     let (names, long_names) = (words("result_name", results)?, words("result_long_name", results)?);
-    let (values, exact, smallest) = (pair("result_value", results)?, column("result_exact", results)?, whole("result_smallest_size", results)?);
+    let (values, exact, smallest) =
+        (pair("result_value", results)?, column("result_exact", results)?, whole("result_smallest_size", results)?);
     let found = (0..results).map(|at| ScalingResult {
         name: names[at].clone(),
         long_name: long_names[at].clone(),
@@ -174,7 +190,8 @@ pub fn read(group: &GroupReader) -> Result<Scaling> {
     });
     let fits = fits.collect();
 
-    let (names, small, large) = (words("crossing_observable", crossings)?, whole("crossing_small", crossings)?, whole("crossing_large", crossings)?);
+    let (names, small, large) =
+        (words("crossing_observable", crossings)?, whole("crossing_small", crossings)?, whole("crossing_large", crossings)?);
     let (couplings, values) = (pair("crossing_coupling", crossings)?, pair("crossing_value", crossings)?);
     let crossings = (0..crossings).map(|at| Crossing {
         observable: names[at].clone(),

@@ -70,7 +70,9 @@ impl Size {
         let found: Vec<(f64, f64)> = self
             .replicates
             .par_iter()
-            .map(|replicate| maximum(&|coupling| of(&replicate.at(coupling)), nodes[top.saturating_sub(2)], nodes[(top + 2).min(NODES - 1)]))
+            .map(|replicate| {
+                maximum(&|coupling| of(&replicate.at(coupling)), nodes[top.saturating_sub(2)], nodes[(top + 2).min(NODES - 1)])
+            })
             .collect();
         let (places, heights) = found.into_iter().unzip();
         Some([places, heights])
@@ -106,7 +108,8 @@ fn equal(small: &Size, large: &Size, of: &(dyn Fn(&Averages) -> f64 + Sync), nea
         return None;
     }
     let node = |index: usize| low + (high - low) * index as f64 / (NODES - 1) as f64;
-    let difference = |replicate: usize, coupling: f64| of(&large.replicates[replicate].at(coupling)) - of(&small.replicates[replicate].at(coupling));
+    let difference =
+        |replicate: usize, coupling: f64| of(&large.replicates[replicate].at(coupling)) - of(&small.replicates[replicate].at(coupling));
     let signs: Vec<f64> = (0..NODES).into_par_iter().map(|index| difference(0, node(index))).collect();
     let middle = near.unwrap_or(0.5 * (low + high));
     let bracket = (0..NODES - 1)

@@ -66,13 +66,21 @@ impl Pipeline {
         let critical = critical?;
         let couplings = critical.replicates[0].clone();
         let nu = self.exponent_of_slopes(&couplings)?;
-        let beta = self.power("beta_over_nu", "beta / nu, from the magnetization", &couplings, &|averages| averages.moments[0].ln(), -1.0)?;
+        let beta = self.power(
+            "beta_over_nu",
+            "beta / nu, from the magnetization",
+            &couplings,
+            &|averages| averages.moments[0].ln(),
+            -1.0,
+            CORRECTION_EXPONENT,
+        )?;
         let gamma = self.power(
             "gamma_over_nu",
             "gamma / nu, from the susceptibility",
             &couplings,
             &|averages| (averages.sites * averages.moments[1]).ln(),
             1.0,
+            CORRECTION_EXPONENT,
         )?;
         self.power(
             "inverse_nu_from_magnetization",
@@ -80,6 +88,8 @@ impl Pipeline {
             &couplings,
             &|averages| (averages.derivatives[1] / averages.moments[1]).ln(),
             1.0,
+            // The amplitude of m^2 itself depends on K: its derivative is a constant beside L^(1/nu).
+            ANALYTIC_CORRECTION,
         );
         let heat = self.specific_heat(&couplings);
         let peaks = self.peaks(1.0 / nu.replicates[0][0]);
@@ -129,7 +139,8 @@ impl Pipeline {
 
     /// K_c, U* and xi/L* together: each curve passes R_L(K) = R* + R'_L (K - K_c) + b L^-omega near K_c, with its own measured slope R'_L.
     fn critical_coupling(&mut self, start: f64) -> Option<Chosen> {
-        let curves: &[(Function, Function)] = if self.has_waves { &[(BINDER, BINDER_SLOPE), (LENGTH, LENGTH_SLOPE)] } else { &[(BINDER, BINDER_SLOPE)] };
+        let curves: &[(Function, Function)] =
+            if self.has_waves { &[(BINDER, BINDER_SLOPE), (LENGTH, LENGTH_SLOPE)] } else { &[(BINDER, BINDER_SLOPE)] };
         let at = |_: usize| start;
         let mut data = Vec::new();
         for size in &self.sizes {
@@ -185,14 +196,14 @@ impl Pipeline {
     }
 
     /// A power of L at K_c: the logarithm of something against ln L, with a relative correction.
-    fn power(&mut self, name: &str, long_name: &str, couplings: &[f64], logarithm: Function, sign: f64) -> Option<Chosen> {
+    fn power(&mut self, name: &str, long_name: &str, couplings: &[f64], logarithm: Function, sign: f64, correction: f64) -> Option<Chosen> {
         let data: Vec<Datum> = self
             .sizes
             .iter()
             .map(|size| {
                 let values = size.values(&|replicate| couplings[replicate], logarithm);
                 let fixed = size.values(&|_| couplings[0], logarithm);
-                power_datum(size.size, values, fixed)
+                power_datum(size.size, values, fixed, correction)
             })
             .collect();
         scan(&data, &[Wanted { name, long_name, parameter: 0, quantity: &|value| sign * value }], &mut self.fits)
@@ -220,8 +231,7 @@ impl Pipeline {
         let kinds = [("specific_heat", heat), ("connected_susceptibility", susceptibility), ("binder_slope", BINDER_SLOPE)];
         let mut peaks = Vec::new();
         for (observable, of) in kinds {
-            let found: Vec<(usize, [Vec<f64>; 2])> =
-                self.sizes.iter().filter_map(|size| Some((size.size, size.peak(of)?))).collect();
+            let found: Vec<(usize, [Vec<f64>; 2])> = self.sizes.iter().filter_map(|size| Some((size.size, size.peak(of)?))).collect();
             peaks.extend(found.iter().map(|(size, replicates)| peak(*size, observable, replicates)));
             let places: Vec<Datum> = found
                 .iter()
@@ -233,7 +243,9 @@ impl Pipeline {
                 .collect();
             let (name, long_name) = match observable {
                 "specific_heat" => ("critical_coupling_from_specific_heat", "K_c, from the peaks of C"),
-                "connected_susceptibility" => ("critical_coupling_from_susceptibility", "K_c, from the peaks of the connected susceptibility"),
+                "connected_susceptibility" => {
+                    ("critical_coupling_from_susceptibility", "K_c, from the peaks of the connected susceptibility")
+                }
                 _ => ("critical_coupling_from_binder_slope", "K_c, from the peaks of dU/dK"),
             };
             scan(&places, &[Wanted { name, long_name, parameter: 0, quantity: &|value| value }], &mut self.fits);
@@ -244,7 +256,7 @@ impl Pipeline {
                         return logarithm_datum(size, heights.clone(), heights);
                     }
                     let logarithms: Vec<f64> = heights.iter().map(|height| height.ln()).collect();
-                    power_datum(size, logarithms.clone(), logarithms)
+                    power_datum(size, logarithms.clone(), logarithms, CORRECTION_EXPONENT)
                 })
                 .collect();
             let (name, long_name) = match observable {
@@ -258,9 +270,9 @@ impl Pipeline {
     }
 }
 
-fn power_datum(size: usize, values: Vec<f64>, fixed: Vec<f64>) -> Datum {
+fn power_datum(size: usize, values: Vec<f64>, fixed: Vec<f64>, correction: f64) -> Datum {
     let side = size as f64;
-    Datum { size, plain: vec![side.ln(), 1.0], corrected: vec![side.ln(), 1.0, side.powf(-CORRECTION_EXPONENT)], values, fixed }
+    Datum { size, plain: vec![side.ln(), 1.0], corrected: vec![side.ln(), 1.0, side.powf(-correction)], values, fixed }
 }
 
 fn logarithm_datum(size: usize, values: Vec<f64>, fixed: Vec<f64>) -> Datum {
