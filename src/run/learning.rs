@@ -2,7 +2,6 @@
 
 use super::desk::Stage;
 use super::exchange::OverRanks;
-use super::progress::Progress;
 use super::session::Session;
 use crate::comm;
 use crate::config::TrainSection;
@@ -50,15 +49,16 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
     let (mut progressed, mut trainer) = comm::agree(comm, begun)?;
     let epochs = section.epochs[task.layer];
     let title = format!("training layer {} of {}", task.layer + 1, section.layers.len());
-    let left = (epochs - progressed.epochs.len()) * section.samples;
-    let progress = Progress::new(&title, "samples", left as u64, comm.is_root());
+    let samples = |minibatches: usize| (minibatches * section.minibatch) as u64;
+    let before = progressed.epochs.len() * trainer.minibatches_per_epoch() + trainer.minibatches_done();
+    let progress = session.progress(&title, "samples", samples(before), samples(epochs * trainer.minibatches_per_epoch()));
     let mut minibatches = 1;
     while progressed.epochs.len() < epochs {
         session.begin_round();
-        let (before, started) = (trainer.minibatches_done(), Instant::now());
+        let (first, started) = (trainer.minibatches_done(), Instant::now());
         let ended = comm::agree(comm, trainer.advance(minibatches))?;
         progressed.seconds += started.elapsed().as_secs_f64();
-        let done = if ended.is_some() { trainer.minibatches_per_epoch() } else { trainer.minibatches_done() } - before;
+        let done = if ended.is_some() { trainer.minibatches_per_epoch() } else { trainer.minibatches_done() } - first;
         minibatches = session.pieces_in_round(started.elapsed() / u32::try_from(done).unwrap_or(u32::MAX).max(1));
         if let Some(epoch) = ended {
             progressed.epochs.push(EpochRecord {
@@ -69,8 +69,8 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
                 gradient_norm: epoch.gradient_norm,
                 seconds: std::mem::take(&mut progressed.seconds),
             });
-            progress.advance(section.samples as u64);
         }
+        progress.advance(samples(done));
         if progressed.epochs.len() < epochs {
             session.end_round(Stage::Training, || encode(task, &trainer.snapshot(), &progressed, comm.is_root()))?;
         }
@@ -121,13 +121,39 @@ fn encode(task: &Task, snapshot: &Snapshot, progressed: &Progressed, is_root: bo
 
 /// Restores the trainer from such items, if they are of this layer.
 fn decode(task: &Task, stored: &[u8], trainer: &mut Trainer) -> Result<Progressed> {
-    let items: BTreeMap<u64, &[u8]> = Items::parse(stored)?.into_iter().collect();
-    let Some(words) = items.get(&0).map(|item| Items::words(item)).filter(|words| words.first() == Some(&(task.layer as u64))) else {
+    let Some((_, snapshot, progressed)) = read(task.section, stored)?.filter(|(layer, _, _)| *layer == task.layer) else {
         return Ok(Progressed::default());
     };
-    let refuse = |what: &str| Error::Refused(format!("the checkpoint of layer {} {what}", task.layer + 1));
-    let mut reader = Reader::new(&words[1..]);
-    let count = reader.count(task.section.epochs[task.layer])?;
+    trainer.restore(&snapshot)?;
+    Ok(progressed)
+}
+
+/// Whether the items of a checkpoint are a layer of this section, and which.
+///
+/// # Errors
+/// [`Error::Refused`] if they are not, or hold a number that is not finite.
+pub fn fit(section: &TrainSection, stored: &[u8]) -> Result<String> {
+    let Some((layer, snapshot, progressed)) = read(section, stored)? else { return Ok("no layer has begun".to_string()) };
+    let visible = if layer == 0 { section.size * section.size } else { section.layers[layer - 1] };
+    let hidden = section.layers[layer];
+    if snapshot.numbers.len() != 2 * (visible * hidden + visible + hidden) {
+        return Err(Error::Refused(format!(
+            "{} numbers are not those of layer {} of {visible} x {hidden} units",
+            snapshot.numbers.len(),
+            layer + 1
+        )));
+    }
+    Ok(format!("layer {} after {} of {} epochs", layer + 1, progressed.epochs.len(), section.epochs[layer]))
+}
+
+/// The layer that such items are of, and its state.
+fn read(section: &TrainSection, stored: &[u8]) -> Result<Option<(usize, Snapshot, Progressed)>> {
+    let items: BTreeMap<u64, &[u8]> = Items::parse(stored)?.into_iter().collect();
+    let Some(words) = items.get(&0).map(|item| Items::words(item)) else { return Ok(None) };
+    let mut reader = Reader::new(&words);
+    let layer = reader.count(section.layers.len() - 1)?;
+    let refuse = |what: &str| Error::Refused(format!("the checkpoint of layer {} {what}", layer + 1));
+    let count = reader.count(section.epochs[layer])?;
     let (epochs, _) = reader.words(6 * count)?.as_chunks();
     let epochs: Vec<EpochRecord> = epochs.iter().map(|words| epoch_of(words.map(f64::from_bits))).collect();
     let seconds = f64::from_bits(reader.word()?);
@@ -149,8 +175,7 @@ fn decode(task: &Task, stored: &[u8], trainer: &mut Trainer) -> Result<Progresse
         gradient_squares,
         streams: items.iter().filter_map(streams).collect(),
     });
-    trainer.restore(&Snapshot { epochs: count as u64, numbers, pass })?;
-    Ok(Progressed { epochs, seconds })
+    Ok(Some((layer, Snapshot { epochs: count as u64, numbers, pass }, Progressed { epochs, seconds })))
 }
 
 fn numbers_of(epoch: &EpochRecord) -> [f64; 6] {
