@@ -350,7 +350,9 @@ fn sizes_figure(scaling: &Scaling) -> (Drawing, String) {
     let slope = of_peak("binder_slope", &|peak| (peak.height, None));
     let exact_of = |name: &str| result(scaling, name).and_then(|one| one.exact);
     type Group = (style::Colour, Vec<(f64, WithError, Option<f64>)>);
-    let panels: Vec<(&str, &str, Vec<Group>, Option<f64>, bool)> = vec![
+    /// Words of the axis and of the caption, points, an exact level, whether the height is a power of L.
+    type Shape<'a> = (&'a str, &'a str, Vec<Group>, Option<f64>, bool);
+    let panels: Vec<Shape> = vec![
         (
             "coupling of crossings K",
             "couplings at which <i>U</i> (blue) and <i>ξ</i>/<i>L</i> (ochre) of two sizes cross",
