@@ -4,6 +4,7 @@ pub mod table;
 
 use crate::measure::Series;
 pub use crate::rg::receptive_field::FieldMeasures;
+pub use crate::statistics::scaling::Scaling;
 use serde::{Deserialize, Serialize};
 pub use table::{Cell, Column, TableRecord};
 
@@ -46,7 +47,8 @@ pub use crate::statistics::Estimate;
 /// One observable of one ensemble, with the exact value beside it where one is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observable {
-    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`.
+    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`,
+    /// `correlation_length_over_side`.
     pub name: String,
     /// The words of a figure's axis, for example "energy per site".
     pub long_name: String,
@@ -371,6 +373,8 @@ pub struct RunRecord {
     pub provenance: Provenance,
     /// `[sample]`
     pub sampling: Option<SamplingRecord>,
+    /// The analysis across the sizes of `[sample]`.
+    pub scaling: Option<Scaling>,
     /// `[train]`
     pub training: Option<TrainingRecord>,
     /// `[renormalize]`

@@ -39,6 +39,7 @@ pub fn empty() -> RunRecord {
             }],
         },
         sampling: None,
+        scaling: None,
         training: None,
         renormalization: None,
     }
