@@ -15,11 +15,12 @@ const CHAINS: u64 = 8;
 
 /// Chains of one ensemble, thinned a little.
 fn chains(side: usize, coupling: f64, draws: usize, ensemble: u64) -> Vec<Series> {
-    let torus = SquareTorus::new(side).unwrap();
+    let torus = SquareTorus::new(side).expect("a valid side");
     (0..CHAINS)
         .into_par_iter()
         .map(|chain| {
-            let mut sampler = build(Algorithm::SwendsenWang, torus, coupling, Start::Hot, SEED, ensemble * CHAINS + chain).unwrap();
+            let mut sampler =
+                build(Algorithm::SwendsenWang, torus, coupling, Start::Hot, SEED, ensemble * CHAINS + chain).expect("a valid chain");
             for _ in 0..200 {
                 sampler.sweep();
             }
