@@ -1,14 +1,18 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`], [`renormalize`] with [`likelihood`] and [`standards`]; at last the small helpers. [`status`] looks on
-//! from outside. A stage that is
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`], [`renormalize`] with [`likelihood`], [`standards`] and
+//! [`comparison`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
 pub mod analysis;
 pub mod chains;
+pub mod comparison;
 pub mod desk;
+pub mod estimate;
 pub mod exchange;
+pub mod export;
+pub mod groups;
 pub mod learning;
 pub mod likelihood;
 pub mod memory;
@@ -19,6 +23,7 @@ pub mod session;
 pub mod standards;
 pub mod status;
 pub mod train;
+pub mod units;
 pub mod watch;
 
 use crate::comm::{self, Comm};
@@ -36,6 +41,8 @@ pub struct Options {
     pub force_lock: bool,
     /// When to stop, and how often to write a checkpoint.
     pub limits: Limits,
+    /// `--until`: the last stage that this job does.
+    pub until: Stage,
 }
 
 /// Does all stages of a run file in `directory`.
@@ -46,15 +53,21 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
     let watch = comm::agree(comm, Watch::start(options.limits))?;
     let job = read_on_all(run_file, comm)?;
     let mut session = Session::open(directory, &job, options, watch, comm)?;
-    let ended = all_stages(&job, &mut session);
+    let ended = all_stages(&job, options.until, &mut session);
     ended.as_ref().err().into_iter().for_each(|error| session.note_failure(error));
     ended
 }
 
-fn all_stages(job: &RunFile, session: &mut Session) -> Result<()> {
+fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> {
     sample_if_missing(job, session)?;
     session.on_root(|desk| scale_if_missing(job, desk))?;
+    if until == Stage::Sampling {
+        return session.on_root(|desk| desk.say("the sampling is done, and this job was to do no more")).map(drop);
+    }
     train_if_missing(job, session)?;
+    if until == Stage::Training {
+        return session.on_root(|desk| desk.say("the training is done, and this job was to do no more")).map(drop);
+    }
     session.end_of_checkpoints()?;
     session.on_root(|desk| renormalize_if_missing(job, desk))?;
     session.on_root(|desk| desk.finish(job))?;
@@ -89,8 +102,12 @@ fn read_on_all(run_file: &Path, comm: &dyn Comm) -> Result<RunFile> {
 fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.sample.as_ref().filter(|_| session.is_missing(Stage::Sampling, job)) else { return Ok(()) };
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
-    let chains = sample::run(&plan, session)?;
-    session.on_root(|desk| desk.keep_sampling(sample::record(&plan, &chains), sample::configurations(&plan, &chains)))?;
+    let mut outcome = sample::run(&plan, session)?;
+    session.on_root(|desk| {
+        let (record, configurations) = (sample::record(&plan, &mut outcome), sample::configurations(&plan, &outcome));
+        drop(outcome);
+        desk.keep_sampling(record, configurations)
+    })?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use super::reader::Section;
 pub(super) const KEYS: &[&str] = &["figures", "scaling"];
 
 /// `[report]`, understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct ReportSection {
     /// `figures`: write figures (SVG and PNG) beside the page; default true.
     pub figures: bool,

@@ -1,8 +1,9 @@
 //! What is watched of a training machine: cheap, exact in its meaning, the same on every rank.
 
-use super::panels::{Machine, Units, mask};
+use super::panels::{Machine, Units, lot, mask};
 use super::{Rbm, TrainingData};
 use crate::kernels::float_vector::Vector;
+use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
 use rayon::prelude::*;
 
@@ -36,10 +37,14 @@ pub fn free_energies(set: InstructionSet, machine: &Machine, data: &TrainingData
         let mut units = Units::like(data);
         units.load(data, rows.clone());
         let mut sums: Vec<f64> = rows.map(|row| visible_part(machine, data, row)).collect();
-        let mut fields = vec![Vector::ZERO; count];
-        for panel in 0..machine.hidden_panels() {
-            machine.hidden_fields(set, panel, &units, &mut fields);
-            activation::add_softplus(set, &fields, mask(panel, machine.hidden), &mut sums);
+        let mut fields = vec![Vector::ZERO; ABREAST * count];
+        for index in 0..machine.hidden_panels().div_ceil(ABREAST) {
+            let panels = lot(index, machine.hidden_panels());
+            let fields = &mut fields[..panels.len() * count];
+            machine.hidden_fields(set, panels.clone(), &units, fields);
+            for (panel, fields) in panels.zip(fields.chunks_exact(count)) {
+                activation::add_softplus(set, fields, mask(panel, machine.hidden), &mut sums);
+            }
         }
         sums.into_iter().map(|sum| -sum).collect::<Vec<f64>>()
     };

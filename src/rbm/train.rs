@@ -13,11 +13,12 @@ mod learn;
 
 use super::gibbs::{self, Conditional};
 use super::monitor::{self, Epoch};
-use super::panels::{Machine, Units};
+use super::panels::{Machine, Units, lot};
 use super::{Rbm, Reconstruction, TrainingData, TrainingOptions, VisibleBias};
 use crate::error::{Error, Result};
 use crate::kernels::float_vector::Vector;
 use crate::kernels::statistics::Choices;
+use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
 use crate::random::{LaneStream, Purpose, Stream};
 use gradient::{Side, Statistics};
@@ -105,6 +106,7 @@ pub struct Trainer<'a> {
     epochs: u64,
     pass: Option<Pass>,
     choices: Vec<Choices>,
+    pool: gradient::Pool,
 }
 
 /// What one minibatch leaves behind, the same on every rank.
@@ -141,8 +143,21 @@ impl<'a> Trainer<'a> {
         let biases = [machine.visible_bias.clone(), machine.hidden_bias.clone()];
         let velocity = Machine::zero(rbm.visible(), rbm.hidden());
         let set = InstructionSet::chosen();
-        let mut trainer =
-            Trainer { set, data, held_out, options, exchange, machine, biases, velocity, rbm, epochs: 0, pass: None, choices: Vec::new() };
+        let mut trainer = Trainer {
+            set,
+            data,
+            held_out,
+            options,
+            exchange,
+            machine,
+            biases,
+            velocity,
+            rbm,
+            epochs: 0,
+            pass: None,
+            choices: Vec::new(),
+            pool: gradient::Pool::default(),
+        };
         trainer.set_biases();
         trainer.rbm = trainer.machine.to_rbm();
         Ok(trainer)
@@ -377,7 +392,7 @@ impl<'a> Trainer<'a> {
 
         let sides = [Side { visible: &data, hidden: &data_hidden }, Side { visible: &model, hidden: &model_hidden }];
         let choices = std::mem::take(&mut self.choices);
-        let statistics = Statistics::new(set, sides, &strips, self.machine.visible_panels(), choices);
+        let statistics = Statistics::new(set, sides, &strips, &self.machine, choices);
         let outcome = self.learn(&statistics, &errors, rows.len());
         self.choices = statistics.into_memory();
         outcome
@@ -415,22 +430,23 @@ impl<'a> Trainer<'a> {
                 gibbs::sample(set, layer, strips, lanes, &mut bits);
                 return Units::Bits(bits);
             }
-            let panels = bits.par_chunks_mut(samples).zip(lanes.par_chunks_mut(strips.len())).enumerate();
-            distances = panels
+            let lots = bits.par_chunks_mut(ABREAST * samples).zip(lanes.par_chunks_mut(ABREAST * strips.len())).enumerate();
+            let of_lots: Vec<Vec<Vec<f64>>> = lots
+                .with_min_len(layer.least_lots(samples))
                 .map_init(
-                    || vec![Vector::ZERO; samples],
-                    |fields, (panel, (bits, lanes))| {
-                        layer.fields(set, panel, fields);
-                        let mut distances = Vec::with_capacity(strips.len());
-                        for (strip, stream) in strips.iter().zip(lanes) {
-                            let fields = &mut fields[strip.clone()];
-                            activation::activate_and_sample(set, fields, layer.mask(panel), &mut stream.lanes, &mut bits[strip.clone()]);
-                            distances.push(distance(panel, strip, fields));
-                        }
-                        distances
+                    || vec![Vector::ZERO; ABREAST * samples],
+                    |fields, (index, (bits, lanes))| {
+                        let (panels, fields) = (lot(index, layer.panels()), &mut fields[..bits.len()]);
+                        layer.fields(set, panels.clone(), fields);
+                        gibbs::activate_lot(set, layer, panels.clone(), strips, lanes, fields, bits);
+                        let of_panel = |(panel, fields): (usize, &[Vector])| {
+                            strips.iter().map(|strip| distance(panel, strip, &fields[strip.clone()])).collect()
+                        };
+                        panels.zip(fields.chunks_exact(samples)).map(of_panel).collect()
                     },
                 )
                 .collect();
+            distances = of_lots.concat();
             units = Units::Bits(bits);
         }
         for of_panel in distances {

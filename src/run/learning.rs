@@ -44,7 +44,7 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
     let comm = session.comm();
     let exchange = OverRanks(comm);
     let section = task.section;
-    let begun = Trainer::new(task.training, task.held_out, options(task), &exchange)
+    let begun = Trainer::new(task.training, task.held_out, options(task.seed, task.section, task.layer), &exchange)
         .and_then(|mut trainer| Ok((decode(task, stored, &mut trainer)?, trainer)));
     let (mut progressed, mut trainer) = comm::agree(comm, begun)?;
     let epochs = section.epochs[task.layer];
@@ -79,8 +79,8 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
     Ok((trainer.rbm().clone(), progressed.epochs))
 }
 
-fn options(task: &Task) -> TrainingOptions {
-    let Task { section, layer, .. } = *task;
+/// The settings of a layer.
+pub fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptions {
     TrainingOptions {
         epochs: section.epochs[layer] as u64,
         minibatch: section.minibatch,
@@ -93,7 +93,7 @@ fn options(task: &Task) -> TrainingOptions {
         visible_bias: section.visible_bias,
         shards: section.shards,
         initial_weight: section.initial_weight,
-        ..TrainingOptions::new(section.layers[layer], task.seed, layer as u64)
+        ..TrainingOptions::new(section.layers[layer], seed, layer as u64)
     }
 }
 

@@ -3,7 +3,8 @@
 use super::durable;
 use crate::error::{Error, Result};
 use crate::record::{
-    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, TableRecord, TrainingRecord,
+    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, TableRecord,
+    TemperingRecord, TrainingRecord,
 };
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -61,6 +62,19 @@ fn sampling(part: &SamplingRecord) -> Value {
         "measure_every": part.measure_every,
         "draws": part.draws,
         "ensembles": ensembles,
+        "tempering": part.tempering.iter().map(tempering).collect::<Vec<_>>(),
+    })
+}
+
+fn tempering(part: &TemperingRecord) -> Value {
+    json!({
+        "size": part.size,
+        "couplings": part.couplings,
+        "exchange_every": part.exchange_every,
+        "ladders": part.round_trips.len(),
+        "swap_acceptance": part.acceptance(),
+        "round_trips": part.round_trips.iter().sum::<u64>(),
+        "flow": part.flow(),
     })
 }
 

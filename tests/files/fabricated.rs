@@ -221,6 +221,7 @@ pub fn record() -> RunRecord {
             submissions,
         },
         sampling: Some(SamplingRecord {
+            tempering: Vec::new(),
             algorithm: "swendsen-wang".to_string(),
             sizes,
             couplings,

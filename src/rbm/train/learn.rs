@@ -1,12 +1,13 @@
 //! The step of learning: the sums of all shards come together, then weights and biases move.
 
-use super::gradient::{Scratch, Statistics};
+use super::gradient::{Pool, Statistics};
 use super::{Outcome, ShardExchange, Trainer};
 use crate::error::Result;
 use crate::kernels::float_vector::Vector;
+use crate::kernels::tables::ABREAST;
 use crate::kernels::update::{self, Squares, Step};
 use crate::rbm::GradientKind;
-use crate::rbm::panels::{Machine, WIDTH, mask};
+use crate::rbm::panels::{Machine, WIDTH, lot, mask};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -23,7 +24,7 @@ impl Trainer<'_> {
         // What is small comes first, all panels at once: sums over visible units, over hidden units, and the reconstruction error.
         let panels = visible_panels + hidden_panels;
         let small = |strip: usize| {
-            let sums = (0..panels).into_par_iter().map(|panel| {
+            let sums = (0..panels).into_par_iter().with_min_len(statistics.least_lots).map(|panel| {
                 if panel < visible_panels {
                     statistics.visible_sums(panel, strip)
                 } else {
@@ -57,32 +58,43 @@ impl Trainer<'_> {
             update::learn(set, sums, &visible_shift, &hidden_shift, mask(panel, hidden), &step, velocity, weights)
         };
 
+        let pool = &self.pool;
         let mut squares: Vec<Squares> = Vec::with_capacity(hidden_panels);
         let at_once = if alone { hidden_panels } else { (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels) };
         let blocks = self.machine.weights.chunks_mut(at_once * rows).zip(self.velocity.weights.chunks_mut(at_once * rows));
         for (block, (weights, velocity)) in blocks.enumerate() {
             let first = block * at_once;
             let count = weights.len() / rows;
-            let gathered = if alone { Vec::new() } else { gather_products(statistics, exchange, shards, first..first + count, rows)? };
-            let panels = weights.par_chunks_mut(rows).zip(velocity.par_chunks_mut(rows)).enumerate();
-            let found: Vec<Squares> = panels
+            let gathered =
+                if alone { Vec::new() } else { gather_products(statistics, exchange, shards, first..first + count, rows, pool)? };
+            let lots = weights.par_chunks_mut(ABREAST * rows).zip(velocity.par_chunks_mut(ABREAST * rows)).enumerate();
+            let found: Vec<Vec<Squares>> = lots
+                .with_min_len(statistics.least_lots)
                 .map_init(
-                    || Scratch::new(rows),
-                    |scratch, (index, (weights, velocity))| {
+                    || pool.lend(rows),
+                    |loan, (index, (weights, velocity))| {
+                        let scratch = loan.scratch();
+                        let panels = lot(index, count);
                         scratch.total.fill(Vector::ZERO);
                         if alone {
-                            (0..statistics.strips()).for_each(|strip| statistics.add_products(first + index, strip, scratch));
+                            let panels = first + panels.start..first + panels.end;
+                            (0..statistics.strips()).for_each(|strip| statistics.add_products(panels.clone(), strip, scratch));
                         } else {
                             for shard in gathered.chunks_exact(count * rows * WIDTH) {
-                                let numbers = shard[index * rows * WIDTH..].chunks_exact(WIDTH);
+                                let numbers = shard[panels.start * rows * WIDTH..panels.end * rows * WIDTH].chunks_exact(WIDTH);
                                 scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
                             }
                         }
-                        take_step(first + index, &scratch.total, weights, velocity)
+                        let parts =
+                            scratch.total.chunks_exact(rows).zip(weights.chunks_exact_mut(rows)).zip(velocity.chunks_exact_mut(rows));
+                        panels
+                            .zip(parts)
+                            .map(|(panel, ((sums, weights), velocity))| take_step(first + panel, sums, weights, velocity))
+                            .collect()
                     },
                 )
                 .collect();
-            squares.extend(found);
+            squares.extend(found.into_iter().flatten());
         }
 
         let velocities = [&mut self.velocity.visible_bias, &mut self.velocity.hidden_bias];
@@ -133,17 +145,22 @@ fn gather_products(
     shards: usize,
     panels: Range<usize>,
     rows: usize,
+    pool: &Pool,
 ) -> Result<Vec<f32>> {
     let length = rows * WIDTH;
     let mut own = vec![0f32; statistics.strips() * panels.len() * length];
-    own.par_chunks_mut(length).enumerate().for_each_init(
-        || Scratch::new(rows),
-        |scratch, (place, numbers)| {
-            scratch.total.fill(Vector::ZERO);
-            statistics.add_products(panels.start + place % panels.len(), place / panels.len(), scratch);
-            numbers.chunks_exact_mut(WIDTH).zip(&scratch.total).for_each(|(numbers, sum)| numbers.copy_from_slice(&sum.0));
-        },
-    );
+    own.par_chunks_mut(panels.len() * length).enumerate().for_each(|(strip, numbers)| {
+        numbers.par_chunks_mut(ABREAST * length).enumerate().for_each_init(
+            || pool.lend(rows),
+            |loan, (index, numbers)| {
+                let scratch = loan.scratch();
+                scratch.total.fill(Vector::ZERO);
+                let lot = lot(index, panels.len());
+                statistics.add_products(panels.start + lot.start..panels.start + lot.end, strip, scratch);
+                numbers.chunks_exact_mut(WIDTH).zip(&scratch.total).for_each(|(numbers, sum)| numbers.copy_from_slice(&sum.0));
+            },
+        );
+    });
     let mut all = vec![0f32; shards * panels.len() * length];
     exchange.gather(shards, &own, &mut all)?;
     Ok(all)
