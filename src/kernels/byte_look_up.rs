@@ -20,12 +20,6 @@ pub trait Bytes: Vector {
     /// Each byte becomes the column that its low seven bits choose.
     fn in_columns(self, columns: &Self::Prepared) -> Self;
 
-    /// [`Bytes::in_columns`] and then [`Bytes::fill_marked`].
-    #[inline(always)]
-    fn drawn_from(self, columns: &Self::Prepared, marker: u8, queue: &[u8; BYTES]) -> (Self, usize) {
-        self.in_columns(columns).fill_marked(marker, queue)
-    }
-
     /// Each byte chooses a column of the alias table, and the byte of `chances` in its place decides between the two values there.
     fn in_alias(self, chances: Self, alias: &Alias) -> Self;
 
@@ -34,19 +28,6 @@ pub trait Bytes: Vector {
 
     /// Bytes that equal `marker` become the next bytes of `queue`, in order. Returns how many there were.
     fn fill_marked(self, marker: u8, queue: &[u8; BYTES]) -> (Self, usize);
-}
-
-#[inline(always)]
-fn to_bytes(vector: Halves) -> [u8; BYTES] {
-    let mut bytes = [0; BYTES];
-    bytes.as_chunks_mut().0.iter_mut().zip(vector.to_block()).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
-    bytes
-}
-
-#[inline(always)]
-fn from_bytes(bytes: [u8; BYTES]) -> Halves {
-    let words = bytes.as_chunks().0;
-    Halves::from_block(std::array::from_fn(|word| u64::from_le_bytes(words[word])))
 }
 
 /// Byte by byte: what the others must equal.
@@ -62,51 +43,64 @@ impl Bytes for Halves {
         twice
     }
     #[inline(always)]
-    fn drawn_from(self, columns: &Self::Prepared, marker: u8, queue: &[u8; BYTES]) -> (Self, usize) {
-        let random = to_bytes(self);
-        let mut drawn = [0; BYTES];
-        let mut used = 0usize;
-        for (drawn, random) in drawn.iter_mut().zip(random) {
-            let (byte, next) = (columns[usize::from(random)], queue[used % BYTES]);
-            *drawn = if byte == marker { next } else { byte };
-            used += usize::from(byte == marker);
-        }
-        (from_bytes(drawn), used)
-    }
-    #[inline(always)]
     fn in_columns(self, columns: &Self::Prepared) -> Self {
-        Self::from_block(self.to_block().map(|word| u64::from_le_bytes(word.to_le_bytes().map(|byte| columns[usize::from(byte)]))))
+        let mut block = self.to_block();
+        for word in &mut block {
+            let mut found = 0;
+            for place in (0..64).step_by(8) {
+                found |= u64::from(columns[usize::from((*word >> place) as u8)]) << place;
+            }
+            *word = found;
+        }
+        Self::from_block(block)
     }
     #[inline(always)]
     fn in_alias(self, chances: Self, alias: &Alias) -> Self {
-        let (columns, chances) = (self.to_block(), chances.to_block());
-        Self::from_block(std::array::from_fn(|word| {
-            let (columns, chances) = (columns[word].to_le_bytes(), chances[word].to_le_bytes());
-            u64::from_le_bytes(std::array::from_fn(|byte| {
-                let column = usize::from(columns[byte]);
-                if chances[byte] < alias.chances[column] { columns[byte] } else { alias.others[column] }
-            }))
-        }))
+        let mut block = self.to_block();
+        for (word, chances) in block.iter_mut().zip(chances.to_block()) {
+            let mut found = 0;
+            for place in (0..64).step_by(8) {
+                let (column, chance) = ((*word >> place) as u8, (chances >> place) as u8);
+                let other = alias.others[usize::from(column)];
+                found |= u64::from(if chance < alias.chances[usize::from(column)] { column } else { other }) << place;
+            }
+            *word = found;
+        }
+        Self::from_block(block)
     }
     #[inline(always)]
     fn marked(self, marker: u8) -> u64 {
-        let bit =
-            |word: u64| word.to_le_bytes().into_iter().enumerate().fold(0, |bits, (place, byte)| bits | u64::from(byte == marker) << place);
-        self.to_block().into_iter().enumerate().fold(0, |bits, (place, word)| bits | bit(word) << (8 * place))
+        let mut marked = 0;
+        for (place, word) in self.to_block().into_iter().enumerate() {
+            // The product brings the top bits of all bytes together in the top byte.
+            marked |= (((equal_bytes(word, marker) >> 7).wrapping_mul(0x0102_0408_1020_4080)) >> 56) << (8 * place);
+        }
+        marked
     }
     #[inline(always)]
     fn fill_marked(self, marker: u8, queue: &[u8; BYTES]) -> (Self, usize) {
+        let mut block = self.to_block();
         let mut used = 0usize;
-        let filled = self.to_block().map(|word| {
-            u64::from_le_bytes(word.to_le_bytes().map(|byte| {
-                // `used` is below 64 before the last byte; the mask spares a check.
-                let next = queue[used % BYTES];
-                used += usize::from(byte == marker);
-                if byte == marker { next } else { byte }
-            }))
-        });
-        (Self::from_block(filled), used)
+        for word in &mut block {
+            let mut marked = equal_bytes(*word, marker);
+            while marked != 0 {
+                // `used` is below 64 here; the mask spares a check.
+                *word ^= u64::from(marker ^ queue[used % BYTES]) << (marked.trailing_zeros() - 7);
+                used += 1;
+                marked &= marked - 1;
+            }
+        }
+        (Self::from_block(block), used)
     }
+}
+
+/// The top bit of each byte that equals `byte`.
+#[inline(always)]
+fn equal_bytes(word: u64, byte: u8) -> u64 {
+    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    let differs = word ^ (u64::from(byte) * 0x0101_0101_0101_0101);
+    // The low seven bits carry into the top bit unless they are clear; no byte carries into the next.
+    !(((differs & LOW) + LOW) | differs | LOW)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -205,8 +199,11 @@ mod pair {
     #[allow(unsafe_code)]
     fn differences(table: &[u8]) -> [__m256i; 8] {
         let parts = table.as_chunks::<16>().0;
-        let part = |index: usize| twice(parts[index]);
-        std::array::from_fn(|index| if index == 0 { part(0) } else { unsafe { _mm256_xor_si256(part(index), part(index - 1)) } })
+        let mut differences = [twice(parts[0]); 8];
+        for index in 1..8 {
+            differences[index] = unsafe { _mm256_xor_si256(twice(parts[index]), twice(parts[index - 1])) };
+        }
+        differences
     }
 
     /// Entries of 128, by an index whose top bit is clear. Where it is set the result is 0 or wrong.
@@ -245,44 +242,75 @@ mod pair {
         }
         #[inline(always)]
         fn in_columns(self, columns: &Self::Prepared) -> Self {
-            Pair(self.0.map(|index| in_differences(low_bits(index), columns)))
+            Pair([in_differences(low_bits(self.0[0]), columns), in_differences(low_bits(self.0[1]), columns)])
         }
         #[inline(always)]
         fn in_alias(self, chances: Self, alias: &Alias) -> Self {
-            self.with(chances, |index, chance| {
-                let (limit, other) = (in_table(index, &alias.chances), in_table(index, &alias.others));
-                // chance >= limit, without sign: the larger of the two is `chance`.
-                unsafe { _mm256_blendv_epi8(index, other, _mm256_cmpeq_epi8(_mm256_max_epu8(chance, limit), chance)) }
-            })
+            Pair([shared(self.0[0], chances.0[0], alias), shared(self.0[1], chances.0[1], alias)])
         }
         #[inline(always)]
         fn marked(self, marker: u8) -> u64 {
-            let bits = self.0.map(|bytes| unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(marker as i8))) } as u32);
-            u64::from(bits[0]) | u64::from(bits[1]) << 32
+            u64::from(bits(equal(self.0[0], marker))) | u64::from(bits(equal(self.0[1], marker))) << 32
         }
         #[inline(always)]
         fn fill_marked(self, marker: u8, queue: &[u8; BYTES]) -> (Self, usize) {
-            let marked = self.marked(marker);
-            let mut used = 0;
-            let mut next = [(0, 0); 8];
-            for (group, next) in next.iter_mut().enumerate() {
-                let bits = (marked >> (8 * group)) as u8;
-                // SAFETY: `used` is at most 8 for each group before this one, so these eight bytes end at 64 or before.
-                let bytes = unsafe { queue.as_ptr().add(used).cast::<u64>().read_unaligned() };
-                *next = (bytes as i64, SPREAD[usize::from(bits)] as i64);
-                used += bits.count_ones() as usize;
-            }
-            let filled = [0, 1].map(|half| unsafe {
-                let [a, b, c, d] = [next[4 * half], next[4 * half + 1], next[4 * half + 2], next[4 * half + 3]];
-                // A shuffle stays inside 16 bytes: the places of the upper eight begin at 8 (and what is to be 0 keeps its top bit).
-                let upper = 0x0808_0808_0808_0808;
-                let spread = _mm256_set_epi64x(d.1 | upper, c.1, b.1 | upper, a.1);
-                let next = _mm256_shuffle_epi8(_mm256_set_epi64x(d.0, c.0, b.0, a.0), spread);
-                let marked = _mm256_cmpeq_epi8(self.0[half], _mm256_set1_epi8(marker as i8));
-                _mm256_or_si256(next, _mm256_andnot_si256(marked, self.0[half]))
-            });
-            (Pair(filled), used)
+            let (first, used) = filled(self.0[0], marker, queue, 0);
+            let (second, used) = filled(self.0[1], marker, queue, used);
+            (Pair([first, second]), used)
         }
+    }
+
+    // What follows is called one by one instead of by closures over both registers: the compiler does not inline a closure that it maps over an array.
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn shared(index: __m256i, chance: __m256i, alias: &Alias) -> __m256i {
+        let (limit, other) = (in_table(index, &alias.chances), in_table(index, &alias.others));
+        // chance >= limit, without sign: the larger of the two is `chance`.
+        unsafe { _mm256_blendv_epi8(index, other, _mm256_cmpeq_epi8(_mm256_max_epu8(chance, limit), chance)) }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn equal(bytes: __m256i, marker: u8) -> __m256i {
+        unsafe { _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(marker as i8)) }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn bits(mask: __m256i) -> u32 {
+        unsafe { _mm256_movemask_epi8(mask) as u32 }
+    }
+
+    /// For eight bytes, of which those in `marked` are: the next eight of the queue, how they spread, and how many of the queue are used then.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn eight(marked: u8, queue: &[u8; BYTES], used: usize) -> (i64, i64, usize) {
+        // SAFETY: `used` is at most 8 for each eight bytes before these, of at most 64, so these eight bytes end at 64 or before.
+        let next = unsafe { queue.as_ptr().add(used).cast::<u64>().read_unaligned() };
+        (next as i64, SPREAD[usize::from(marked)] as i64, used + marked.count_ones() as usize)
+    }
+
+    /// The marked bytes of one register become those of the queue from `used` on. Returns how many of the queue are used then.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn filled(bytes: __m256i, marker: u8, queue: &[u8; BYTES], used: usize) -> (__m256i, usize) {
+        let marked = equal(bytes, marker);
+        let [a, b, c, d] = bits(marked).to_le_bytes();
+        let (next_a, spread_a, used) = eight(a, queue, used);
+        let (next_b, spread_b, used) = eight(b, queue, used);
+        let (next_c, spread_c, used) = eight(c, queue, used);
+        let (next_d, spread_d, used) = eight(d, queue, used);
+        // A shuffle stays inside 16 bytes: the places of the upper eight begin at 8 (and what is to be 0 keeps its top bit).
+        let filled = unsafe {
+            let spread = _mm256_or_si256(
+                _mm256_set_epi64x(spread_d, spread_c, spread_b, spread_a),
+                _mm256_set_epi64x(0x0808_0808_0808_0808, 0, 0x0808_0808_0808_0808, 0),
+            );
+            let next = _mm256_shuffle_epi8(_mm256_set_epi64x(next_d, next_c, next_b, next_a), spread);
+            _mm256_or_si256(next, _mm256_andnot_si256(marked, bytes))
+        };
+        (filled, used)
     }
 }
 

@@ -64,7 +64,7 @@ impl ByteQueue {
             First::Columns(columns) => {
                 let columns = V::prepare(columns);
                 for block in blocks {
-                    let (filled, used) = state.step().drawn_from(&columns, marker, ahead(bytes, first));
+                    let (filled, used) = state.step().in_columns(&columns).fill_marked(marker, ahead(bytes, first));
                     *block = filled;
                     first += used;
                 }

@@ -26,16 +26,33 @@ pub struct Rows {
     pub count: usize,
 }
 
-/// Words that [`sideways_wide`] may write past the last one it was asked for.
+/// Words that [`sideways_long`] may write past the last one it was asked for.
 pub const SPARE: usize = BLOCK - 1;
-/// Lines of at most this many words find their sideways neighbours by masks, block by block; longer ones by moving whole lines.
-const NARROW: usize = 16;
+/// Lines of up to this many words are short.
+const SHORT: usize = 16;
+
+/// How lines lie in blocks of eight words, which decides how their sideways neighbours are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A line is so many whole blocks: [`Sideways::in_whole_lines`].
+    Whole,
+    /// Several lines in a block, or few blocks a line: [`Sideways::in_short_lines`], by masks.
+    Short,
+    /// Any other: [`sideways_long`] moves the lines to where the blocks find them.
+    Long,
+}
 
 impl Rows {
-    /// Whether [`Sideways`] gives the sideways neighbours. If not, [`sideways_wide`] does.
+    /// The shape of the lines.
     #[inline(always)]
-    pub fn is_narrow(self) -> bool {
-        self.width <= NARROW
+    pub fn shape(self) -> Shape {
+        if self.width.is_multiple_of(BLOCK) {
+            Shape::Whole
+        } else if self.width <= SHORT {
+            Shape::Short
+        } else {
+            Shape::Long
+        }
     }
 
     /// Whether the columns of a line are shifted back (to lower columns) or forth, where `line` counts from the start of the arrays.
@@ -45,18 +62,27 @@ impl Rows {
     }
 }
 
-/// Masks over the words of a board, which repeat with its lines; a block more than a period, so that a block may start at any word.
+/// Masks over the words of a board, which repeat with its lines.
 #[derive(Debug, Clone)]
 pub struct Masks {
-    /// The existing slots, a line.
+    /// The existing slots: one line and a block more, so that a block may start at any word.
     pub valid: Vec<u64>,
-    /// Narrow lines, of which a period is two, the first looking back: all words of the line that looks back.
-    back: Vec<u64>,
-    /// Those words that get theirs round the end of the line: the first of a line that looks back, the last of one that looks forth.
-    ends: Vec<u64>,
-    /// The bit of column 0 in lines that look back, and of the last column in those that look forth.
-    back_seam: Vec<u64>,
-    forth_seam: Vec<u64>,
+    /// For short lines: the masks of the block that starts at each word of two lines, the first of which looks back.
+    sideways: Vec<SidewaysMasks>,
+}
+
+/// The masks by which a block of short lines finds its sideways neighbours.
+#[derive(Debug, Clone)]
+#[repr(C, align(64))]
+struct SidewaysMasks {
+    /// All words of a line that looks back.
+    back: Block,
+    /// The words that get theirs round the end of the line: the first of a line that looks back, the last of one that looks forth.
+    ends: Block,
+    /// The bit of column 0 in lines that look back.
+    back_seam: Block,
+    /// The bit of the last column in lines that look forth.
+    forth_seam: Block,
 }
 
 impl Masks {
@@ -66,16 +92,20 @@ impl Masks {
         let seam = Seam::new(rows);
         // The word w of a row has bits b with b * width + w < columns.
         let valid = |word: usize| u64::MAX >> (64 - folds * (columns - word % width).div_ceil(width));
-        let period = if rows.is_narrow() { 2 * width + BLOCK } else { 0 };
-        let of = |mask: &dyn Fn(bool, usize) -> u64| (0..period).map(|word| mask(word / width % 2 == 0, word % width)).collect();
         let all = |condition: bool| if condition { u64::MAX } else { 0 };
-        Masks {
-            valid: (0..width + BLOCK).map(valid).collect(),
-            back: of(&|back, _| all(back)),
-            ends: of(&|back, word| all(word == if back { 0 } else { width - 1 })),
-            back_seam: of(&|back, word| u64::from(back && word == 0)),
-            forth_seam: of(&|back, word| u64::from(!back && word == seam.word) << seam.bit),
-        }
+        let masks = |start: usize| {
+            let of = |mask: &dyn Fn(bool, usize) -> u64| {
+                std::array::from_fn(|word| mask((start + word) / width % 2 == 0, (start + word) % width))
+            };
+            SidewaysMasks {
+                back: of(&|back, _| all(back)),
+                ends: of(&|back, word| all(word == if back { 0 } else { width - 1 })),
+                back_seam: of(&|back, word| u64::from(back && word == 0)),
+                forth_seam: of(&|back, word| u64::from(!back && word == seam.word) << seam.bit),
+            }
+        };
+        let period = if rows.shape() == Shape::Short { 2 * width } else { 0 };
+        Masks { valid: (0..width + BLOCK).map(valid).collect(), sideways: (0..period).map(masks).collect() }
     }
 }
 
@@ -93,7 +123,7 @@ impl Seam {
     }
 }
 
-/// The sideways neighbours of narrow lines, block after block: the other colour shifted by one column, back in lines with (y + colour) even, forth in the
+/// The sideways neighbours, block after block: the other colour shifted by one column, back in lines with (y + colour) even, forth in the
 /// others.
 #[derive(Debug, Clone, Copy)]
 pub struct Sideways<'a> {
@@ -102,8 +132,12 @@ pub struct Sideways<'a> {
     seam: Seam,
     /// All slots of a line exist: what goes out at one end comes in at the other by a rotation.
     full: bool,
+    /// Short lines: of the next block in two lines. Whole lines: of the next block in its line.
     position: usize,
     step: usize,
+    /// Whole lines: the next block is in a line that looks back.
+    back: bool,
+    /// Short lines of one word: the first column of each row in it.
     first_columns: u64,
 }
 
@@ -117,37 +151,88 @@ impl<'a> Sideways<'a> {
             rows,
             seam: Seam::new(rows),
             full: rows.columns == 64 * rows.width,
-            position: if rows.looks_back(rows.first) { 0 } else { rows.width },
+            position: if rows.looks_back(rows.first) || rows.shape() == Shape::Whole { 0 } else { rows.width },
+            back: rows.looks_back(rows.first),
             step: BLOCK % period,
             first_columns: (0..rows.folds).fold(0u64, |mask, fold| mask | 1 << (fold * rows.columns)),
         }
     }
 
-    /// The neighbours of the next block, whose same words of the other colour begin at `other[at]`. Slots that do not exist get anything.
+    /// Looks at `length` words (whole blocks) of the other colour from `other[at]` on, the same words as those whose neighbours are wanted.
     #[inline(always)]
-    pub fn next_block<V: Vector>(&mut self, other: &[u64], at: usize) -> V {
-        let width = self.rows.width;
-        let back = V::load(&self.masks.back, self.position);
-        if width == 1 {
-            return self.in_words(V::load(other, at), back);
+    pub fn around<'b>(&self, other: &'b [u64], at: usize, length: usize) -> Around<'b> {
+        let from = |start: usize| other[start..start + length].as_chunks().0;
+        let round = self.rows.width - 1;
+        // Where a line is one word, or all its slots exist, what is not needed is looked at all the same.
+        Around {
+            same: from(at),
+            next: [from(at - 1), from(at + 1)],
+            ends: [from(at + round), from(at - round)],
+            seams: [from(at + self.seam.word), from(at - self.seam.word)],
         }
-        let ends = V::load(&self.masks.ends, self.position);
-        let (before, after) = (V::load(other, at + width - 1), V::load(other, at + 1 - width));
-        let inside = select(back, V::load(other, at - 1), V::load(other, at + 1));
-        let found = if self.full {
-            select(ends, select(back, before.rotate_left::<1>(), after.rotate_left::<63>()), inside)
+    }
+
+    /// The neighbours of the next block where lines are whole blocks, number `block` of `around`. Slots that do not exist get anything.
+    #[inline(always)]
+    pub fn in_whole_lines<V: Vector>(&mut self, around: &Around, block: usize) -> V {
+        let Seam { word, bit } = self.seam;
+        let (start, end) = (self.position, self.position + BLOCK);
+        let direction = usize::from(!self.back);
+        let mut found = V::from_block(around.next[direction][block]);
+        if self.back {
+            if start == 0 {
+                // Column 0 has the last column before it; the other columns of word 0 have the last word, one bit lower.
+                let last = V::from_block(around.ends[0][block]);
+                let round = if self.full { last.rotate_left::<1>() } else { last.shift_left::<1>() };
+                found = select(V::from_block([u64::MAX, 0, 0, 0, 0, 0, 0, 0]), round, found);
+                if !self.full {
+                    found |= V::from_block(around.seams[0][block]).shift_right_by(bit) & V::from_block([1, 0, 0, 0, 0, 0, 0, 0]);
+                }
+            }
         } else {
-            let Seam { word, bit } = self.seam;
-            let round = select(back, before.shift_left::<1>(), after.shift_right_by(1));
-            let from_last = V::load(other, at + word).shift_right_by(bit) & V::load(&self.masks.back_seam, self.position);
-            let from_first = V::load(other, at - word).shift_left_by(bit) & V::load(&self.masks.forth_seam, self.position);
-            select(ends, round, inside) | from_last | from_first
-        };
-        self.position += self.step;
-        if self.position >= 2 * width {
-            self.position -= 2 * width;
+            if end == self.rows.width {
+                // The last word has the first one after it, one bit higher.
+                let first = V::from_block(around.ends[1][block]);
+                let round = if self.full { first.rotate_left::<63>() } else { first.shift_right_by(1) };
+                found = select(V::from_block([0, 0, 0, 0, 0, 0, 0, u64::MAX]), round, found);
+            }
+            if !self.full && (start..end).contains(&word) {
+                // After the last column comes column 0. There is a clear bit so far, from a slot that does not exist.
+                let mut seam = [0; BLOCK];
+                seam[word % BLOCK] = 1 << bit;
+                found |= V::from_block(around.seams[1][block]).shift_left_by(bit) & V::from_block(seam);
+            }
+        }
+        self.position = end;
+        if end == self.rows.width {
+            (self.position, self.back) = (0, !self.back);
         }
         found
+    }
+
+    /// The neighbours of the next block of short lines, number `block` of `around`. Slots that do not exist get anything.
+    #[inline(always)]
+    pub fn in_short_lines<V: Vector>(&mut self, around: &Around, block: usize) -> V {
+        let masks = &self.masks.sideways[self.position];
+        let back = V::from_block(masks.back);
+        if self.rows.width == 1 {
+            return self.in_words(V::from_block(around.same[block]), back);
+        }
+        let ([next_back, next_forth], [end_back, end_forth]) = (around.next, around.ends);
+        let (before, after) = (V::from_block(end_back[block]), V::from_block(end_forth[block]));
+        let (ends, inside) = (V::from_block(masks.ends), select(back, V::from_block(next_back[block]), V::from_block(next_forth[block])));
+        self.position += self.step;
+        if self.position >= 2 * self.rows.width {
+            self.position -= 2 * self.rows.width;
+        }
+        if self.full {
+            return select(ends, select(back, before.rotate_left::<1>(), after.rotate_left::<63>()), inside);
+        }
+        let round = select(back, before.shift_left::<1>(), after.shift_right_by(1));
+        let [last, first] = around.seams.map(|seam| V::from_block(seam[block]));
+        let last = last.shift_right_by(self.seam.bit) & V::from_block(masks.back_seam);
+        let first = first.shift_left_by(self.seam.bit) & V::from_block(masks.forth_seam);
+        select(ends, round, inside) | last | first
     }
 
     /// Where a line is a word, each row in it is shifted by itself.
@@ -160,6 +245,19 @@ impl<'a> Sideways<'a> {
     }
 }
 
+/// What [`Sideways`] looks at: blocks of the other colour, all equally many.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// The same words.
+    same: &'a [Block],
+    /// The words before and after them.
+    next: [&'a [Block]; 2],
+    /// From the first word of a line, its last one; from the last word, the first one.
+    ends: [&'a [Block]; 2],
+    /// From the first word of a line, the one with the last column; from that one, the first.
+    seams: [&'a [Block]; 2],
+}
+
 /// The bits of `yes` where the mask is set, else those of `no`.
 #[inline(always)]
 fn select<V: Vector>(mask: V, yes: V, no: V) -> V {
@@ -170,7 +268,7 @@ fn select<V: Vector>(mask: V, yes: V, no: V) -> V {
 /// moved by one word, eight words at a time, and then what comes round its ends. `other` begins with its top halo and has [`BLOCK`] words to spare at its
 /// end, `out` [`SPARE`]. Words past the last row, and slots that do not exist, get anything.
 #[inline(always)]
-pub fn sideways_wide(other: &[u64], rows: Rows, start: usize, length: usize, out: &mut [u64]) {
+pub fn sideways_long(other: &[u64], rows: Rows, start: usize, length: usize, out: &mut [u64]) {
     let width = rows.width;
     let length = length.min(rows.count * width - start);
     let seam = Seam::new(rows);
@@ -295,11 +393,14 @@ fn count_body<V: Vector>(own: &[u64], other: &[u64], rows: Rows, masks: &Masks) 
     let mut side = [0; BLOCK + SPARE];
     for start in (0..rows.count * width).step_by(BLOCK) {
         let at = rows.first * width + start;
-        let side = if rows.is_narrow() {
-            sideways.next_block(other, at + width)
-        } else {
-            sideways_wide(other, rows, start, BLOCK, &mut side);
-            V::load(&side, 0)
+        let around = sideways.around(other, at + width, BLOCK);
+        let side = match rows.shape() {
+            Shape::Whole => sideways.in_whole_lines(&around, 0),
+            Shape::Short => sideways.in_short_lines(&around, 0),
+            Shape::Long => {
+                sideways_long(other, rows, start, BLOCK, &mut side);
+                V::load(&side, 0)
+            }
         };
         let (spins, same) = (V::load(own, at + width), V::load(other, at + width));
         let mask = existing.next_block::<V>();

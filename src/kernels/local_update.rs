@@ -15,9 +15,9 @@ use super::InstructionSet;
 use super::byte_law::ByteLaw;
 use super::byte_look_up::Bytes;
 use super::byte_queue::{ByteQueue, GROUP};
-use super::checkerboard::{Existing, Masks, Rows, SPARE, Sideways, sideways_wide};
+use super::checkerboard::{Existing, Masks, Rows, SPARE, Shape, Sideways, sideways_long};
 use super::generator::Lanes;
-use super::vector::{BLOCK, Generator, Vector};
+use super::vector::{BLOCK, Block, Generator, Vector};
 
 /// The laws of the two bits of a rule at one coupling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,26 +69,52 @@ pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Ro
         let blocks = (words - group).div_ceil(BLOCK).min(GROUP);
         let length = blocks * BLOCK;
         // Long before they are read, so that what was written word by word is in the cache by then.
-        if !rows.is_narrow() {
-            sideways_wide(other, rows, group, length, &mut side);
+        if rows.shape() == Shape::Long {
+            sideways_long(other, rows, group, length, &mut side);
         }
         for ((queue, law), bits) in source.queues.iter_mut().zip(&laws.0).zip(&mut bits) {
             queue.fill(law, &mut generator, &mut bits[..blocks]);
         }
         let at = rows.first * width + group;
-        let [above, same, below] = [at, at + width, at + 2 * width].map(|from| &other[from..from + length]);
-        let own = &mut own[group..group + length];
-        for block in 0..blocks {
-            let start = block * BLOCK;
-            let spins = V::load(own, start);
-            let side = if rows.is_narrow() { sideways.next_block(other, at + width + start) } else { V::load(&side, start) };
-            let neighbours = [V::load(above, start), V::load(same, start), V::load(below, start), side];
-            let fair = if R::FAIR { generator.step() } else { V::splat(0) };
-            let new = R::new_spins(spins, neighbours, [bits[0][block], bits[1][block]], fair);
-            (spins ^ ((spins ^ new) & existing.next_block())).store(own, start);
+        let blocks = Blocks {
+            own: own[group..group + length].as_chunks_mut().0,
+            vertical: [at, at + width, at + 2 * width].map(|from| other[from..from + length].as_chunks().0),
+            bits: [&bits[0][..blocks], &bits[1][..blocks]],
+        };
+        let around = sideways.around(other, at + width, length);
+        match rows.shape() {
+            Shape::Whole => blocks.update::<R>(&mut existing, &mut generator, |block| sideways.in_whole_lines(&around, block)),
+            Shape::Short => blocks.update::<R>(&mut existing, &mut generator, |block| sideways.in_short_lines(&around, block)),
+            Shape::Long => blocks.update::<R>(&mut existing, &mut generator, |block| V::load(&side, block * BLOCK)),
         }
     }
     source.lanes = generator.lanes();
+}
+
+/// A group on its way.
+struct Blocks<'a, V> {
+    own: &'a mut [Block],
+    /// The other colour above, at the same words, and below.
+    vertical: [&'a [Block]; 3],
+    bits: [&'a [V]; 2],
+}
+
+impl<V: Bytes> Blocks<'_, V> {
+    /// Moves the spins; `sideways` gives the fourth neighbours of a block.
+    #[inline(always)]
+    fn update<R: Rule>(self, existing: &mut Existing, generator: &mut Generator<V>, mut sideways: impl FnMut(usize) -> V) {
+        let ([above, same, below], [first, second]) = (self.vertical, self.bits);
+        let count = self.own.len();
+        // So the compiler knows that all are equally long.
+        let (above, same, below, first, second) = (&above[..count], &same[..count], &below[..count], &first[..count], &second[..count]);
+        for (block, own) in self.own.iter_mut().enumerate() {
+            let spins = V::from_block(*own);
+            let neighbours = [V::from_block(above[block]), V::from_block(same[block]), V::from_block(below[block]), sideways(block)];
+            let fair = if R::FAIR { generator.step() } else { V::splat(0) };
+            let new = R::new_spins(spins, neighbours, [first[block], second[block]], fair);
+            *own = (spins ^ ((spins ^ new) & existing.next_block())).to_block();
+        }
+    }
 }
 
 /// [`Rule::update_rows`] of a rule: [`update`] for each instruction set.
