@@ -41,6 +41,12 @@ pub enum Purpose {
     Check = 13,
     /// Statistical resampling of the analysis.
     Resampling = 14,
+    /// Persistent chains of a machine in training.
+    PersistentChains = 15,
+    /// The seed of the samplers that draw fresh training data.
+    FreshData = 16,
+    /// Samples from a whole stack: chains of the top machine, then down.
+    StackSampling = 17,
 }
 
 fn state_of(seed: u64, purpose: Purpose, index: u64) -> [u8; 32] {

@@ -1,12 +1,13 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`], [`renormalize`] with [`likelihood`]; at last the small helpers. A stage that is
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`] and [`fresh`] data, [`renormalize`] with [`likelihood`]; at last the small helpers. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
 pub mod chains;
 pub mod desk;
 pub mod exchange;
+pub mod fresh;
 pub mod learning;
 pub mod likelihood;
 pub mod memory;
@@ -80,7 +81,7 @@ fn train_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.train.as_ref().filter(|_| session.is_missing(Stage::Training, job)) else { return Ok(()) };
     let prior = session.on_root(|desk| train::prior(section, desk.record.training.as_ref(), &desk.configurations))?;
     let data = train::share(section, prior, session.comm())?;
-    train::run(job.seed, section, data, session)
+    train::run(job, section, data, session)
 }
 
 fn renormalize_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {

@@ -88,7 +88,7 @@ fn table(training: &TrainingRecord) -> Table {
             last(|epoch| epoch.free_energy_gap),
             last(|epoch| epoch.weight_norm),
             last(|epoch| epoch.weight_maximum),
-            format!("{} of {}", layer.dead_units, layer.hidden),
+            format!("{} of {}", layer.dead_units.len(), layer.hidden),
             seconds_per_epoch(layer).map_or(number::DASH.to_string(), duration),
         ]);
     }

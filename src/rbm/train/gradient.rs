@@ -13,8 +13,18 @@ use std::ops::Range;
 pub struct Side<'a> {
     /// Visible states.
     pub visible: &'a Units,
-    /// p(h = 1 | v).
+    /// p(h = 1 | v), times [`Self::weight`].
     pub hidden: &'a [Vector],
+    /// The samples of each shard, in order: as many strips on both sides.
+    pub strips: &'a [Range<usize>],
+    /// How much a sample of this side counts.
+    pub weight: f32,
+}
+
+impl Side<'_> {
+    fn samples(&self) -> usize {
+        self.strips.last().map_or(0, |strip| strip.end)
+    }
 }
 
 /// Memory of one thread while it sums a hidden panel.
@@ -41,8 +51,6 @@ pub struct Statistics<'a> {
     set: InstructionSet,
     /// Data, then model.
     sides: [Side<'a>; 2],
-    strips: &'a [Range<usize>],
-    samples: usize,
     /// The table entries chosen by the binary sides: visible panel, strip, data before model, group.
     choices: Vec<Choices>,
     /// Entries of `choices` a visible panel.
@@ -59,15 +67,13 @@ enum Pass {
 }
 
 impl<'a> Statistics<'a> {
-    /// Prepares the choices. `strips` cover the samples in order; `memory` is reused if it is large enough.
-    pub fn new(set: InstructionSet, sides: [Side<'a>; 2], strips: &'a [Range<usize>], visible_panels: usize, memory: Vec<Choices>) -> Self {
-        let samples = strips.last().map_or(0, |strip| strip.end);
+    /// Prepares the choices; `memory` is reused if it is large enough.
+    pub fn new(set: InstructionSet, sides: [Side<'a>; 2], visible_panels: usize, memory: Vec<Choices>) -> Self {
         let mut stride = 0;
-        let offsets: Vec<(usize, [usize; 2])> = strips
-            .iter()
+        let offsets: Vec<(usize, [usize; 2])> = (0..sides[0].strips.len())
             .map(|strip| {
-                let groups =
-                    sides.map(|side| if matches!(side.visible, Units::Bits(_)) { strip.len().div_ceil(SAMPLES_PER_GROUP) } else { 0 });
+                let of_side = |side: Side| side.strips[strip].len().div_ceil(SAMPLES_PER_GROUP);
+                let groups = sides.map(|side| if matches!(side.visible, Units::Bits(_)) { of_side(side) } else { 0 });
                 let start = stride;
                 stride += groups[0] + groups[1];
                 (start, groups)
@@ -77,17 +83,17 @@ impl<'a> Statistics<'a> {
         choices.resize(stride * visible_panels, Choices::default());
         if stride > 0 {
             choices.par_chunks_mut(stride).enumerate().for_each(|(panel, choices)| {
-                for (strip, &(start, groups)) in strips.iter().zip(&offsets) {
+                for (strip, &(start, groups)) in offsets.iter().enumerate() {
                     let (data, model) = choices[start..start + groups[0] + groups[1]].split_at_mut(groups[0]);
                     for (side, choices) in sides.iter().zip([data, model]) {
                         if let Units::Bits(bits) = side.visible {
-                            statistics::choose(set, &bits[panel * samples..][strip.clone()], choices);
+                            statistics::choose(set, &bits[panel * side.samples()..][side.strips[strip].clone()], choices);
                         }
                     }
                 }
             });
         }
-        Statistics { set, sides, strips, samples, choices, stride, offsets }
+        Statistics { set, sides, choices, stride, offsets }
     }
 
     /// Gives the memory of the choices back.
@@ -97,7 +103,7 @@ impl<'a> Statistics<'a> {
 
     /// The number of strips.
     pub fn strips(&self) -> usize {
-        self.strips.len()
+        self.offsets.len()
     }
 
     /// The order of work in one strip: data before model, tables in passes that may hold both.
@@ -111,11 +117,10 @@ impl<'a> Statistics<'a> {
 
     /// Adds sum_s v_i p_j of the data minus that of the model, over one strip, to `scratch.total` for the units j of hidden panel `panel`.
     pub fn add_products(&self, panel: usize, strip: usize, scratch: &mut Scratch) {
-        let range = self.strips[strip].clone();
-        if range.is_empty() {
+        if self.sides.iter().all(|side| side.strips[strip].is_empty()) {
             return;
         }
-        let rows = self.sides.map(|side| &side.hidden[panel * self.samples..][range.clone()]);
+        let rows = self.sides.map(|side| &side.hidden[panel * side.samples()..][side.strips[strip].clone()]);
         let (start, groups) = self.offsets[strip];
         let passes = self.passes(strip);
         let count = passes.len();
@@ -133,8 +138,10 @@ impl<'a> Statistics<'a> {
                     statistics::add_bits(self.set, &self.choices, self.stride, start + which.start, tables, sums);
                 }
                 Pass::Numbers(side) => {
-                    if let Units::Numbers(units) = self.sides[side].visible {
-                        statistics::add_numbers(self.set, units, self.samples, range.start, rows[side], side == 1, sums);
+                    let Side { visible, strips, .. } = self.sides[side];
+                    if let Units::Numbers(units) = visible {
+                        let (samples, first) = (self.sides[side].samples(), strips[strip].start);
+                        statistics::add_numbers(self.set, units, samples, first, rows[side], side == 1, sums);
                     }
                 }
             }
@@ -143,17 +150,20 @@ impl<'a> Statistics<'a> {
 
     /// sum_s v_i of the data minus that of the model over one strip, for a visible panel.
     pub fn visible_sums(&self, panel: usize, strip: usize) -> Vector {
-        let place = panel * self.samples;
-        let [data, model] = self.sides.map(|side| match side.visible {
-            Units::Bits(bits) => statistics::column_counts(self.set, &bits[place..][self.strips[strip].clone()]),
-            Units::Numbers(numbers) => statistics::column_sums(self.set, &numbers[place..][self.strips[strip].clone()]),
+        let [data, model] = self.sides.map(|side| {
+            let (place, range) = (panel * side.samples(), side.strips[strip].clone());
+            let sums = match side.visible {
+                Units::Bits(bits) => statistics::column_counts(self.set, &bits[place..][range]),
+                Units::Numbers(numbers) => statistics::column_sums(self.set, &numbers[place..][range]),
+            };
+            Vector(sums.0.map(|sum| side.weight * sum))
         });
         data.plus(&model.negated())
     }
 
     /// sum_s p_j of the data minus that of the model over one strip, for a hidden panel.
     pub fn hidden_sums(&self, panel: usize, strip: usize) -> Vector {
-        let sum = |side: &Side| statistics::column_sums(self.set, &side.hidden[panel * self.samples..][self.strips[strip].clone()]);
+        let sum = |side: &Side| statistics::column_sums(self.set, &side.hidden[panel * side.samples()..][side.strips[strip].clone()]);
         sum(&self.sides[0]).plus(&sum(&self.sides[1]).negated())
     }
 }

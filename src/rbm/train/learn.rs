@@ -1,5 +1,6 @@
 //! The step of learning: the sums of all shards come together, then weights and biases move.
 
+use super::exact::ExactGradient;
 use super::gradient::{Scratch, Statistics};
 use super::{Outcome, ShardExchange, Trainer};
 use crate::error::Result;
@@ -13,15 +14,29 @@ use std::ops::Range;
 /// Numbers sent at once between ranks, about: 4 MiB, whatever the number of shards and units.
 const GATHERED: usize = 1 << 20;
 
-impl Trainer<'_> {
-    /// Brings the sums of all shards together, panel by panel, and takes the step.
-    pub(super) fn learn(&mut self, statistics: &Statistics, errors: &[f64], samples: usize) -> Result<Outcome> {
-        let (set, shards, exchange) = (self.set, self.options.shards, self.exchange);
-        let (rows, visible_panels, hidden_panels) = (self.machine.rows(), self.machine.visible_panels(), self.machine.hidden_panels());
-        let alone = exchange.own_shards(shards) == (0..shards);
+/// Where the sums of a step come from.
+#[derive(Clone, Copy)]
+pub enum Sums<'a> {
+    /// The samples of a minibatch, shard by shard.
+    Samples(&'a Statistics<'a>),
+    /// All states; every rank has summed them.
+    Exact(&'a ExactGradient),
+}
 
-        // What is small comes first, all panels at once: sums over visible units, over hidden units, and the reconstruction error.
-        let panels = visible_panels + hidden_panels;
+impl Sums<'_> {
+    /// The sums over visible and over hidden units in panels, and the squared error: all shards together.
+    fn of_biases(
+        self,
+        machine: &Machine,
+        errors: &[f64],
+        shards: usize,
+        exchange: &dyn ShardExchange,
+    ) -> Result<(Vec<Vector>, Vec<Vector>, f64)> {
+        let (visible_panels, panels) = (machine.visible_panels(), machine.visible_panels() + machine.hidden_panels());
+        let statistics = match self {
+            Sums::Samples(statistics) => statistics,
+            Sums::Exact(gradient) => return Ok((in_panels(&gradient.visible), in_panels(&gradient.hidden), 0.0)),
+        };
         let small = |strip: usize| {
             let sums = (0..panels).into_par_iter().map(|panel| {
                 if panel < visible_panels {
@@ -38,16 +53,62 @@ impl Trainer<'_> {
         let length = panels * WIDTH + 1;
         let mut all = vec![0.0; shards * length];
         exchange.gather(shards, &own, &mut all)?;
-        let mut bias_sums = vec![Vector::ZERO; panels];
+        let mut visible_sums = vec![Vector::ZERO; panels];
         let mut squared_error = 0.0;
         for shard in all.chunks_exact(length) {
-            bias_sums.iter_mut().zip(shard.chunks_exact(WIDTH)).for_each(|(sum, numbers)| add_numbers(sum, numbers));
+            visible_sums.iter_mut().zip(shard.chunks_exact(WIDTH)).for_each(|(sum, numbers)| add_numbers(sum, numbers));
             squared_error += f64::from(shard[length - 1]);
         }
-        let (visible_sums, hidden_sums) = bias_sums.split_at(visible_panels);
+        let hidden_sums = visible_sums.split_off(visible_panels);
+        Ok((visible_sums, hidden_sums, squared_error))
+    }
+
+    /// Adds the products v_i p_j of one hidden panel to `scratch.total`, for a rank that has all shards.
+    fn add_products(self, panel: usize, scratch: &mut Scratch) {
+        match self {
+            Sums::Samples(statistics) => (0..statistics.strips()).for_each(|strip| statistics.add_products(panel, strip, scratch)),
+            Sums::Exact(gradient) => {
+                let rows = gradient.weights.chunks_exact(gradient.hidden.len());
+                for (total, row) in scratch.total.iter_mut().zip(rows) {
+                    let numbers = row[panel * WIDTH..].iter().take(WIDTH);
+                    total.0.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum += number as f32);
+                }
+            }
+        }
+    }
+}
+
+fn in_panels(numbers: &[f64]) -> Vec<Vector> {
+    let mut panels = vec![Vector::ZERO; numbers.len().div_ceil(WIDTH)];
+    for (panel, numbers) in panels.iter_mut().zip(numbers.chunks(WIDTH)) {
+        panel.0.iter_mut().zip(numbers).for_each(|(lane, &number)| *lane = number as f32);
+    }
+    panels
+}
+
+impl Trainer<'_> {
+    /// Brings the sums of all shards together, panel by panel, and takes the step.
+    pub(super) fn learn(&mut self, sums: &Sums, errors: &[f64], samples: usize) -> Result<Outcome> {
+        let (set, shards, exchange) = (self.set, self.options.shards, self.exchange);
+        let (rows, hidden_panels) = (self.machine.rows(), self.machine.hidden_panels());
+        // The samples of other ranks, if there are any.
+        let shared = match *sums {
+            Sums::Samples(statistics) if exchange.own_shards(shards) != (0..shards) => Some(statistics),
+            _ => None,
+        };
+
+        // What is small comes first, all panels at once: sums over visible units, over hidden units, and the reconstruction error.
+        let (visible_sums, hidden_sums, squared_error) = sums.of_biases(&self.machine, errors, shards, exchange)?;
 
         let options = &self.options;
-        let step = Step { scale: 1.0 / samples as f32, learning_rate: options.learning_rate, momentum: options.momentum, l1: options.l1 };
+        let step = Step {
+            scale: 1.0 / samples as f32,
+            learning_rate: options.learning_rate_in(self.epochs),
+            momentum: options.momentum_in(self.epochs),
+            l1: options.l1,
+            l2: options.l2,
+            limit: options.gradient_limit,
+        };
         // The centred gradient is <v h> - <v>/2 - <h>/2.
         let half = if options.gradient == GradientKind::Centred { 0.5 * step.scale } else { 0.0 };
         let (visible, hidden) = (self.machine.visible, self.machine.hidden);
@@ -58,24 +119,26 @@ impl Trainer<'_> {
         };
 
         let mut squares: Vec<Squares> = Vec::with_capacity(hidden_panels);
-        let at_once = if alone { hidden_panels } else { (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels) };
+        let at_once = shared.map_or(hidden_panels, |_| (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels));
         let blocks = self.machine.weights.chunks_mut(at_once * rows).zip(self.velocity.weights.chunks_mut(at_once * rows));
         for (block, (weights, velocity)) in blocks.enumerate() {
             let first = block * at_once;
             let count = weights.len() / rows;
-            let gathered = if alone { Vec::new() } else { gather_products(statistics, exchange, shards, first..first + count, rows)? };
+            let gather = |statistics| gather_products(statistics, exchange, shards, first..first + count, rows);
+            let gathered = shared.map(gather).transpose()?;
             let panels = weights.par_chunks_mut(rows).zip(velocity.par_chunks_mut(rows)).enumerate();
             let found: Vec<Squares> = panels
                 .map_init(
                     || Scratch::new(rows),
                     |scratch, (index, (weights, velocity))| {
                         scratch.total.fill(Vector::ZERO);
-                        if alone {
-                            (0..statistics.strips()).for_each(|strip| statistics.add_products(first + index, strip, scratch));
-                        } else {
-                            for shard in gathered.chunks_exact(count * rows * WIDTH) {
-                                let numbers = shard[index * rows * WIDTH..].chunks_exact(WIDTH);
-                                scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
+                        match &gathered {
+                            None => sums.add_products(first + index, scratch),
+                            Some(gathered) => {
+                                for shard in gathered.chunks_exact(count * rows * WIDTH) {
+                                    let numbers = shard[index * rows * WIDTH..].chunks_exact(WIDTH);
+                                    scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
+                                }
                             }
                         }
                         take_step(first + index, &scratch.total, weights, velocity)
@@ -87,7 +150,7 @@ impl Trainer<'_> {
 
         let velocities = [&mut self.velocity.visible_bias, &mut self.velocity.hidden_bias];
         let mut bias_squares = 0.0;
-        for ((biases, velocities), sums) in self.biases.iter_mut().zip(velocities).zip([visible_sums, hidden_sums]) {
+        for ((biases, velocities), sums) in self.biases.iter_mut().zip(velocities).zip([&visible_sums, &hidden_sums]) {
             for ((bias, velocity), sum) in biases.iter_mut().zip(velocities).zip(sums) {
                 let kept = Vector(velocity.0.map(|velocity| step.momentum * velocity));
                 *velocity = kept.plus_product(step.learning_rate, &Vector(sum.0.map(|sum| step.scale * sum)));
