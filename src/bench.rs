@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 5] = ["metropolis", "swendsen-wang", "wolff", "cd1", "gibbs"];
+pub const NAMES: [&str; 6] = ["metropolis", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
 
 /// One measured figure; `bench --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,7 +24,7 @@ pub struct Row {
     pub threads: usize,
     /// The instruction set of the kernels.
     pub instruction_set: String,
-    /// What is counted: "flips/ns", "ns/site", "ns/flipped spin", "s/epoch", "ns/unit".
+    /// What is counted: "flips/ns", "ns/site", "ns/flipped spin", "ns", "s/epoch", "ns/unit".
     pub unit: String,
     /// The median over the turns.
     pub median: f64,
@@ -146,6 +146,7 @@ pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Resu
             "metropolis" => sampling::metropolis(threads)?,
             "swendsen-wang" => sampling::swendsen_wang(threads)?,
             "wolff" => sampling::wolff(threads)?,
+            "measurement" => sampling::measurement()?,
             "cd1" => network::contrastive_divergence(threads)?,
             _ => network::gibbs(threads)?,
         };

@@ -5,6 +5,7 @@ pub mod check;
 pub mod exact;
 pub mod report;
 pub mod run;
+pub mod status;
 pub mod template;
 
 use crate::error::{Error, Result};
@@ -26,6 +27,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArguments),
+    Status(status::StatusArguments),
     Report(report::ReportArguments),
     Exact(exact::ExactArguments),
     Template(template::TemplateArguments),
@@ -41,6 +43,7 @@ pub fn dispatch(arguments: &Arguments) -> Result<()> {
     crate::kernels::InstructionSet::requested()?;
     match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::Exact(arguments) => exact::run(arguments),
         Command::Template(arguments) => template::run(arguments),

@@ -152,8 +152,9 @@ impl RunFile {
         let lattice = lattice_section.as_ref().and_then(|section| lattice::read(section, sample_section.as_ref()));
         let sample = sample_section.as_ref().and_then(|section| sample::read(section, lattice.as_ref()));
         let train = train_section.as_ref().and_then(|section| train::read(section, lattice.as_ref(), sample.as_ref()));
-        let renormalize =
-            renormalize_section.as_ref().and_then(|section| renormalize::read(section, sample.as_ref(), train.as_ref(), top.has("train")));
+        let renormalize = renormalize_section
+            .as_ref()
+            .and_then(|section| renormalize::read(section, lattice.as_ref(), sample.as_ref(), train.as_ref(), top.has("train")));
         let report = report_section.as_ref().map_or(Some(ReportSection::default()), report::read);
 
         if let (true, Some(seed), Some(lattice), Some(report)) = (mistakes.is_empty(), seed, lattice, report) {

@@ -15,6 +15,7 @@ pub mod float_vector;
 pub mod forward;
 pub mod generator;
 pub mod metropolis;
+pub mod profile;
 pub mod statistics;
 pub mod swendsen_wang;
 pub mod tables;

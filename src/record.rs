@@ -1,8 +1,11 @@
 //! What a run leaves, as plain data: the stages fill it, `store` writes it to HDF5 and JSON and reads it back, `report` draws it. No science and no files here.
 
+pub mod table;
+
 use crate::measure::Series;
 pub use crate::rg::receptive_field::FieldMeasures;
 use serde::{Deserialize, Serialize};
+pub use table::{Cell, Column, TableRecord};
 
 /// Where the numbers came from. Every file carries it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -318,6 +321,8 @@ pub struct RenormalizationRecord {
     pub reconstructions: Vec<ReconstructionRecord>,
     /// The likelihood of the first machine, if it was asked for.
     pub likelihood: Option<LikelihoodRecord>,
+    /// The parts that compare one thing with another, each as one or more tables: gold standards, Monte Carlo renormalization and so on.
+    pub tables: Vec<TableRecord>,
     /// Some held-out configurations (packed words in site order) and, for each layer, their reconstruction probabilities.
     pub examples: Vec<Example>,
 }
@@ -331,6 +336,13 @@ pub struct Example {
     pub reconstructions: Vec<Vec<f32>>,
     /// For each layer, the direct block-majority reconstruction, where the compression is a block's; empty otherwise.
     pub blocks: Vec<Vec<bool>>,
+}
+
+impl RenormalizationRecord {
+    /// The table of a name, if that part was asked for.
+    pub fn table(&self, name: &str) -> Option<&TableRecord> {
+        self.tables.iter().find(|table| table.name == name && !table.rows.is_empty())
+    }
 }
 
 /// Everything a run has produced so far.

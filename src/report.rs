@@ -1,8 +1,8 @@
 //! The report of a run: figures and one page, made from a [`RunRecord`] and nothing else. Rank 0 calls it.
 //!
 //! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `training`, `receptive_field` and `centres`,
-//! `reconstruction` and `examples`, `likelihood`, `mapping`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
-//! `ensemble` (words about an ensemble).
+//! `reconstruction` and `examples`, `likelihood`, `mapping`, `standards`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
+//! `ensemble` (words about an ensemble), `tables` (tables of the record).
 //!
 //! Sentences state what the numbers of the record say: each is computed, and a section without data does not appear.
 
@@ -21,7 +21,9 @@ mod page;
 mod receptive_field;
 mod reconstruction;
 mod sampling;
+mod standards;
 mod style;
+mod tables;
 mod training;
 
 use crate::error::{Error, Result};
@@ -93,6 +95,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
         if !renormalization.mappings.is_empty() {
             sections.push(mapping::section(&renormalization.mappings));
         }
+        sections.extend(standards::section(renormalization));
     }
     sections
 }

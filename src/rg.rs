@@ -10,9 +10,12 @@
 pub mod block_spin;
 pub mod couplings;
 pub mod decimation;
+pub mod linear;
 pub mod mapping;
+pub mod monte_carlo;
 pub mod receptive_field;
 pub mod reconstruction;
+pub mod standards;
 
 use crate::random::{Purpose, Stream};
 
@@ -26,6 +29,8 @@ pub enum Control {
     DirectTies = 1,
     /// Ties of iterated 2 x 2 majority blocks; the index is the configuration.
     IteratedTies = 2,
+    /// Ties of the 2 x 2 majority blocks of Monte Carlo renormalization; the index is ensemble * 2^32 + configuration.
+    MonteCarloTies = 3,
 }
 
 /// The stream of one random choice of the analysis: (seed, [`Purpose::Renormalization`], control * 2^48 + index).
@@ -104,7 +109,7 @@ mod tests {
     #[test]
     fn controls_never_share_a_stream() {
         let mut words = std::collections::HashSet::new();
-        for control in [Control::RandomWeights, Control::DirectTies, Control::IteratedTies] {
+        for control in [Control::RandomWeights, Control::DirectTies, Control::IteratedTies, Control::MonteCarloTies] {
             for index in 0..100 {
                 assert!(words.insert(control_stream(1, control, index).word()));
             }

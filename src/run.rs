@@ -1,13 +1,15 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`] and [`fresh`] data, [`renormalize`] with [`likelihood`]; at last the small helpers. A stage that is
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`], [`layer_state`] and [`fresh`] data, [`renormalize`] with [`likelihood`] and [`standards`]; at last the small helpers. [`status`] looks on
+//! from outside. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
 pub mod chains;
 pub mod desk;
 pub mod exchange;
 pub mod fresh;
+pub mod layer_state;
 pub mod learning;
 pub mod likelihood;
 pub mod memory;
@@ -15,6 +17,8 @@ pub mod progress;
 pub mod renormalize;
 pub mod sample;
 pub mod session;
+pub mod standards;
+pub mod status;
 pub mod train;
 pub mod watch;
 
@@ -43,11 +47,17 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
     let watch = comm::agree(comm, Watch::start(options.limits))?;
     let job = read_on_all(run_file, comm)?;
     let mut session = Session::open(directory, &job, options, watch, comm)?;
-    sample_if_missing(&job, &mut session)?;
-    train_if_missing(&job, &mut session)?;
+    let ended = all_stages(&job, &mut session);
+    ended.as_ref().err().into_iter().for_each(|error| session.note_failure(error));
+    ended
+}
+
+fn all_stages(job: &RunFile, session: &mut Session) -> Result<()> {
+    sample_if_missing(job, session)?;
+    train_if_missing(job, session)?;
     session.end_of_checkpoints()?;
-    session.on_root(|desk| renormalize_if_missing(&job, desk))?;
-    session.on_root(|desk| desk.finish(&job))?;
+    session.on_root(|desk| renormalize_if_missing(job, desk))?;
+    session.on_root(|desk| desk.finish(job))?;
     Ok(())
 }
 
@@ -93,6 +103,6 @@ fn renormalize_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
         .map(|(section, record)| train::stack(section, record, &desk.configurations))
         .transpose()?;
     let subject = trained.as_ref().map(|trained| trained.subject(job.seed));
-    let record = renormalize::run(section, subject.as_ref())?;
+    let record = renormalize::run(job.seed, section, &desk.configurations, subject.as_ref())?;
     desk.keep_renormalization(record)
 }

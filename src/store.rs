@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`directory`] (what may be in DIR), [`lock`] (one job at a time), [`durable`] (a file is replaced whole or not at all), [`seal`] (no
 //! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`] and
-//! [`renormalization`] and [`likelihood`], [`network`], [`configurations`], [`summary`]; and [`checkpoint`], by which a job goes on inside a stage. Rank 0 alone calls all of this, from one thread.
+//! [`renormalization`], [`likelihood`] and [`table`], [`network`], [`configurations`], [`summary`]; [`checkpoint`], by which a job goes on inside a stage; and [`progress`], how far it is. Rank 0 alone calls all of this, from one thread.
 
 pub mod checkpoint;
 pub mod configurations;
@@ -12,12 +12,14 @@ pub mod hdf5;
 pub mod likelihood;
 pub mod lock;
 pub mod network;
+pub mod progress;
 pub mod provenance;
 pub mod renormalization;
 pub mod results;
 pub mod sampling;
 pub mod seal;
 pub mod summary;
+pub mod table;
 
 pub use configurations::{ConfigurationSet, read_configurations, write_configurations};
 pub use directory::RunDirectory;

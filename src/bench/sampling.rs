@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::exact::critical_coupling;
 use crate::lattice::SquareTorus;
 use crate::sampler::reference;
-use crate::sampler::{Algorithm, Sampler, Start, build};
+use crate::measure::Observer;
+use crate::sampler::{Algorithm, Metropolis, Sampler, Start, build};
 use rayon::prelude::*;
 
 const SEED: u64 = 14103831;
@@ -27,6 +28,43 @@ pub fn swendsen_wang(threads: usize) -> Result<Vec<Row>> {
 /// Nanoseconds a flipped spin of Wolff, one lattice a thread.
 pub fn wolff(threads: usize) -> Result<Vec<Row>> {
     rows("wolff", Algorithm::Wolff, &[64, 256, 1024, 4096], threads, Unit::NanosecondsPerWork("ns/flipped spin"))
+}
+
+/// Nanoseconds for E, M and the longest waves of one Metropolis lattice, in turn with a sweep: the ratio is sweep / measurement. One thread.
+pub fn measurement() -> Result<Vec<Row>> {
+    [64, 256, 1024, 4096].into_iter().map(measurement_row).collect()
+}
+
+fn measurement_row(side: usize) -> Result<Row> {
+    let torus = SquareTorus::new(side)?;
+    let make = || Metropolis::new(torus, critical_coupling(), Start::Cold, SEED, 0);
+    let (mut measured, mut swept) = (make()?, make()?);
+    for _ in 0..THERMALIZATION {
+        measured.sweep();
+        swept.sweep();
+    }
+    let (mut observer, mut sum) = (Observer::new(torus), 0.0);
+    let contender = Contender {
+        name: "measurement".to_string(),
+        turn: Box::new(|| {
+            sum += measured.observe(&mut observer).1;
+            1.0
+        }),
+    };
+    let rival = Contender {
+        name: "metropolis sweep".to_string(),
+        turn: Box::new(|| {
+            swept.sweep();
+            1.0
+        }),
+    };
+    let subject = Subject { name: "measurement", size: side.into(), threads: 1, unit: Unit::NanosecondsPerWork("ns") };
+    let row = row_against(subject, contender, rival);
+    let (found, configuration) = (measured.observe(&mut observer).0, measured.configuration());
+    if (found.energy, found.magnetization) != (configuration.energy(), configuration.magnetization()) || !sum.is_finite() {
+        return Err(Error::Bug(format!("the packed measurement of side {side} differs from the configuration counted bond by bond.")));
+    }
+    Ok(row)
 }
 
 fn rows(name: &'static str, algorithm: Algorithm, sides: &[usize], threads: usize, unit: Unit) -> Result<Vec<Row>> {

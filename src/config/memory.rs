@@ -10,7 +10,7 @@ use crate::sampler::Algorithm;
 pub struct Memory {
     /// The lattices being updated at one time: one a thread.
     pub lattices: u128,
-    /// The series of energy and magnetization: two 64-bit integers a measurement.
+    /// The series of energy and magnetization: two or three numbers of 64 bits a measurement.
     pub series: u128,
     /// The kept configurations: one bit a spin, each padded to whole 64-bit words.
     pub configurations: u128,
@@ -32,7 +32,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     let mut memory = Memory { lattices: 0, series: 0, configurations: 0, network: 0, training: 0 };
     if let Some(sample) = &run.sample {
         let ensembles = product(&[sample.coupling_count(), run.lattice.sizes.len()]);
-        memory.series = product(&[sample.replicas, sample.draws(), 16]).saturating_mul(ensembles);
+        memory.series = product(&[sample.replicas, sample.draws(), if sample.correlation_length { 24 } else { 16 }]).saturating_mul(ensembles);
         for &size in &run.lattice.sizes {
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(size));

@@ -15,6 +15,7 @@ pub(super) const KEYS: &[&str] = &[
     "thermalization",
     "sweeps",
     "measure_every",
+    "correlation_length",
     "configurations",
 ];
 
@@ -62,6 +63,8 @@ pub struct SampleSection {
     pub sweeps: usize,
     /// `measure_every`: sweeps from one measurement to the next; default 1.
     pub measure_every: usize,
+    /// `correlation_length`: whether the waves k = 2 pi / L are measured, from which the correlation length comes; default true.
+    pub correlation_length: bool,
     /// `configurations`: kept for each size and coupling, all replicas together; default 0.
     pub configurations: usize,
 }
@@ -125,6 +128,7 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
         section.required("thermalization", "thermalization = 1000", |field| field.count("from 0 to 10^12", 0..=MOST_SWEEPS));
     let sweeps = section.required("sweeps", "sweeps = 20000", |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
     let measure_every = section.optional("measure_every", 1, |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
+    let correlation_length = section.optional("correlation_length", true, |field| field.boolean());
     let configurations = section.optional("configurations", 0, |field| field.count("from 0 to 10^12", 0..=MOST_SWEEPS));
 
     if let (Some(sweeps), Some(every)) = (sweeps, measure_every) {
@@ -154,6 +158,7 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
         thermalization: thermalization?,
         sweeps: sweeps?,
         measure_every: measure_every?,
+        correlation_length: correlation_length?,
         configurations: configurations?,
     })
 }

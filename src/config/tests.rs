@@ -224,7 +224,7 @@ fn a_stage_without_its_data_is_refused() {
         refusal(&format!("{mapping}receptive_fields = true\n"))
             .contains("run.toml:5: [renormalize] receptive_fields = true: there is no network")
     );
-    assert!(refusal(&format!("{mapping}mapping = false\n")).contains("nothing is left to do"));
+    assert!(refusal(&format!("{mapping}mapping = false\nstandards = false\n")).contains("nothing is left to do"));
 }
 
 #[test]

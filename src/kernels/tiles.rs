@@ -57,6 +57,11 @@ impl TileGrid {
         (tile / BATCH, y % TILE * TILE + x % TILE, tile % BATCH)
     }
 
+    /// Tiles in a row of tiles.
+    pub fn per_side(&self) -> usize {
+        self.per_side
+    }
+
     /// Columns (rows) of the last tile of a row (column).
     pub fn last(&self) -> usize {
         self.last

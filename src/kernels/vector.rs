@@ -33,6 +33,16 @@ pub trait Vector:
     fn rotate_left<const BITS: u32>(self) -> Self;
     /// Whether any bit is set.
     fn any(self) -> bool;
+    /// Each word shifted right.
+    fn shift_right<const BITS: u32>(self) -> Self;
+    /// The sum modulo 2 of three bits.
+    fn parity(self, second: Self, third: Self) -> Self;
+    /// The majority of three bits: the carry of their sum.
+    fn majority(self, second: Self, third: Self) -> Self;
+    /// The number of set bits of each word.
+    fn ones(self) -> Self;
+    /// Each word takes the place of the one before it, the first that of the last.
+    fn next_words(self) -> Self;
 
     /// Eight words of a slice, from `at` on.
     #[inline(always)]
@@ -118,6 +128,27 @@ impl Vector for Halves {
     fn any(self) -> bool {
         (self.0 | self.1).to_array().iter().fold(0, |all, word| all | word) != 0
     }
+    #[inline(always)]
+    fn shift_right<const BITS: u32>(self) -> Self {
+        Halves(self.0 >> BITS, self.1 >> BITS)
+    }
+    #[inline(always)]
+    fn parity(self, second: Self, third: Self) -> Self {
+        self ^ second ^ third
+    }
+    #[inline(always)]
+    fn majority(self, second: Self, third: Self) -> Self {
+        (self & second) | (third & (self ^ second))
+    }
+    #[inline(always)]
+    fn ones(self) -> Self {
+        Self::from_block(self.to_block().map(|word| u64::from(word.count_ones())))
+    }
+    #[inline(always)]
+    fn next_words(self) -> Self {
+        let [a, b, c, d, e, f, g, h] = self.to_block();
+        Self::from_block([b, c, d, e, f, g, h, a])
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -181,6 +212,26 @@ mod register {
         #[inline(always)]
         fn any(self) -> bool {
             unsafe { _mm512_test_epi64_mask(self.0, self.0) != 0 }
+        }
+        #[inline(always)]
+        fn shift_right<const BITS: u32>(self) -> Self {
+            Register(unsafe { _mm512_srli_epi64::<BITS>(self.0) })
+        }
+        #[inline(always)]
+        fn parity(self, second: Self, third: Self) -> Self {
+            Register(unsafe { _mm512_ternarylogic_epi64::<0x96>(self.0, second.0, third.0) })
+        }
+        #[inline(always)]
+        fn majority(self, second: Self, third: Self) -> Self {
+            Register(unsafe { _mm512_ternarylogic_epi64::<0xE8>(self.0, second.0, third.0) })
+        }
+        #[inline(always)]
+        fn ones(self) -> Self {
+            Register(unsafe { _mm512_popcnt_epi64(self.0) })
+        }
+        #[inline(always)]
+        fn next_words(self) -> Self {
+            Register(unsafe { _mm512_alignr_epi64::<1>(self.0, self.0) })
         }
     }
 }

@@ -110,7 +110,8 @@ pub fn pseudo_likelihood(set: InstructionSet, machine: &Machine, data: &Training
     let mut flipped = matrix.slice_rows(0..samples);
     for row in 0..samples {
         // 0.618 of the layer a step: no two of the first samples look at the same unit where there are enough.
-        let unit = (row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) as u128 * machine.visible as u128 >> 64;
+        let unit = (row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let unit = (u128::from(unit) * machine.visible as u128) >> 64;
         let value = flipped.get(row, unit as usize);
         flipped.set(row, unit as usize, !value);
     }

@@ -13,6 +13,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The file by which people ask a job to stop.
 const STOP_FILE: &str = "stop";
+/// How the lines of `log.txt` begin that say how a job ended; `kadanoff status` looks for them.
+pub const STOPPED: &str = "stopped because ";
+/// The same for an error; the exit code follows.
+pub const FAILED: &str = "ended with exit code ";
+/// The same for a run with nothing left to do.
+pub const DONE: [&str; 2] = ["done; results are in ", "this run is done already"];
+/// How the lines begin that say that a job began.
+pub const SUBMITTED: &str = "submission ";
 /// So many checkpoints in a row may fail before the job gives up.
 const MOST_FAILURES: u32 = 3;
 
@@ -69,8 +77,19 @@ impl Desk {
         for note in desk.directory.notes.iter().chain(&notes).cloned().collect::<Vec<_>>() {
             desk.say(&note)?;
         }
-        desk.log(&format!("submission {} of {}", desk.record.provenance.submissions.len(), job.name))?;
+        desk.log(&format!("{SUBMITTED}{} of {}", desk.record.provenance.submissions.len(), job.name))?;
         Ok(desk)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes down that the job ends with an error. That this cannot be written either is no news.
+    pub fn note_failure(&mut self, error: &Error) {
+        let first_line = error.to_string().lines().next().unwrap_or_default().to_string();
+        let _ = self.log(&format!("{FAILED}{}: {first_line}", error.exit_code()));
     }
 
     /// Whether a stage is still to be done.
@@ -181,7 +200,7 @@ impl Desk {
             Some(size) => format!("a checkpoint of {size} bytes is in {}", self.checkpoints.newest().display()),
             None => format!("all work done is in {}", self.directory.path().display()),
         };
-        let sentence = format!("stopped because {reason}; {place}; the same command goes on from there");
+        let sentence = format!("{STOPPED}{reason}; {place}; the same command goes on from there");
         self.log(&sentence)?;
         Ok(sentence)
     }
@@ -206,13 +225,13 @@ impl Desk {
     pub fn finish(&mut self, job: &RunFile) -> Result<()> {
         let page = self.directory.file("report.html");
         if !self.saved && page.exists() {
-            return self.say(&format!("this run is done already; its report is at {}", page.display()));
+            return self.say(&format!("{}; its report is at {}", DONE[1], page.display()));
         }
         if job.report.figures {
             let files = crate::report::write_report(self.directory.path(), &self.record)?;
             self.say(&format!("the report is at {}", files.page.display()))?;
         }
-        self.say(&format!("done; results are in {}", self.directory.path().display()))
+        self.say(&format!("{}{}", DONE[0], self.directory.path().display()))
     }
 
     fn save(&mut self, what: &str) -> Result<()> {

@@ -3,31 +3,23 @@
 use super::desk::Stage;
 use super::exchange::OverRanks;
 use super::fresh::FreshData;
-use super::progress::Progress;
+use super::layer_state::{Progressed, Stored, encode};
 use super::session::Session;
 use crate::comm;
 use crate::config::{RunFile, TrainSection};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::random::{Purpose, Stream};
-use crate::rbm::train::{PassSnapshot, Snapshot, Trainer};
+use crate::rbm::train::Trainer;
 use crate::rbm::{Method, Rbm, TrainingData, TrainingOptions, deep};
 use crate::record::{EpochRecord, LayerRecord};
 use crate::rg::mapping::examples::torus_hamiltonian;
-use crate::sampler::snapshot::Reader;
 use crate::spins::BitMatrix;
 use crate::store::checkpoint::Items;
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Instant;
 
 /// Epochs in a row with too large a free-energy gap that end the training of a layer: a single one may be noise.
 const EPOCHS_OF_GAP: usize = 3;
-/// Numbers of an epoch in a checkpoint.
-const NUMBERS: usize = 8;
-/// In a checkpoint, the persistent chains of shard s are item CHAINS + s, the sampler of fresh chain c is item FRESH + c.
-const CHAINS: u64 = 1 << 16;
-const FRESH: u64 = 1 << 32;
 
 /// What is to be learned.
 pub struct Task<'a> {
@@ -45,25 +37,6 @@ pub struct Task<'a> {
     pub held_out: &'a TrainingData,
 }
 
-/// A layer on its way, besides the trainer itself.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Progressed {
-    epochs: Vec<EpochRecord>,
-    /// Time spent in the epoch that has begun, in seconds.
-    seconds: f64,
-}
-
-impl Progressed {
-    fn gap_is_too_large(&self, task: &Task) -> bool {
-        let last = &self.epochs[self.epochs.len().saturating_sub(EPOCHS_OF_GAP)..];
-        last.len() == EPOCHS_OF_GAP && last.iter().all(|epoch| epoch.free_energy_gap > task.section.learning.largest_free_energy_gap)
-    }
-
-    fn is_done(&self, task: &Task) -> bool {
-        self.epochs.len() >= task.section.epochs[task.layer] || self.gap_is_too_large(task)
-    }
-}
-
 /// Trains a layer, from the beginning or from the items of a checkpoint that is of this layer. Collective.
 ///
 /// # Errors
@@ -72,10 +45,10 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
     let comm = session.comm();
     let exchange = OverRanks(comm);
     let section = task.section;
-    let stored = comm::agree(comm, Stored::parse(task, stored))?;
+    let stored = comm::agree(comm, Stored::parse(section, task.layer, stored))?;
     let mut fresh = match section.fresh_sweeps {
         Some(sweeps) => {
-            Some(comm::agree(comm, FreshData::new(task.job, section, sweeps, task.layer, &stored.items_from(FRESH..u64::MAX), comm))?)
+            Some(comm::agree(comm, FreshData::new(task.job, section, sweeps, task.layer, &stored.fresh_chains(), comm))?)
         }
         None => None,
     };
@@ -88,21 +61,22 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
         None => None,
     };
     let training = drawn.as_ref().unwrap_or(task.training);
-    let begun = trainer(task, training, &exchange).and_then(|mut trainer| Ok((stored.restore(task, &mut trainer)?, trainer)));
+    let begun = trainer(task, training, &exchange).and_then(|mut trainer| Ok((stored.restore(&mut trainer)?, trainer)));
     let (mut progressed, mut trainer) = comm::agree(comm, begun)?;
     drop(stored);
     progressed.seconds += started.elapsed().as_secs_f64();
     let epochs = section.epochs[task.layer];
     let title = format!("training layer {} of {}", task.layer + 1, section.layers.len());
-    let left = (epochs - progressed.epochs.len()) * section.samples;
-    let progress = Progress::new(&title, "samples", left as u64, comm.is_root());
+    let samples = |minibatches: usize| (minibatches * section.minibatch) as u64;
+    let before = progressed.epochs.len() * trainer.minibatches_per_epoch() + trainer.minibatches_done();
+    let progress = session.progress(&title, "samples", samples(before), samples(epochs * trainer.minibatches_per_epoch()));
     let mut minibatches = 1;
-    while !progressed.is_done(task) {
+    while !is_done(task, &progressed) {
         session.begin_round();
-        let (before, started) = (trainer.minibatches_done(), Instant::now());
+        let (first, started) = (trainer.minibatches_done(), Instant::now());
         let ended = comm::agree(comm, trainer.advance(minibatches))?;
         progressed.seconds += started.elapsed().as_secs_f64();
-        let done = if ended.is_some() { trainer.minibatches_per_epoch() } else { trainer.minibatches_done() } - before;
+        let done = if ended.is_some() { trainer.minibatches_per_epoch() } else { trainer.minibatches_done() } - first;
         minibatches = session.pieces_in_round(started.elapsed() / u32::try_from(done).unwrap_or(u32::MAX).max(1));
         let (outcome, ended) = (ended, ended.is_some());
         if let Some(epoch) = outcome {
@@ -116,17 +90,17 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
                 learning_rate: epoch.learning_rate,
                 seconds: std::mem::take(&mut progressed.seconds),
             });
-            progress.advance(section.samples as u64);
             if let Some(fresh) = &mut fresh {
                 fresh.end_epoch();
             }
         }
-        if !progressed.is_done(task) {
-            session.end_round(Stage::Training, || encode(task, &trainer.snapshot(), &progressed, fresh.as_ref(), comm.is_root()))?;
+        progress.advance(samples(done));
+        if !is_done(task, &progressed) {
+            session.end_round(Stage::Training, || encode(task.layer, &trainer.snapshot(), &progressed, fresh.as_ref(), comm.is_root()))?;
             if let (Some(fresh), true) = (&mut fresh, ended) {
                 let started = Instant::now();
                 let snapshot = trainer.snapshot();
-                let drawn = fresh.draw(session, |fresh| encode(task, &snapshot, &progressed, Some(fresh), comm.is_root()))?;
+                let drawn = fresh.draw(session, |fresh| encode(task.layer, &snapshot, &progressed, Some(fresh), comm.is_root()))?;
                 trainer.set_data(activities(task, drawn, trainer.epochs()));
                 progressed.seconds += started.elapsed().as_secs_f64();
             }
@@ -147,6 +121,14 @@ fn activities(task: &Task, configurations: BitMatrix, epoch: u64) -> TrainingDat
         let seed = Stream::new(seed, Purpose::Activations, name(below)).word();
         deep::activations(machine, &data, kind, seed, 0)
     })
+}
+
+/// Whether all epochs are done, or the free-energy gap has been too large for some.
+fn is_done(task: &Task, progressed: &Progressed) -> bool {
+    let epochs = &progressed.epochs;
+    let last = &epochs[epochs.len().saturating_sub(EPOCHS_OF_GAP)..];
+    let too_large = |epoch: &EpochRecord| epoch.free_energy_gap > task.section.learning.largest_free_energy_gap;
+    epochs.len() >= task.section.epochs[task.layer] || last.len() == EPOCHS_OF_GAP && last.iter().all(too_large)
 }
 
 fn trainer<'a>(task: &Task<'a>, training: &'a TrainingData, exchange: &'a OverRanks<'a>) -> Result<Trainer<'a>> {
@@ -198,122 +180,6 @@ fn options(task: &Task) -> TrainingOptions {
         shards: section.shards,
         initial_weight: section.initial_weight,
         ..TrainingOptions::new(section.layers[layer], task.job.seed, layer as u64)
-    }
-}
-
-/// The items of a checkpoint. Item 0, from rank 0: the layer; the epochs done, and eight numbers of each; seconds, minibatches, squared error and squared gradient of the
-/// epoch that has begun; the number of parameters and steps, and they themselves, two to a word. Item 1 + s, from the rank that has shard s: the random streams of that shard,
-/// if an epoch has begun. Item [`CHAINS`] + s: its persistent chains. Item [`FRESH`] + c, from the rank that moves chain c of the fresh data: its state at the beginning of the epoch.
-fn encode(task: &Task, snapshot: &Snapshot, progressed: &Progressed, fresh: Option<&FreshData>, is_root: bool) -> Items {
-    let mut items = Items::default();
-    if is_root {
-        let pass = snapshot.pass.as_ref();
-        let mut words = vec![task.layer as u64, snapshot.epochs];
-        words.extend(progressed.epochs.iter().flat_map(numbers_of).map(f64::to_bits));
-        words.extend([progressed.seconds.to_bits(), pass.map_or(0, |pass| pass.minibatches)]);
-        words.extend(pass.map_or([0.0; 2], |pass| [pass.squared_error, pass.gradient_squares]).map(f64::to_bits));
-        words.push(snapshot.numbers.len() as u64);
-        let pairs = snapshot.numbers.chunks(2);
-        words.extend(pairs.map(|pair| pair.iter().rev().fold(0, |word, number| word << 32 | u64::from(number.to_bits()))));
-        items.push(0, words);
-    }
-    for (&shard, streams) in snapshot.pass.iter().flat_map(|pass| &pass.streams) {
-        items.push(1 + shard as u64, streams.iter().copied());
-    }
-    for (&shard, chains) in &snapshot.chains {
-        items.push(CHAINS + shard as u64, chains.iter().copied());
-    }
-    for (chain, words) in fresh.iter().flat_map(|fresh| fresh.states()) {
-        items.push(FRESH + chain, words.iter().copied());
-    }
-    items
-}
-
-/// The items of a checkpoint that is of this layer; none otherwise.
-struct Stored(BTreeMap<u64, Vec<u64>>);
-
-impl Stored {
-    fn parse(task: &Task, bytes: &[u8]) -> Result<Self> {
-        let items: BTreeMap<u64, &[u8]> = Items::parse(bytes)?.into_iter().collect();
-        let layer = items.get(&0).and_then(|item| item.first_chunk()).map(|bytes| u64::from_le_bytes(*bytes));
-        if layer != Some(task.layer as u64) {
-            return Ok(Stored(BTreeMap::new()));
-        }
-        Ok(Stored(items.into_iter().map(|(number, item)| (number, Items::words(item))).collect()))
-    }
-
-    /// All items again.
-    fn to_items(&self) -> Items {
-        let mut items = Items::default();
-        self.0.iter().for_each(|(&number, words)| items.push(number, words.iter().copied()));
-        items
-    }
-
-    /// The items of some numbers, counted from the first of them.
-    fn items_from(&self, numbers: Range<u64>) -> BTreeMap<u64, Vec<u64>> {
-        self.0.range(numbers.clone()).map(|(number, words)| (number - numbers.start, words.clone())).collect()
-    }
-
-    fn epochs_done(&self) -> u64 {
-        self.0.get(&0).and_then(|words| words.get(1)).copied().unwrap_or(0)
-    }
-
-    /// Restores the trainer, if there are items.
-    fn restore(&self, task: &Task, trainer: &mut Trainer) -> Result<Progressed> {
-        let Some(words) = self.0.get(&0) else { return Ok(Progressed::default()) };
-        let refuse = |what: &str| Error::Refused(format!("the checkpoint of layer {} {what}", task.layer + 1));
-        let mut reader = Reader::new(&words[1..]);
-        let count = reader.count(task.section.epochs[task.layer])?;
-        let (epochs, _) = reader.words(NUMBERS * count)?.as_chunks();
-        let epochs: Vec<EpochRecord> = epochs.iter().map(|words| epoch_of(words.map(f64::from_bits))).collect();
-        let seconds = f64::from_bits(reader.word()?);
-        let minibatches = reader.word()?;
-        let [squared_error, gradient_squares] = [f64::from_bits(reader.word()?), f64::from_bits(reader.word()?)];
-        let length = reader.count(2 * words.len())?;
-        let pairs = reader.words(length.div_ceil(2))?;
-        reader.end()?;
-        let numbers: Vec<f32> =
-            pairs.iter().flat_map(|&word| [word as u32, (word >> 32) as u32]).take(length).map(f32::from_bits).collect();
-        if !(numbers.iter().all(|number| number.is_finite()) && squared_error.is_finite() && gradient_squares.is_finite()) {
-            return Err(refuse(
-                "holds numbers that are not finite: it was not written by this program; remove the folder it is in to begin the layer anew",
-            ));
-        }
-        let by_shard = |numbers: Range<u64>| {
-            let items = self.items_from(numbers).into_iter();
-            items.filter_map(|(shard, words)| Some((usize::try_from(shard).ok()?, words))).collect::<BTreeMap<usize, Vec<u64>>>()
-        };
-        let pass = (minibatches > 0).then(|| PassSnapshot { minibatches, squared_error, gradient_squares, streams: by_shard(1..CHAINS) });
-        trainer.restore(&Snapshot { epochs: count as u64, numbers, pass, chains: by_shard(CHAINS..FRESH) })?;
-        Ok(Progressed { epochs, seconds })
-    }
-}
-
-fn numbers_of(epoch: &EpochRecord) -> [f64; NUMBERS] {
-    [
-        epoch.reconstruction_error,
-        epoch.free_energy_gap,
-        epoch.pseudo_likelihood.unwrap_or(f64::NAN),
-        epoch.weight_norm,
-        epoch.weight_maximum,
-        epoch.gradient_norm,
-        epoch.learning_rate,
-        epoch.seconds,
-    ]
-}
-
-fn epoch_of(numbers: [f64; NUMBERS]) -> EpochRecord {
-    let [reconstruction_error, free_energy_gap, pseudo, weight_norm, weight_maximum, gradient_norm, learning_rate, seconds] = numbers;
-    let pseudo_likelihood = Some(pseudo).filter(|value| !value.is_nan());
-    EpochRecord {
-        reconstruction_error,
-        free_energy_gap,
-        pseudo_likelihood,
-        weight_norm,
-        weight_maximum,
-        gradient_norm,
-        learning_rate,
-        seconds,
     }
 }
 

@@ -1,13 +1,14 @@
 //! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it; the others wait.
 
-use super::likelihood;
+use super::{likelihood, standards};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::rbm::{Matrix, Rbm, deep};
-use crate::record::{Example, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord};
+use crate::record::{Example, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord, TableRecord};
 use crate::rg::{block_spin, mapping, receptive_field, reconstruction};
 use crate::spins::{BitMatrix, Configuration};
+use crate::store::ConfigurationSet;
 
 /// A trained stack and the configurations it is judged by.
 pub struct Subject<'a> {
@@ -27,11 +28,12 @@ pub struct Subject<'a> {
     pub seed: u64,
 }
 
-/// Does what the section asks for; the parts about a network need a subject.
+/// Does what the section asks for; the parts about a network need a subject, Monte Carlo renormalization the kept configurations of all ensembles.
 ///
 /// # Errors
 /// [`crate::error::Error::NotFinite`] if a network holds a number that is not finite.
-pub fn run(section: &RenormalizeSection, subject: Option<&Subject>) -> Result<RenormalizationRecord> {
+pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], subject: Option<&Subject>) -> Result<RenormalizationRecord> {
+    let tables = tables(seed, section, sets)?;
     let mappings = if section.mapping { mappings()? } else { Vec::new() };
     let Some(subject) = subject else {
         return Ok(RenormalizationRecord {
@@ -39,6 +41,7 @@ pub fn run(section: &RenormalizeSection, subject: Option<&Subject>) -> Result<Re
             receptive_fields: Vec::new(),
             reconstructions: Vec::new(),
             likelihood: None,
+            tables,
             examples: Vec::new(),
         });
     };
@@ -47,8 +50,18 @@ pub fn run(section: &RenormalizeSection, subject: Option<&Subject>) -> Result<Re
         receptive_fields: if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() },
         reconstructions: if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() },
         likelihood: section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?,
+        tables,
         examples: examples(subject, section)?,
     })
+}
+
+/// The parts that leave tables.
+fn tables(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet]) -> Result<Vec<TableRecord>> {
+    let mut tables = section.standards.as_deref().map_or_else(|| Ok(Vec::new()), standards::without_samples)?;
+    if let Some(levels) = section.monte_carlo {
+        tables.push(standards::monte_carlo(levels, sets, seed)?);
+    }
+    Ok(tables)
 }
 
 fn mappings() -> Result<Vec<MappingRecord>> {

@@ -93,8 +93,10 @@ pub fn run(plan: &Plan, session: &mut Session) -> Result<Vec<Chain>> {
     let stored = session.resume(Stage::Sampling)?;
     let mut own = comm::agree(comm, own_chains(plan, comm, &stored))?;
     drop(stored);
-    let work: u128 = own.iter().map(|chain| chain.work_left(plan)).sum();
-    let progress = Progress::new("sampling", "spins", u64::try_from(work).unwrap_or(u64::MAX), comm.is_root());
+    let work: u128 = own.iter().map(|chain| plan.cost(chain.number(), 0)).sum();
+    let left: u128 = own.iter().map(|chain| chain.work_left(plan)).sum();
+    let words = |work: u128| u64::try_from(work).unwrap_or(u64::MAX);
+    let progress = session.progress("sampling", "spins", words(work - left), words(work));
     loop {
         comm::agree(comm, advance(plan, &mut own, &session.begin_round(), &progress))?;
         if comm.maximum(u64::from(own.iter().any(|chain| !chain.is_done(plan)))) == 0 {
@@ -115,6 +117,18 @@ fn own_chains(plan: &Plan, comm: &dyn Comm, stored: &[u8]) -> Result<Vec<Running
     let done: Vec<usize> = (0..plan.chains()).map(|chain| usize::try_from(done(chain)).unwrap_or(usize::MAX).min(plan.sweeps())).collect();
     let own = plan.chains_of(comm.rank(), comm.size(), &done);
     own.map(|chain| words(chain).map_or_else(|| Ok(Running::new(chain)), |words| Running::from_words(plan, chain, &words))).collect()
+}
+
+/// Whether the items of a checkpoint are chains of this plan; how many.
+///
+/// # Errors
+/// [`Error::Refused`] if they are not.
+pub fn fit(plan: &Plan, stored: &[u8]) -> Result<usize> {
+    let items = Items::parse(stored)?;
+    for (number, item) in &items {
+        Running::from_words(plan, usize::try_from(*number).unwrap_or(usize::MAX), &Items::words(item))?;
+    }
+    Ok(items.len())
 }
 
 /// One round: every thread takes a chain, those that have begun first, then the longest, and moves it until it or the round ends. So there are never more chains on their way than

@@ -3,6 +3,7 @@
 
 use super::Options;
 use super::desk::{Desk, Stage};
+use super::progress::Progress;
 use super::watch::{Round, Watch, Wish};
 use crate::comm::{self, Comm};
 use crate::config::RunFile;
@@ -54,6 +55,19 @@ impl<'a> Session<'a> {
     pub fn resume(&mut self, stage: Stage) -> Result<Vec<u8>> {
         let stored = self.on_root(|desk| desk.resume(stage))?;
         Ok(self.comm.broadcast(stored.unwrap_or_default()))
+    }
+
+    /// Progress of a stage of `total` units of work on this rank, of which `before` were done by earlier submissions: shown, and noted in the run directory, by rank 0.
+    pub fn progress(&self, stage: &str, unit: &'static str, before: u64, total: u64) -> Progress {
+        let directory = self.desk.as_ref().map(Desk::path);
+        Progress::new(stage, unit, total.saturating_sub(before), self.comm.is_root()).noted_in(directory, before)
+    }
+
+    /// Writes down that the job ends with an error, where it can still be written.
+    pub fn note_failure(&mut self, error: &Error) {
+        if let (Some(desk), false) = (self.desk.as_mut(), matches!(error, Error::Stopped(_))) {
+            desk.note_failure(error);
+        }
     }
 
     /// Begins a round of work.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::kernels::metropolis::{Thresholds, update_rows};
 use crate::lattice::SquareTorus;
-use crate::measure::Measurement;
+use crate::measure::{Measurement, Observer};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, checkerboard::Checkerboard};
 
@@ -59,6 +59,11 @@ impl Sampler for Metropolis {
 
     fn measure(&self) -> Measurement {
         self.board.measure(self.instruction_set)
+    }
+
+    fn observe(&self, observer: &mut Observer) -> (Measurement, f64) {
+        let measurement = self.board.observe(self.instruction_set, observer);
+        (measurement, observer.wave_power(self.instruction_set))
     }
 
     fn configuration(&self) -> Configuration {

@@ -90,7 +90,7 @@ mod tests {
     use super::super::{Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
     use crate::kernels::InstructionSet;
     use crate::lattice::SquareTorus;
-    use crate::measure::Measurement;
+    use crate::measure::{Measurement, Observer};
 
     const STEPS: usize = 20;
     /// Sweeps before the end of thermalization.
@@ -151,6 +151,54 @@ mod tests {
                 survives_every_split(&name("wolff"), &|set| {
                     Box::new(Wolff::with_instruction_set(set, torus, coupling, start, 14103831, 3).unwrap())
                 });
+            }
+        }
+    }
+
+    #[test]
+    fn columns_rows_and_waves_are_those_of_the_configuration() {
+        for side in [3, 4, 5, 6, 7, 8, 10, 12, 16, 30, 40, 64, 66, 100, 126, 129, 200, 250, 256, 500, 900, 962, 1000, 1022, 1024, 1026, 1930, 2048] {
+            let torus = SquareTorus::new(side).unwrap();
+            for set in InstructionSet::available() {
+                let mut chains: Vec<Box<dyn Sampler>> = Vec::new();
+                if torus.is_bipartite() {
+                    chains.push(Box::new(Metropolis::new(torus, 0.3, Start::Hot, 5, 1).unwrap().with_instruction_set(set)));
+                    chains.push(Box::new(Metropolis::new(torus, 0.3, Start::Cold, 5, 2).unwrap().with_instruction_set(set)));
+                }
+                chains.push(Box::new(SwendsenWang::with_instruction_set(set, torus, 0.43, Start::Hot, 5, 1).unwrap()));
+                chains.push(Box::new(Wolff::with_instruction_set(set, torus, 0.43, Start::Hot, 5, 1).unwrap()));
+                for chain in &mut chains {
+                    if side < 300 {
+                        chain.sweep();
+                    }
+                    let mut observer = Observer::new(torus);
+                    let configuration = chain.configuration();
+                    // Twice: what a measurement leaves behind may not enter the next.
+                    for _ in 0..2 {
+                        let (measurement, power) = chain.observe(&mut observer);
+                        assert_eq!((measurement.energy, measurement.magnetization), (configuration.energy(), configuration.magnetization()), "side {side}, {set}");
+                        let (mut columns, mut rows) = (vec![0u32; side], vec![0u32; side]);
+                        for site in configuration.bits().iter_ones() {
+                            let (x, y) = torus.coordinates(site);
+                            columns[x] += 1;
+                            rows[y] += 1;
+                        }
+                        assert_eq!((&observer.counters.columns, &observer.counters.rows), (&columns, &rows), "side {side}, {set}");
+                        let modulus = |counts: &[u32]| {
+                            let phase = |place: usize| std::f64::consts::TAU * place as f64 / side as f64;
+                            let (mut real, mut imaginary) = (0.0, 0.0);
+                            for (place, &up) in counts.iter().enumerate() {
+                                let magnetization = 2.0 * f64::from(up) - side as f64;
+                                real += magnetization * phase(place).cos();
+                                imaginary += magnetization * phase(place).sin();
+                            }
+                            real * real + imaginary * imaginary
+                        };
+                        let expected = 0.5 * (modulus(&columns) + modulus(&rows));
+                        assert!((power - expected).abs() < 1e-10 * (torus.sites() as f64 + expected), "side {side}, {set}: {power} {expected}");
+                        assert_eq!(power.to_bits(), observer.wave_power(InstructionSet::PORTABLE).to_bits());
+                    }
+                }
             }
         }
     }

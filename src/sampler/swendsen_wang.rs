@@ -7,9 +7,9 @@ use super::{Sampler, Start, bond_threshold, snapshot::Reader, start::initial_con
 use crate::error::{Error, Result};
 use crate::kernels::swendsen_wang::{self as kernel, BatchClusters};
 use crate::kernels::tiles::{BATCH, TileGrid, Words};
-use crate::kernels::{InstructionSet, bernoulli};
+use crate::kernels::{InstructionSet, bernoulli, profile};
 use crate::lattice::SquareTorus;
-use crate::measure::Measurement;
+use crate::measure::{Measurement, Observer};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, WORD_BITS};
 
@@ -121,6 +121,11 @@ impl Sampler for SwendsenWang {
     fn measure(&self) -> Measurement {
         let (magnetization, energy) = kernel::count(self.instruction_set, &self.grid, &self.spins);
         Measurement { energy, magnetization }
+    }
+
+    fn observe(&self, observer: &mut Observer) -> (Measurement, f64) {
+        profile::count_tiles(self.instruction_set, self.grid.per_side(), &self.spins, &mut observer.counters);
+        (self.measure(), observer.wave_power(self.instruction_set))
     }
 
     fn configuration(&self) -> Configuration {

@@ -17,9 +17,10 @@
 use super::{Configuration, WORD_BITS};
 use crate::kernels::InstructionSet;
 use crate::kernels::checkerboard::{Rows, count};
+use crate::kernels::profile::count_profile;
 use crate::kernels::vector::BLOCK;
 use crate::lattice::SquareTorus;
-use crate::measure::Measurement;
+use crate::measure::{Measurement, Observer};
 
 /// The spins of a square torus of even side, colour by colour.
 #[derive(Debug, Clone)]
@@ -96,6 +97,14 @@ impl Checkerboard {
             energy: 2 * counts.unsatisfied as i64 - self.torus.bonds() as i64,
             magnetization: 2 * counts.up as i64 - self.torus.sites() as i64,
         }
+    }
+
+    /// The same, and the up spins of every column and row.
+    pub fn observe(&self, set: InstructionSet, observer: &mut Observer) -> Measurement {
+        let [even, odd] = [0, 1].map(|colour| &self.colours[colour][self.starts[colour] - self.rows.width..]);
+        let unsatisfied = count_profile(set, even, odd, self.rows, &mut observer.counters)
+            .unwrap_or_else(|| count(set, even, odd, self.rows, &self.valid).unsatisfied);
+        Measurement { energy: 2 * unsatisfied as i64 - self.torus.bonds() as i64, magnetization: observer.magnetization() }
     }
 
     /// Calls `update` with all rows of one colour, to be changed, and the other colour, to be read; then renews the halos. The arguments are those of

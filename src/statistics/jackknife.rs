@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn sums_are_exact_on_the_largest_lattice() {
         let largest = 1i64 << 34;
-        let chains = vec![Series { energy: vec![-2 * largest, -2 * largest + 4], magnetization: vec![largest, -largest + 2] }];
+        let chains = vec![Series { energy: vec![-2 * largest, -2 * largest + 4], magnetization: vec![largest, -largest + 2], ..Series::default() }];
         let moments = Moments::of(&chains);
         assert_eq!(moments.energy_variance(), 4.0);
         let exact = (2f64.powi(34).powi(4) + (2f64.powi(34) - 2.0).powi(4)) / 2.0;
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn the_variance_of_few_draws_is_unbiased() {
         // Blocks of one draw: the jackknife turns the variance with 1/n into the variance with 1/(n-1), exactly; for a mean it gives the usual error.
-        let chains = vec![Series { energy: vec![3, -5, 8, 11, 4], magnetization: vec![1, 2, 3, 4, 5] }];
+        let chains = vec![Series { energy: vec![3, -5, 8, 11, 4], magnetization: vec![1, 2, 3, 4, 5], ..Series::default() }];
         let blocks = blocks(&chains, 1.0);
         assert_eq!(blocks.len(), 5);
         let variance = estimate(&blocks, &Moments::energy_variance);
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn blocks_cover_every_draw_once() {
-        let chain = |length: i64| Series { energy: (0..length).collect(), magnetization: (0..length).collect() };
+        let chain = |length: i64| Series { energy: (0..length).collect(), magnetization: (0..length).collect(), ..Series::default() };
         let chains = [chain(103), chain(7), chain(0), chain(50)];
         let blocks = blocks(&chains, 10.0);
         assert_eq!(blocks.len(), 10 + 1 + 5);

@@ -212,6 +212,18 @@ impl CheckpointFolder {
     }
 }
 
+/// One generation by itself, for those who only look.
+///
+/// # Errors
+/// [`Error::Refused`] if it is missing, damaged, of another run file or version; [`Error::InputOutput`].
+pub fn read_generation(path: &Path, run_file_hash: [u8; DIGEST]) -> Result<Checkpoint> {
+    match find(path, run_file_hash)? {
+        Found::Intact(checkpoint) => Ok(checkpoint),
+        Found::Missing => Err(Error::Refused(format!("{} is missing", path.display()))),
+        Found::Damaged(sentence) => Err(Error::Refused(sentence)),
+    }
+}
+
 fn find(path: &Path, run_file_hash: [u8; DIGEST]) -> Result<Found> {
     let damaged = |what: &str| Ok(Found::Damaged(format!("{} {what}", path.display())));
     match std::fs::symlink_metadata(path) {

@@ -79,6 +79,16 @@ pub fn replace_keeping(path: &Path, kept: Option<&Path>, needed: u64, fill: impl
     synchronize_folder(folder)
 }
 
+/// Replaces `path` by these bytes without waiting for the disk: after a loss of power the old file, the new one or none may be there, but never half of one that
+/// a reader could meet while the machine runs.
+///
+/// # Errors
+/// [`Error::InputOutput`]; the old file is intact and the temporary one removed.
+pub fn replace_quickly(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = Temporary::create(path, folder_of(path))?;
+    std::fs::write(&temporary.0, bytes).and_then(|()| std::fs::rename(&temporary.0, path)).map_err(|why| Error::file("write", path, why))
+}
+
 /// Tries whether a file can be made, written and removed in a folder, so that a run that could not keep its results never begins.
 ///
 /// # Errors

@@ -56,6 +56,15 @@ impl std::fmt::Display for Owner {
     }
 }
 
+/// Who says that they work in a directory, and whether they are seen to live: yes or no on this host, unknown (`None`) on another one. The lock is not touched, so that
+/// looking disturbs nobody.
+pub fn holder(directory: &Path) -> Option<(Owner, Option<bool>)> {
+    let owner =
+        [LOCK_FILE, OWNER_FILE].iter().find_map(|name| File::open(directory.join(name)).ok().and_then(|mut file| read(&mut file)))?;
+    let lives = (owner.host == Owner::this_process().host).then(|| alive(owner.process));
+    Some((owner, lives))
+}
+
 /// A directory that is ours until this value is dropped.
 #[derive(Debug)]
 pub struct DirectoryLock {

@@ -169,6 +169,21 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
             group.annotate(name, |attributes| attributes.number("_FillValue", NO_DRAW).map(|_| ()))?;
         }
     }
+    let measured = |series: &&Series| !series.wave_power.is_empty();
+    if ensembles.iter().flat_map(|ensemble| &ensemble.chains).any(|series| measured(&series)) {
+        let about = label("1", "power of the longest waves, (|M_x|^2 + |M_y|^2) / 2 at k = 2 pi / L");
+        group.blocks("wave_power", &["coupling", "chain", "draw"], about, |range| {
+            let mut values = Vec::with_capacity(range.len() * chains * draws);
+            for ensemble in &ensembles[range] {
+                for chain in 0..chains {
+                    let end = values.len() + draws;
+                    values.extend_from_slice(ensemble.chains.get(chain).map_or(&[][..], |series| &series.wave_power));
+                    values.resize(end, f64::NAN);
+                }
+            }
+            values
+        })?;
+    }
     group.attributes().text("signal", "energy")?.texts("axes", &["coupling", "chain", "draw"])?;
     Ok(())
 }
@@ -291,6 +306,25 @@ fn read_series(group: &GroupReader, couplings: usize) -> Result<Vec<Vec<Series>>
                 for (series, (chain, length)) in lists.zip(existing) {
                     let start = (row * chains + chain) * draws;
                     *of(series) = values[start..start + length].to_vec();
+                }
+            }
+            Ok(())
+        })?;
+    }
+    if group.has("wave_power") {
+        if group.shape::<f64>("wave_power", 3)? != [couplings, chains, draws] {
+            return Err(group.wrong("wave_power", format!("its shape is not {:?}", [couplings, chains, draws])));
+        }
+        group.blocks::<f64>("wave_power", 3, |range, values| {
+            for (row, coupling) in range.enumerate() {
+                let existing = (0..chains).filter_map(|chain| length(coupling * chains + chain).map(|length| (chain, length)));
+                for (series, (chain, length)) in all[coupling].iter_mut().zip(existing) {
+                    let start = (row * chains + chain) * draws;
+                    let powers = &values[start..start + length];
+                    // Nothing but fill: this chain was measured without.
+                    if !powers.iter().all(|power| power.is_nan()) {
+                        series.wave_power = powers.to_vec();
+                    }
                 }
             }
             Ok(())

@@ -2,7 +2,9 @@
 
 use super::durable;
 use crate::error::{Error, Result};
-use crate::record::{LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TrainingRecord};
+use crate::record::{
+    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TableRecord, TrainingRecord,
+};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -125,7 +127,18 @@ fn renormalization(part: &RenormalizationRecord) -> Value {
         "receptive_fields": fields,
         "reconstructions": part.reconstructions,
         "likelihood": part.likelihood.as_ref().map(likelihood),
+        "tables": part.tables.iter().map(|one| (one.name.clone(), table(one))).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// One object a row: its label, and value and error of each column.
+fn table(part: &TableRecord) -> Value {
+    let row = |(label, cells): &(String, Vec<Cell>)| {
+        let numbers = part.columns.iter().zip(cells).map(|(column, cell)| (column.name.clone(), json!(cell)));
+        let label = (part.row_name.clone(), json!(label));
+        Value::Object(std::iter::once(label).chain(numbers).collect())
+    };
+    json!({ "long_name": part.long_name, "rows": part.rows.iter().map(row).collect::<Vec<_>>() })
 }
 
 /// Everything but the energy on its way.

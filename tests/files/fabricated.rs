@@ -59,6 +59,7 @@ fn ensemble(primes: &mut Primes, size: usize, coupling: f64) -> Ensemble {
             .map(|_| Series {
                 energy: (0..DRAWS).map(|_| primes.integer()).collect(),
                 magnetization: (0..DRAWS).map(|_| primes.integer()).collect(),
+                wave_power: (0..DRAWS).map(|_| primes.real()).collect(),
             })
             .collect(),
         observables: vec![
@@ -145,8 +146,16 @@ fn renormalization(primes: &mut Primes) -> RenormalizationRecord {
         receptive_fields: vec![fields(primes, 5), fields(primes, 3)],
         reconstructions: vec![reconstruction(primes, true), reconstruction(primes, false)],
         likelihood: Some(likelihood(primes)),
+        tables: vec![table(primes, "one"), table(primes, "another"), TableRecord::new("empty", "thing", "no rows", &[])],
         examples: vec![example(primes), example(primes)],
     }
+}
+
+fn table(primes: &mut Primes, name: &str) -> TableRecord {
+    let mut table = TableRecord::new(name, "scheme", "numbers in a table", &[("thermal", "y_T", "1"), ("magnetic", "y_H", "J")]);
+    table.push("first, with a λ", vec![Cell::exact(primes.real()), Cell::NONE]);
+    table.push("second", vec![Cell::exact(primes.real()), Cell::estimate(primes.reals())]);
+    table
 }
 
 fn likelihood(primes: &mut Primes) -> LikelihoodRecord {

@@ -215,7 +215,7 @@ fn renormalization(random: &mut Uniform) -> RenormalizationRecord {
         machine("trained, 3 × 3 lattice, 4 hidden units", 2.2e-16, 7.312_345, 7.338_001, 0.0231, 0.047),
         machine("decimation of a ring of 8", 0.0, 6.100_001, 6.100_001, 0.0, 0.0),
     ];
-    RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood: Some(likelihood()), examples }
+    RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood: Some(likelihood()), tables: Vec::new(), examples }
 }
 
 /// A machine that is 42 nats from its data by both directions, and whose chains from random starts have not arrived.

@@ -1,5 +1,8 @@
 //! Whole runs of the real binary, and what they leave, for the tests that start it.
 
+// Each test takes what it needs.
+#![allow(dead_code)]
+
 use kadanoff::record::RunRecord;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

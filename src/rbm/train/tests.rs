@@ -342,7 +342,9 @@ fn training_that_begins_at_the_exact_machine_stays_there() {
             snapshot.numbers[..start.len()].copy_from_slice(&start);
             trainer.restore(&snapshot).unwrap();
         }
-        (0..3).for_each(|_| drop(trainer.epoch().unwrap()));
+        for _ in 0..3 {
+            trainer.epoch().unwrap();
+        }
         let weights = exact::log_weights(trainer.rbm()).unwrap();
         let log_z = exact::log_sum(&weights);
         law.iter().zip(&weights).map(|((_, probability), weight)| probability * (probability.ln() - weight + log_z)).sum::<f64>()
