@@ -4,8 +4,8 @@ use super::{Contender, Row, Subject, Unit, row_against};
 use crate::error::{Error, Result};
 use crate::exact::critical_coupling;
 use crate::lattice::SquareTorus;
-use crate::sampler::reference;
 use crate::measure::Observer;
+use crate::sampler::reference;
 use crate::sampler::{Algorithm, Metropolis, Sampler, Start, build};
 use rayon::prelude::*;
 

@@ -3,6 +3,7 @@
 use super::mistakes::Mistakes;
 use super::reader::Section;
 use super::{RunFile, SampleSection, TrainSection};
+use crate::rbm::Method;
 use crate::sampler::Algorithm;
 
 /// The parts of a run's memory on one rank, in bytes, by estimate. Rank 0 holds the whole record of the run, so it is the rank that is meant.
@@ -32,7 +33,8 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     let mut memory = Memory { lattices: 0, series: 0, configurations: 0, network: 0, training: 0 };
     if let Some(sample) = &run.sample {
         let ensembles = product(&[sample.coupling_count(), run.lattice.sizes.len()]);
-        memory.series = product(&[sample.replicas, sample.draws(), if sample.correlation_length { 24 } else { 16 }]).saturating_mul(ensembles);
+        memory.series =
+            product(&[sample.replicas, sample.draws(), if sample.correlation_length { 24 } else { 16 }]).saturating_mul(ensembles);
         for &size in &run.lattice.sizes {
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(size));
@@ -55,9 +57,13 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
 
 /// Momentum and one gradient a shard, and the data: packed bits below the first layer, single precision above.
 fn layer_bytes(train: &TrainSection, layer: usize, visible: usize, parameters: u128) -> u128 {
+    // Persistent chains hold states of both layers and, while they move, the fields of both in single precision.
+    let temperatures = if train.learning.method == Method::Tempered { train.learning.inverse_temperatures } else { 1 };
+    let chains = if train.learning.method.is_persistent() { product(&[train.learning.chains, temperatures]) } else { 0 };
+    let bytes_of_chains = chains.saturating_mul(5 * (visible + train.layers[layer]) as u128);
     let configurations = (train.samples + train.held_out) as u128;
     let data = if layer == 0 { configurations * packed(train.size) } else { configurations.saturating_mul(4 * visible as u128) };
-    parameters.saturating_mul(4 * (1 + train.shards as u128)).saturating_add(data)
+    parameters.saturating_mul(4 * (1 + train.shards as u128)).saturating_add(data).saturating_add(bytes_of_chains)
 }
 
 /// The spins, and what the algorithm keeps a site: nothing of note for the packed checkerboard, a cluster label and its bookkeeping for the others.

@@ -10,10 +10,10 @@
 //! Lattices whose rows are whole blocks of eight words go through [`Walk`]; the others, which are small or odd, word by word through [`narrow`].
 
 use super::checkerboard::Rows;
+use super::tiles::{BATCH, TILE, Words};
 #[cfg(target_arch = "x86_64")]
 use super::vector::Register;
 use super::vector::{BLOCK, Block, Halves, Vector};
-use super::tiles::{BATCH, TILE, Words};
 use super::{Chosen, InstructionSet, dispatch};
 
 /// The counters of all columns and rows of one lattice, to be used again and again.
@@ -429,7 +429,8 @@ dispatch! {
 #[inline(always)]
 fn sum_of_eight(words: [u64; 8]) -> [u64; 4] {
     let [mut ones, mut twos, mut fours] = [words[0], 0, 0];
-    let pairs = [full_adder(&mut ones, words[1], words[2]), full_adder(&mut ones, words[3], words[4]), full_adder(&mut ones, words[5], words[6])];
+    let pairs =
+        [full_adder(&mut ones, words[1], words[2]), full_adder(&mut ones, words[3], words[4]), full_adder(&mut ones, words[5], words[6])];
     let last = ones & words[7];
     ones ^= words[7];
     let quads = [full_adder(&mut twos, pairs[0], pairs[1]), full_adder(&mut twos, pairs[2], last)];

@@ -244,7 +244,11 @@ impl<'a> Trainer<'a> {
         let mut pass = self.pass.take().unwrap_or_else(|| self.new_pass());
         let order = std::mem::take(&mut pass.order);
         for rows in order.chunks(self.options.minibatch).skip(pass.minibatches).take(minibatches) {
-            let outcome = self.minibatch(rows, &mut pass.hidden_lanes, &mut pass.visible_lanes)?;
+            let outcome = self.minibatch(rows, &mut pass.hidden_lanes, &mut pass.visible_lanes).map_err(|error| match error {
+                // The exact sums find it before a step is taken.
+                Error::NotFinite(_) => self.not_finite(&format!("minibatch {}", pass.minibatches + 1)),
+                other => other,
+            })?;
             pass.minibatches += 1;
             if !(outcome.squared_error.is_finite() && outcome.gradient_squares.is_finite() && outcome.weight_squares.is_finite()) {
                 return Err(self.not_finite(&format!("minibatch {}", pass.minibatches)));

@@ -47,9 +47,7 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
     let section = task.section;
     let stored = comm::agree(comm, Stored::parse(section, task.layer, stored))?;
     let mut fresh = match section.fresh_sweeps {
-        Some(sweeps) => {
-            Some(comm::agree(comm, FreshData::new(task.job, section, sweeps, task.layer, &stored.fresh_chains(), comm))?)
-        }
+        Some(sweeps) => Some(comm::agree(comm, FreshData::new(task.job, section, sweeps, task.layer, &stored.fresh_chains(), comm))?),
         None => None,
     };
     let started = Instant::now();

@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn columns_rows_and_waves_are_those_of_the_configuration() {
-        for side in [3, 4, 5, 6, 7, 8, 10, 12, 16, 30, 40, 64, 66, 100, 126, 129, 200, 250, 256, 500, 900, 962, 1000, 1022, 1024, 1026, 1930, 2048] {
+        for side in
+            [3, 4, 5, 6, 7, 8, 10, 12, 16, 30, 40, 64, 66, 100, 126, 129, 200, 250, 256, 500, 900, 962, 1000, 1022, 1024, 1026, 1930, 2048]
+        {
             let torus = SquareTorus::new(side).unwrap();
             for set in InstructionSet::available() {
                 let mut chains: Vec<Box<dyn Sampler>> = Vec::new();
@@ -176,7 +178,11 @@ mod tests {
                     // Twice: what a measurement leaves behind may not enter the next.
                     for _ in 0..2 {
                         let (measurement, power) = chain.observe(&mut observer);
-                        assert_eq!((measurement.energy, measurement.magnetization), (configuration.energy(), configuration.magnetization()), "side {side}, {set}");
+                        assert_eq!(
+                            (measurement.energy, measurement.magnetization),
+                            (configuration.energy(), configuration.magnetization()),
+                            "side {side}, {set}"
+                        );
                         let (mut columns, mut rows) = (vec![0u32; side], vec![0u32; side]);
                         for site in configuration.bits().iter_ones() {
                             let (x, y) = torus.coordinates(site);
@@ -195,7 +201,10 @@ mod tests {
                             real * real + imaginary * imaginary
                         };
                         let expected = 0.5 * (modulus(&columns) + modulus(&rows));
-                        assert!((power - expected).abs() < 1e-10 * (torus.sites() as f64 + expected), "side {side}, {set}: {power} {expected}");
+                        assert!(
+                            (power - expected).abs() < 1e-10 * (torus.sites() as f64 + expected),
+                            "side {side}, {set}: {power} {expected}"
+                        );
                         assert_eq!(power.to_bits(), observer.wave_power(InstructionSet::PORTABLE).to_bits());
                     }
                 }

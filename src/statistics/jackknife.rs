@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn sums_are_exact_on_the_largest_lattice() {
         let largest = 1i64 << 34;
-        let chains = vec![Series { energy: vec![-2 * largest, -2 * largest + 4], magnetization: vec![largest, -largest + 2], ..Series::default() }];
+        let chains =
+            vec![Series { energy: vec![-2 * largest, -2 * largest + 4], magnetization: vec![largest, -largest + 2], ..Series::default() }];
         let moments = Moments::of(&chains);
         assert_eq!(moments.energy_variance(), 4.0);
         let exact = (2f64.powi(34).powi(4) + (2f64.powi(34) - 2.0).powi(4)) / 2.0;
