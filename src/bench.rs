@@ -2,7 +2,9 @@
 //!
 //! Absolute figures of a shared machine drift; the ratio to a rival that ran in turn with the contender does not. Median and best are both shown.
 
+mod gemm;
 mod network;
+mod replicas;
 mod sampling;
 
 use crate::error::{Error, Result};
@@ -11,7 +13,7 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 6] = ["metropolis", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
+pub const NAMES: [&str; 8] = ["metropolis", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
 
 /// One measured figure; `bench --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -144,6 +146,8 @@ pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Resu
     for name in NAMES.into_iter().filter(|name| wanted(name)) {
         let rows = match name {
             "metropolis" => sampling::metropolis(threads)?,
+            "replicas" => replicas::replicas(threads)?,
+            "tempering" => replicas::tempering(threads)?,
             "swendsen-wang" => sampling::swendsen_wang(threads)?,
             "wolff" => sampling::wolff(threads)?,
             "measurement" => sampling::measurement()?,

@@ -4,6 +4,7 @@ pub mod table;
 
 use crate::measure::Series;
 pub use crate::rg::receptive_field::FieldMeasures;
+pub use crate::statistics::scaling::Scaling;
 use serde::{Deserialize, Serialize};
 pub use table::{Cell, Column, TableRecord};
 
@@ -46,7 +47,8 @@ pub use crate::statistics::Estimate;
 /// One observable of one ensemble, with the exact value beside it where one is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observable {
-    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`.
+    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`,
+    /// `correlation_length_over_side`.
     pub name: String,
     /// The words of a figure's axis, for example "energy per site".
     pub long_name: String,
@@ -94,6 +96,41 @@ pub struct SamplingRecord {
     pub draws: usize,
     /// Ensembles, size-major: index = size index * couplings + coupling index.
     pub ensembles: Vec<Ensemble>,
+    /// The exchange between the couplings of each size; empty without tempering.
+    pub tempering: Vec<TemperingRecord>,
+}
+
+/// The exchange of replicas between the couplings of one size, after thermalization.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TemperingRecord {
+    /// Side L.
+    pub size: usize,
+    /// The ladder, ascending.
+    pub couplings: Vec<f64>,
+    /// Sweeps from one exchange to the next.
+    pub exchange_every: usize,
+    /// Swaps tried between each coupling and the next one, all ladders together.
+    pub swaps_tried: Vec<u64>,
+    /// Swaps made.
+    pub swaps_made: Vec<u64>,
+    /// Round trips of each ladder (replica number of the chains).
+    pub round_trips: Vec<u64>,
+    /// At each coupling, after each exchange: replicas that were last at the lowest coupling.
+    pub from_lowest: Vec<u64>,
+    /// The same, last at the highest.
+    pub from_highest: Vec<u64>,
+}
+
+impl TemperingRecord {
+    /// The share of swaps made, of each pair.
+    pub fn acceptance(&self) -> Vec<f64> {
+        self.swaps_made.iter().zip(&self.swaps_tried).map(|(&made, &tried)| made as f64 / tried as f64).collect()
+    }
+
+    /// The flow: the share of replicas that were last at the lowest coupling among those that have been at either end, at each coupling.
+    pub fn flow(&self) -> Vec<f64> {
+        self.from_lowest.iter().zip(&self.from_highest).map(|(&low, &high)| low as f64 / (low + high) as f64).collect()
+    }
 }
 
 /// What is monitored of one epoch of training.
@@ -352,6 +389,8 @@ pub struct RunRecord {
     pub provenance: Provenance,
     /// `[sample]`
     pub sampling: Option<SamplingRecord>,
+    /// The analysis across the sizes of `[sample]`.
+    pub scaling: Option<Scaling>,
     /// `[train]`
     pub training: Option<TrainingRecord>,
     /// `[renormalize]`

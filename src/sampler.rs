@@ -1,13 +1,15 @@
 //! Markov chains whose stationary law is exp(K sum s_i s_j) / Z. All samplers meet here: the trait, the choice by name.
 
-pub mod metropolis;
+pub mod local_update;
 pub mod reference;
+pub mod replicas;
 pub mod snapshot;
 pub mod start;
 pub mod swendsen_wang;
+pub mod tempering;
 pub mod wolff;
 
-pub use metropolis::Metropolis;
+pub use local_update::LocalUpdate;
 pub use start::initial_configuration;
 pub use swendsen_wang::SwendsenWang;
 pub use wolff::Wolff;
@@ -17,12 +19,19 @@ use crate::kernels::{InstructionSet, profile};
 use crate::measure::{Measurement, Observer};
 use crate::spins::{Configuration, WORD_BITS};
 
+/// The checkerboard Metropolis chain.
+pub type Metropolis = LocalUpdate<crate::kernels::metropolis::Metropolis>;
+/// The checkerboard heat-bath chain.
+pub type HeatBath = LocalUpdate<crate::kernels::heat_bath::HeatBath>;
+
 /// How a chain moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
     /// Checkerboard Metropolis, multispin coded.
     Metropolis,
+    /// Checkerboard heat bath, multispin coded.
+    HeatBath,
     /// Swendsen and Wang, PRL 58, 86 (1987).
     SwendsenWang,
     /// Wolff, PRL 62, 361 (1989).
@@ -34,6 +43,7 @@ impl Algorithm {
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::Metropolis => "metropolis",
+            Algorithm::HeatBath => "heat-bath",
             Algorithm::SwendsenWang => "swendsen-wang",
             Algorithm::Wolff => "wolff",
         }
@@ -113,6 +123,7 @@ pub fn build(
 ) -> Result<Box<dyn Sampler>> {
     Ok(match algorithm {
         Algorithm::Metropolis => Box::new(Metropolis::new(torus, coupling, start, seed, chain)?),
+        Algorithm::HeatBath => Box::new(HeatBath::new(torus, coupling, start, seed, chain)?),
         Algorithm::SwendsenWang => Box::new(SwendsenWang::new(torus, coupling, start, seed, chain)?),
         Algorithm::Wolff => Box::new(Wolff::new(torus, coupling, start, seed, chain)?),
     })

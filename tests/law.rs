@@ -3,7 +3,7 @@
 //! has to notice. Seeds are fixed, so that nothing here fails by chance later.
 
 use kadanoff::lattice::SquareTorus;
-use kadanoff::sampler::{Sampler, Start, metropolis::Metropolis, reference};
+use kadanoff::sampler::{Metropolis, Sampler, Start, reference};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use std::collections::BTreeMap;
 

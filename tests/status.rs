@@ -52,7 +52,7 @@ fn check(directory: &Path) -> (Option<i32>, String) {
 fn status_follows_a_run_from_its_beginning_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("run");
-    let job = write_job(folder.path(), &JOB.replace("SWEEPS", "60000"));
+    let job = write_job(folder.path(), &JOB.replace("SWEEPS", "300000"));
     let run = || {
         let mut command = kadanoff();
         command.arg("run").arg(&job).arg("--out").arg(&directory).args(["--checkpoint-every", "200ms"]).stderr(Stdio::null());

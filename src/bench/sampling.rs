@@ -98,10 +98,11 @@ fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     Ok(row)
 }
 
-fn reference_of(algorithm: Algorithm) -> Result<Box<dyn Sampler>> {
+pub(super) fn reference_of(algorithm: Algorithm) -> Result<Box<dyn Sampler>> {
     let (torus, coupling) = (SquareTorus::new(REFERENCE_SIDE)?, critical_coupling());
     Ok(match algorithm {
         Algorithm::Metropolis => Box::new(reference::Metropolis::new(torus, coupling, Start::Cold, SEED, 0)?),
+        Algorithm::HeatBath => Box::new(reference::HeatBath::new(torus, coupling, Start::Cold, SEED, 0)?),
         Algorithm::SwendsenWang => Box::new(reference::swendsen_wang::ReferenceSwendsenWang::new(torus, coupling, Start::Cold, SEED, 0)?),
         Algorithm::Wolff => Box::new(reference::wolff::ReferenceWolff::new(torus, coupling, Start::Cold, SEED, 0)?),
     })

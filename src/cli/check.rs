@@ -29,16 +29,21 @@ pub fn run(arguments: &CheckArguments) -> Result<()> {
         return files_of(directory);
     }
     let sets: Vec<&str> = InstructionSet::available().iter().map(|set| set.name()).collect();
-    eprintln!("kadanoff {}; this processor has {}; in use: {}", env!("CARGO_PKG_VERSION"), sets.join(", "), InstructionSet::chosen());
+    crate::console::say(format_args!(
+        "kadanoff {}; this processor has {}; in use: {}",
+        env!("CARGO_PKG_VERSION"),
+        sets.join(", "),
+        InstructionSet::chosen()
+    ));
     crate::check::run(&mut |question, answer| match answer {
-        Ok(words) => eprintln!("  good    {question} ({words})"),
-        Err(words) => eprintln!("  FAILED  {question}: {words}"),
+        Ok(words) => crate::console::say(format_args!("  good    {question} ({words})")),
+        Err(words) => crate::console::say(format_args!("  FAILED  {question}: {words}")),
     })
 }
 
 fn files_of(directory: &Path) -> Result<()> {
     directory::check(directory, &mut |finding| match &finding.found {
-        Ok(words) => eprintln!("  good    {} ({words})", finding.file),
-        Err(damages) => damages.iter().for_each(|damage| eprintln!("  DAMAGE  {}: {damage}", finding.file)),
+        Ok(words) => crate::console::say(format_args!("  good    {} ({words})", finding.file)),
+        Err(damages) => damages.iter().for_each(|damage| crate::console::say(format_args!("  DAMAGE  {}: {damage}", finding.file))),
     })
 }

@@ -32,7 +32,7 @@ pub fn run(arguments: &StatusArguments) -> Result<()> {
     if arguments.json {
         return super::write_stdout(&format!("{}\n", serde_json::json!(found)));
     }
-    eprint!("{}", words(&arguments.directory.display().to_string(), &found));
+    crate::console::say(format_args!("{}", words(&arguments.directory.display().to_string(), &found).trim_end()));
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::rbm::train::exact::MOST_VISIBLE;
 use crate::rbm::{Method, Schedule};
 
 /// How every layer learns. Lists have one entry for each layer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct LearningSection {
     /// `method`; default `"cd"`.
     pub method: Method,

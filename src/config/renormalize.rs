@@ -12,6 +12,8 @@ pub(super) const KEYS: &[&str] = &[
     "mapping",
     "standards",
     "tensor_bonds",
+    "couplings",
+    "side_by_side",
     "monte_carlo",
     "monte_carlo_levels",
     "receptive_fields",
@@ -26,7 +28,7 @@ pub(super) const KEYS: &[&str] = &[
 ];
 
 /// How the likelihood of the first machine is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct LikelihoodSection {
     /// `annealing_chains` of annealed importance sampling, in each direction; default 128. Of the reverse direction there are at most `sampling_chains`.
     pub annealing_chains: usize,
@@ -39,7 +41,7 @@ pub struct LikelihoodSection {
 }
 
 /// `[renormalize]`, understood. A part that needs a stage which the file does not have is off by default and refused when asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct RenormalizeSection {
     /// `mapping`: the identities of arXiv:1410.3831, Eqs. 18 to 22, by enumeration of small systems; default true. Needs no other stage.
     pub mapping: bool,
@@ -49,6 +51,10 @@ pub struct RenormalizeSection {
     /// `monte_carlo` renormalization of the configurations of every ensemble, `monte_carlo_levels` times; default off, and then as often as leaves a side of 4 at least.
     /// Needs `[sample]` with `configurations`.
     pub monte_carlo: Option<usize>,
+    /// `couplings` of the Hamiltonians of the machines, in the basis of spins +-1; default false. Needs `[train]`.
+    pub couplings: bool,
+    /// `side_by_side`: block spins by majority and by Kadanoff's kernel beside the layers of the stack; default true. Needs `[train]`.
+    pub side_by_side: bool,
     /// `receptive_fields` of every layer; default true. Needs `[train]`.
     pub receptive_fields: bool,
     /// `reconstructions` of held-out configurations from every layer; default true. Needs `[train]`.
@@ -72,8 +78,8 @@ pub(super) fn read(
     let standards = read_standards(section);
     let monte_carlo = read_monte_carlo(section, lattice, sample);
     let mapping = section.optional("mapping", true, |field| field.boolean());
-    let with_network = |key: &str| {
-        section.optional(key, trains, |field| {
+    let with_network = |key: &str, default: bool| {
+        section.optional(key, default && trains, |field| {
             let wanted = field.boolean()?;
             if wanted && !trains {
                 return field.refuse("there is no network without a section [train]: write that section, or leave this key out");
@@ -81,9 +87,11 @@ pub(super) fn read(
             Some(wanted)
         })
     };
-    let receptive_fields = with_network("receptive_fields");
-    let reconstructions = with_network("reconstructions");
-    let block_spins = with_network("block_spins");
+    let couplings = with_network("couplings", false);
+    let side_by_side = with_network("side_by_side", true);
+    let receptive_fields = with_network("receptive_fields", true);
+    let reconstructions = with_network("reconstructions", true);
+    let block_spins = with_network("block_spins", true);
     let most = sample.and(train).map(|train| train.held_out as u64);
     let default = if reconstructions == Some(true) { most.unwrap_or(3).min(3) as usize } else { 0 };
     let examples = section.optional("examples", default, |field| {
@@ -96,11 +104,13 @@ pub(super) fn read(
             _ => Some(examples),
         }
     });
-    let likelihood = read_likelihood(section, with_network("likelihood"), most);
+    let likelihood = read_likelihood(section, with_network("likelihood", true), most);
     let section_value = RenormalizeSection {
         mapping: mapping?,
         standards: standards?,
         monte_carlo: monte_carlo?,
+        couplings: couplings?,
+        side_by_side: side_by_side?,
         receptive_fields: receptive_fields?,
         reconstructions: reconstructions?,
         block_spins: block_spins?,

@@ -95,7 +95,9 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("sweeps = 1000", "sweeps = 1000000000000", 9, "available are 8.0 GiB: reduce sweeps"),
     ("sweeps = 1000", "sweeps = 1000\nmeasure_every = 1001", 10, "leave none in 1000 sweeps: write at most 1000"),
     ("configurations = 2000", "configurations = 8001", 10, "write at most 8000"),
-    ("configurations = 2000", "configurations = 2000\ntempering = true", 11, "tempering: unknown key; the keys here are"),
+    ("configurations = 2000", "configurations = 2000\nboundary = true", 11, "boundary: unknown key; the keys here are"),
+    ("algorithm = \"metropolis\"", "algorithm = \"wolff\"\ntempering = true", 7, "moved by algorithm = \"metropolis\" alone"),
+    ("replicas = 8", "replicas = 8\nexchange_every = 5", 8, "there is no exchange without tempering"),
     // [train]
     ("configurations = 2000", "", 13, "[train] needs configurations, and [sample] keeps 0"),
     ("coupling = 0.408\n", "\n", 11, "[train] coupling is missing"),

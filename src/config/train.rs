@@ -46,7 +46,7 @@ const MOST_UNITS: u64 = 1 << 22;
 const MOST_LAYERS: usize = 256;
 
 /// `[train]`, understood. Lists have one entry for each layer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct TrainSection {
     /// `size`: the side of the lattice whose configurations are learned; needed if there are several sizes.
     pub size: usize,

@@ -1,8 +1,10 @@
 //! What is watched of a training machine: cheap, exact in its meaning, the same on every rank.
 
-use super::panels::{Machine, Units, mask};
+use super::gibbs::{self, Conditional};
+use super::panels::{Machine, Units, lot, mask};
 use super::{Rbm, TrainingData};
 use crate::kernels::float_vector::Vector;
+use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
 use rayon::prelude::*;
 
@@ -41,10 +43,14 @@ pub fn free_energies(set: InstructionSet, machine: &Machine, data: &TrainingData
         let mut units = Units::like(data);
         units.load(data, rows.clone());
         let mut sums: Vec<f64> = rows.map(|row| visible_part(machine, data, row)).collect();
-        let mut fields = vec![Vector::ZERO; count];
-        for panel in 0..machine.hidden_panels() {
-            machine.hidden_fields(set, panel, &units, &mut fields);
-            activation::add_softplus(set, &fields, mask(panel, machine.hidden), &mut sums);
+        let mut fields = vec![Vector::ZERO; ABREAST * count];
+        for index in 0..machine.hidden_panels().div_ceil(ABREAST) {
+            let panels = lot(index, machine.hidden_panels());
+            let fields = &mut fields[..panels.len() * count];
+            machine.hidden_fields(set, panels.clone(), &units, fields);
+            for (panel, fields) in panels.zip(fields.chunks_exact(count)) {
+                activation::add_softplus(set, fields, mask(panel, machine.hidden), &mut sums);
+            }
         }
         sums.into_iter().map(|sum| -sum).collect::<Vec<f64>>()
     };
@@ -82,8 +88,10 @@ pub fn reconstruction_error(set: InstructionSet, machine: &Machine, data: &Train
         let count = rows.len();
         let mut units = Units::like(data);
         units.load(data, rows);
-        let hidden = Units::Numbers(machine.hidden_probabilities(set, &units, count));
-        let back = machine.visible_probabilities(set, &hidden, count);
+        let mut hidden = vec![Vector::ZERO; machine.hidden_panels() * count];
+        gibbs::activate(set, Conditional::Hidden(machine, &units), count, &mut hidden);
+        let mut back = vec![Vector::ZERO; machine.visible_panels() * count];
+        gibbs::activate(set, Conditional::Visible(machine, &Units::Numbers(hidden)), count, &mut back);
         let distance = |(panel, probabilities): (usize, &[Vector])| match &units {
             Units::Bits(bits) => activation::squared_distance_to_bits(set, &bits[panel * count..(panel + 1) * count], probabilities),
             Units::Numbers(numbers) => activation::squared_distance(set, &numbers[panel * count..(panel + 1) * count], probabilities),

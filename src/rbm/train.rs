@@ -87,6 +87,7 @@ pub struct Trainer<'a> {
     epochs: u64,
     pass: Option<Pass>,
     choices: Vec<Choices>,
+    pool: gradient::Pool,
     chains: Option<PersistentChains>,
     /// The probability of every visible state, for the exact method.
     law: Vec<f64>,
@@ -142,6 +143,7 @@ impl<'a> Trainer<'a> {
             epochs: 0,
             pass: None,
             choices: Vec::new(),
+            pool: gradient::Pool::default(),
             chains,
             law: Vec::new(),
             swap_rates: Vec::new(),
@@ -369,7 +371,7 @@ impl<'a> Trainer<'a> {
         let data_side = Side { visible: &data, hidden: &data_hidden, strips: &strips, weight: 1.0 };
         let model_side = Side { visible: &states, hidden: &model_hidden, strips: chains.strips(), weight };
         let choices = std::mem::take(&mut self.choices);
-        let statistics = Statistics::new(set, [data_side, model_side], self.machine.visible_panels(), choices);
+        let statistics = Statistics::new(set, [data_side, model_side], &self.machine, choices);
         let outcome = self.learn(&Sums::Samples(&statistics), &vec![0.0; strips.len()], rows.len());
         self.choices = statistics.into_memory();
         self.chains = Some(chains);
@@ -406,7 +408,7 @@ impl<'a> Trainer<'a> {
         let side = |visible, hidden| Side { visible, hidden, strips: &strips, weight: 1.0 };
         let sides = [side(&data, &data_hidden), side(&model, &model_hidden)];
         let choices = std::mem::take(&mut self.choices);
-        let statistics = Statistics::new(set, sides, self.machine.visible_panels(), choices);
+        let statistics = Statistics::new(set, sides, &self.machine, choices);
         let outcome = self.learn(&Sums::Samples(&statistics), &errors, rows.len());
         self.choices = statistics.into_memory();
         outcome

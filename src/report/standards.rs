@@ -198,7 +198,7 @@ fn draw(table: &TableRecord) -> Option<Drawing> {
         for (step, &row) in rows.iter().enumerate() {
             let side = table.get(row, "side_before").map_or(0.0, |side| side[0]);
             if let Some(share) = panel.at(step as f64 + 1.0, exact) {
-                drawing.text(&format!("{side} → {}", side / 2.0), [share[0], panel.bottom + 17.0], 11.0, INK, Anchor::Middle);
+                drawing.text(&format!("{side} to {}", side / 2.0), [share[0], panel.bottom + 17.0], 11.0, INK, Anchor::Middle);
             }
         }
         drawing.text("side of the lattice", [(panel.left + panel.right) / 2.0, panel.bottom + 36.0], 11.0, MUTED, Anchor::Middle);

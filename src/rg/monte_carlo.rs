@@ -5,6 +5,7 @@
 //! ones 2^(y_H). Operators are sums over the lattice, taken by logic on words of spins; all sums are integers, so that no order of the work changes a result. The
 //! configurations pass by once; only the sums of each jackknife bin stay.
 
+use super::block_rule::BlockRule;
 use super::linear::{eigenvalues, product, solve};
 use super::{Control, control_stream};
 use crate::error::{Error, Result};
@@ -110,6 +111,25 @@ impl PackedGrid {
             2 * ups - sites,
             2 * triples - 4 * sites,
         ]
+    }
+
+    /// The block spins of a rule.
+    fn blocked(&self, rule: BlockRule, stream: &mut Stream) -> PackedGrid {
+        if rule == BlockRule::Majority {
+            return self.majority(stream);
+        }
+        let side = self.side / 2;
+        let words = side.div_ceil(WORD_BITS);
+        let mut rows = vec![0; words * side];
+        let up = |row: &[u64], x: usize| (row[x / WORD_BITS] >> (x % WORD_BITS) & 1) as usize;
+        for y in 0..side {
+            let (above, below) = (self.row(2 * y), self.row(2 * y + 1));
+            for x in 0..side {
+                let ups = up(above, 2 * x) + up(above, 2 * x + 1) + up(below, 2 * x) + up(below, 2 * x + 1);
+                rows[y * words + x / WORD_BITS] |= u64::from(stream.uniform() < rule.probability_up(ups)) << (x % WORD_BITS);
+            }
+        }
+        PackedGrid { side, words, rows }
     }
 
     /// The majorities of the 2 x 2 blocks; a tie takes a bit of the word that its two words of spins draw from `ties`. The side must be even.
@@ -244,11 +264,18 @@ pub struct Renormalized {
     pub levels: Vec<Level>,
 }
 
-/// Blocks all configurations (one a row) `levels` times and finds the exponents of every step. Ties of row i come from the [`control_stream`] of `first_index` + i.
+/// Blocks all configurations (one a row) `levels` times by a rule and finds the exponents of every step. Ties of row i come from the [`control_stream`] of `first_index` + i.
 ///
 /// # Errors
 /// [`Error::Usage`] if the rows are no configurations of the torus, fewer than two a bin, or the side is not a multiple of 2^levels that leaves [`SMALLEST_SIDE`] at least.
-pub fn renormalize(torus: SquareTorus, configurations: &BitMatrix, levels: usize, seed: u64, first_index: u64) -> Result<Renormalized> {
+pub fn renormalize(
+    torus: SquareTorus,
+    configurations: &BitMatrix,
+    rule: BlockRule,
+    levels: usize,
+    seed: u64,
+    first_index: u64,
+) -> Result<Renormalized> {
     let side = torus.side();
     let tiles = u32::try_from(levels)
         .ok()
@@ -271,7 +298,7 @@ pub fn renormalize(torus: SquareTorus, configurations: &BitMatrix, levels: usize
             values.clear();
             values.push(grid.operators());
             for _ in 0..levels {
-                grid = grid.majority(&mut ties);
+                grid = grid.blocked(rule, &mut ties);
                 values.push(grid.operators());
             }
             sums.add(&values);
@@ -364,9 +391,12 @@ mod tests {
     fn what_cannot_be_blocked_is_refused() {
         let torus = SquareTorus::new(24).unwrap();
         let matrix = BitMatrix::new(8, 576);
-        assert!(renormalize(torus, &matrix, 2, 1, 0).is_ok());
-        assert!(renormalize(torus, &matrix, 3, 1, 0).is_err() && renormalize(torus, &matrix, 4, 1, 0).is_err());
-        assert!(renormalize(torus, &BitMatrix::new(3, 576), 2, 1, 0).is_err());
-        assert!(renormalize(torus, &BitMatrix::new(8, 575), 2, 1, 0).is_err());
+        assert!(renormalize(torus, &matrix, BlockRule::Majority, 2, 1, 0).is_ok());
+        assert!(
+            renormalize(torus, &matrix, BlockRule::Majority, 3, 1, 0).is_err()
+                && renormalize(torus, &matrix, BlockRule::Majority, 4, 1, 0).is_err()
+        );
+        assert!(renormalize(torus, &BitMatrix::new(3, 576), BlockRule::Majority, 2, 1, 0).is_err());
+        assert!(renormalize(torus, &BitMatrix::new(8, 575), BlockRule::Kernel(0.7), 2, 1, 0).is_err());
     }
 }

@@ -51,19 +51,9 @@ impl Running {
         self.number
     }
 
-    /// Work left, in spins.
-    pub fn work_left(&self, plan: &Plan) -> u128 {
-        plan.cost(self.number, self.sweeps)
-    }
-
-    /// Whether a sweep has been done.
-    pub fn has_begun(&self) -> bool {
-        self.sweeps > 0
-    }
-
-    /// Whether all sweeps are done.
-    pub fn is_done(&self, plan: &Plan) -> bool {
-        self.sweeps == plan.sweeps()
+    /// Sweeps done.
+    pub fn sweeps(&self) -> usize {
+        self.sweeps
     }
 
     /// What the chain has left so far.

@@ -3,7 +3,7 @@
 use crate::config::RunFile;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
-use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Submission, TrainingRecord};
+use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, Submission, TrainingRecord};
 use crate::store::checkpoint::CheckpointFolder;
 use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
@@ -19,13 +19,15 @@ pub const STOPPED: &str = "stopped because ";
 pub const FAILED: &str = "ended with exit code ";
 /// The same for a run with nothing left to do.
 pub const DONE: [&str; 2] = ["done; results are in ", "this run is done already"];
+/// The same for a job that was to do some stages only (`--until`).
+pub const DONE_IN_PART: [&str; 2] = ["the sampling is done, and this job", "the training is done, and this job"];
 /// How the lines begin that say that a job began.
 pub const SUBMITTED: &str = "submission ";
 /// So many checkpoints in a row may fail before the job gives up.
 const MOST_FAILURES: u32 = 3;
 
 /// The parts of a run. Their numbers are those of checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Stage {
     /// `[sample]`
     Sampling = 1,
@@ -116,6 +118,15 @@ impl Desk {
         self.record.sampling = Some(record);
         self.save("sampling done")?;
         self.drop_checkpoints()
+    }
+
+    /// Puts the analysis across the sizes into the files.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn keep_scaling(&mut self, scaling: Scaling) -> Result<()> {
+        self.record.scaling = Some(scaling);
+        self.save("scaling done")
     }
 
     /// Puts the layers trained so far into the files.
@@ -224,8 +235,9 @@ impl Desk {
     /// [`Error::InputOutput`].
     pub fn finish(&mut self, job: &RunFile) -> Result<()> {
         let page = self.directory.file("report.html");
-        if !self.saved && page.exists() {
-            return self.say(&format!("{}; its report is at {}", DONE[1], page.display()));
+        if !self.saved && (page.exists() || !job.report.figures) {
+            let place = if page.exists() { page.as_path() } else { self.directory.path() };
+            return self.say(&format!("{}; it is at {}", DONE[1], place.display()));
         }
         if job.report.figures {
             let files = crate::report::write_report(self.directory.path(), &self.record)?;
@@ -241,13 +253,17 @@ impl Desk {
     }
 
     /// A line for people, on stderr and in the log.
-    fn say(&mut self, line: &str) -> Result<()> {
-        eprintln!("kadanoff: {line}");
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn say(&mut self, line: &str) -> Result<()> {
+        crate::console::say(format_args!("kadanoff: {line}"));
         self.log(line)
     }
 
     fn log(&self, line: &str) -> Result<()> {
         let path = self.directory.file("log.txt");
+        crate::fault::point("log").map_err(|why| Error::file("write to", &path, why))?;
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{} {line}", now());
@@ -281,6 +297,7 @@ fn empty_record(job: &RunFile) -> RunRecord {
             submissions: Vec::new(),
         },
         sampling: None,
+        scaling: None,
         training: None,
         renormalization: None,
     }

@@ -122,7 +122,7 @@ impl FreshData {
             session.end_round(Stage::Training, || state(self))?;
         }
         let own: Vec<u8> = self.chains.iter().flat_map(|chain| &chain.drawn).flat_map(|word| word.to_le_bytes()).collect();
-        let all = comm.broadcast(comm.gather(&own).map(|parts| parts.concat()).unwrap_or_default());
+        let all = comm.broadcast(comm.gather(own).map(|parts| parts.concat()).unwrap_or_default());
         let mut matrix = BitMatrix::new(self.samples, self.sites);
         if all.len() != 8 * matrix.words().len() {
             return Err(Error::Bug("the fresh configurations of a rank arrived incomplete.".to_string()));

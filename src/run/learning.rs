@@ -130,7 +130,7 @@ fn is_done(task: &Task, progressed: &Progressed) -> bool {
 }
 
 fn trainer<'a>(task: &Task<'a>, training: &'a TrainingData, exchange: &'a OverRanks<'a>) -> Result<Trainer<'a>> {
-    let trainer = Trainer::new(training, task.held_out, options(task), exchange)?;
+    let trainer = Trainer::new(training, task.held_out, options(task.job.seed, task.section, task.layer), exchange)?;
     if task.section.learning.method != Method::Exact {
         return Ok(trainer);
     }
@@ -152,8 +152,8 @@ fn record(task: &Task, trainer: &Trainer, progressed: Progressed) -> LayerRecord
     }
 }
 
-fn options(task: &Task) -> TrainingOptions {
-    let Task { section, layer, .. } = *task;
+/// The settings of a layer.
+pub fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptions {
     let learning = &section.learning;
     TrainingOptions {
         epochs: section.epochs[layer] as u64,
@@ -177,7 +177,7 @@ fn options(task: &Task) -> TrainingOptions {
         visible_bias: section.visible_bias,
         shards: section.shards,
         initial_weight: section.initial_weight,
-        ..TrainingOptions::new(section.layers[layer], task.job.seed, layer as u64)
+        ..TrainingOptions::new(section.layers[layer], seed, layer as u64)
     }
 }
 

@@ -40,7 +40,7 @@ impl Progress {
             .progress_chars("=> ");
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(stage.to_string());
         if speaks && !terminal {
-            eprintln!("{stage}: begun");
+            crate::console::say(format_args!("{stage}: begun"));
         }
         let now = Instant::now();
         Progress {
@@ -79,14 +79,14 @@ impl Progress {
             *last = Instant::now();
             let elapsed = self.started.elapsed().as_secs_f64();
             let left = Duration::from_secs_f64(self.seconds_left(done).unwrap_or(0.0));
-            eprintln!(
+            crate::console::say(format_args!(
                 "{}: {:.0} %, {:.3e} {} a second, {} left",
                 self.stage,
                 100.0 * done as f64 / self.total.max(1) as f64,
                 done as f64 / elapsed,
                 self.unit,
                 HumanDuration(left)
-            );
+            ));
         }
     }
 
@@ -125,7 +125,7 @@ impl Progress {
     pub fn finish(&self) {
         self.bar.finish_and_clear();
         if self.speaks || !self.bar.is_hidden() {
-            eprintln!("{}: done in {:.1} s", self.stage, self.started.elapsed().as_secs_f64());
+            crate::console::say(format_args!("{}: done in {:.1} s", self.stage, self.started.elapsed().as_secs_f64()));
         }
     }
 }

@@ -26,6 +26,9 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Whatever [`Desk::open`] refuses, on all ranks.
     pub fn open(directory: &Path, job: &RunFile, options: &Options, watch: Watch, comm: &'a dyn Comm) -> Result<Self> {
+        crate::fault::on_rank(comm.rank());
+        let ready = crate::fault::point("open").map_err(|why| Error::InputOutput(format!("rank {} cannot begin: {why}", comm.rank())));
+        comm::agree(comm, ready)?;
         let own = if comm.is_root() { Desk::open(directory, job, comm.size(), options.force_lock).map(Some) } else { Ok(None) };
         Ok(Session { comm, watch, desk: comm::agree(comm, own)? })
     }
@@ -72,6 +75,8 @@ impl<'a> Session<'a> {
 
     /// Begins a round of work.
     pub fn begin_round(&mut self) -> Round<'_> {
+        // The only faults that make sense here are those that end the process.
+        let _ = crate::fault::point("round");
         self.watch.begin_round()
     }
 
@@ -92,7 +97,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let begun = Instant::now();
-        let parts = self.comm.gather(&state().into_bytes()).unwrap_or_default();
+        let parts = self.comm.gather(state().into_bytes()).unwrap_or_default();
         self.on_root(|desk| desk.keep_checkpoint(stage, &parts, begun, wish.reason()))?;
         self.watch.checkpoint_took(begun.elapsed());
         wish.reason().map_or(Ok(()), |reason| self.stop(reason))

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::exact::{critical_coupling, onsager};
 use crate::lattice::SquareTorus;
 use crate::record::{Cell, TableRecord};
+use crate::rg::block_rule::BlockRule;
 use crate::rg::monte_carlo::{self, EVEN, ODD};
 use crate::rg::standards::{self, kadanoff, tensor};
 use crate::store::ConfigurationSet;
@@ -100,7 +101,8 @@ pub fn monte_carlo(levels: usize, sets: &[ConfigurationSet], seed: u64) -> Resul
     columns.push(("correlation", "nearest-neighbour correlation after the step", "1"));
     let mut table = TableRecord::new("monte_carlo", "step", "Monte Carlo renormalization by 2 x 2 majority blocks", &columns);
     for (ensemble, set) in sets.iter().enumerate() {
-        let found = monte_carlo::renormalize(SquareTorus::new(set.size)?, &set.spins, levels, seed, (ensemble as u64) << 32)?;
+        let found =
+            monte_carlo::renormalize(SquareTorus::new(set.size)?, &set.spins, BlockRule::Majority, levels, seed, (ensemble as u64) << 32)?;
         for level in &found.levels {
             let mut cells = [set.size as f64, set.coupling, level.side as f64, set.spins.rows() as f64].map(Cell::exact).to_vec();
             cells.extend(level.thermal.iter().chain(&level.magnetic).map(|&pair| Cell::estimate(pair)));

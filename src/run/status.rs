@@ -1,6 +1,6 @@
 //! `kadanoff status DIR`: how far a run is, from the small files that its job writes anyway. No lock is taken, no large file is opened, so that the job notices nothing.
 
-use super::desk::{DONE, FAILED, STOPPED, SUBMITTED};
+use super::desk::{DONE, DONE_IN_PART, FAILED, STOPPED, SUBMITTED};
 use crate::config::RunFile;
 use crate::error::Result;
 use crate::store::checkpoint::{CHECKPOINT_FOLDER, NEWEST};
@@ -116,7 +116,7 @@ fn how_it_ended(events: &[(u64, &str)]) -> State {
     let last = |starts: &[&str]| events.iter().any(|(_, event)| starts.iter().any(|start| event.starts_with(start)));
     if last(&DONE) {
         State::Done
-    } else if last(&[STOPPED]) {
+    } else if last(&[STOPPED]) || last(&DONE_IN_PART) {
         State::Stopped
     } else if last(&[FAILED]) {
         State::Failed

@@ -1,6 +1,7 @@
 //! Reading a snapshot of a chain word by word, and the proof that a restart changes nothing: see the tests below.
 
 use crate::error::{Error, Result};
+use crate::kernels::byte_queue::ByteQueue;
 use crate::lattice::SquareTorus;
 use crate::random::{LaneStream, Stream};
 use crate::spins::{Configuration, WORD_BITS};
@@ -59,6 +60,26 @@ impl<'a> Reader<'a> {
         self.words(4)?.first_chunk().map(|state| Stream::from_state(*state)).ok_or_else(misfit)
     }
 
+    /// What `parse` makes of the next words; it says how many it took.
+    ///
+    /// # Errors
+    /// As for [`Self::words`], and if `parse` finds none.
+    pub fn take<T>(&mut self, parse: impl FnOnce(&[u64]) -> Option<(T, usize)>) -> Result<T> {
+        let (value, used) = parse(self.rest).ok_or_else(misfit)?;
+        self.words(used)?;
+        Ok(value)
+    }
+
+    /// A queue of random bytes.
+    ///
+    /// # Errors
+    /// As for [`Self::words`].
+    pub fn queue(&mut self) -> Result<ByteQueue> {
+        let (queue, used) = ByteQueue::from_words(self.rest).ok_or_else(misfit)?;
+        self.rest = &self.rest[used..];
+        Ok(queue)
+    }
+
     /// The words of a configuration.
     ///
     /// # Errors
@@ -87,7 +108,7 @@ fn misfit() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
+    use super::super::{HeatBath, Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
     use crate::kernels::InstructionSet;
     use crate::lattice::SquareTorus;
     use crate::measure::{Measurement, Observer};
@@ -143,6 +164,9 @@ mod tests {
                 if torus.is_bipartite() {
                     survives_every_split(&name("metropolis"), &|set| {
                         Box::new(Metropolis::new(torus, coupling, start, 14103831, 3).unwrap().with_instruction_set(set))
+                    });
+                    survives_every_split(&name("heat-bath"), &|set| {
+                        Box::new(HeatBath::new(torus, coupling, start, 14103831, 3).unwrap().with_instruction_set(set))
                     });
                 }
                 survives_every_split(&name("swendsen-wang"), &|set| {
@@ -216,6 +240,7 @@ mod tests {
     fn the_references_go_on_as_well() {
         let torus = SquareTorus::new(8).unwrap();
         survives_every_split("reference metropolis", &|_| Box::new(reference::Metropolis::new(torus, 0.4, Start::Hot, 2, 1).unwrap()));
+        survives_every_split("reference heat-bath", &|_| Box::new(reference::HeatBath::new(torus, 0.4, Start::Hot, 2, 1).unwrap()));
         survives_every_split("reference swendsen-wang", &|_| {
             Box::new(reference::swendsen_wang::ReferenceSwendsenWang::new(torus, 0.4, Start::Hot, 2, 1).unwrap())
         });

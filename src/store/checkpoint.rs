@@ -181,6 +181,7 @@ impl CheckpointFolder {
             for part in std::iter::once(&head).chain(items) {
                 hasher.update(part);
                 file.write_all(part).map_err(|why| Error::file("write", &newest, why))?;
+                crate::fault::point("writing-state").map_err(|why| Error::file("write", &newest, why))?;
             }
             file.write_all(hasher.finalize().as_bytes()).map_err(|why| Error::file("write", &newest, why))
         })?;

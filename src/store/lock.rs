@@ -85,7 +85,8 @@ impl DirectoryLock {
     /// # Errors
     /// [`Error::Refused`] if another job holds it, naming its host and process; [`Error::InputOutput`] if the lock cannot be written.
     pub fn acquire(directory: &Path, force: bool) -> Result<Self> {
-        Self::acquire_as(directory, force, &Owner::this_process(), File::try_lock)
+        let try_lock = |file: &File| crate::fault::point("lock").map_err(TryLockError::Error).and_then(|()| file.try_lock());
+        Self::acquire_as(directory, force, &Owner::this_process(), try_lock)
     }
 
     fn acquire_as(

@@ -2,6 +2,7 @@
 //! draw). Ensembles that are not measured yet are NaN (or 0 where integers count), chains that end early are filled up and say so.
 
 use super::hdf5::{GroupReader, GroupWriter, label};
+use super::tempering;
 use crate::error::{Error, Result};
 use crate::measure::Series;
 use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
@@ -55,7 +56,11 @@ pub fn write(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
         let first = (index * couplings).min(sampling.ensembles.len());
         let last = (first + couplings).min(sampling.ensembles.len());
         if first < last {
-            write_series(&group.group(&format!("L{size}"))?, size, &sampling.ensembles[first..last])?;
+            let of_size = group.group(&format!("L{size}"))?;
+            write_series(&of_size, size, &sampling.ensembles[first..last])?;
+            if let Some(ladders) = sampling.tempering.iter().find(|ladders| ladders.size == size) {
+                tempering::write(&of_size.group(tempering::GROUP)?, ladders)?;
+            }
         }
     }
     Ok(())
@@ -128,6 +133,11 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
     {
         let (energies, magnetizations) = (chain.energy.len(), chain.magnetization.len());
         return Err(Error::Bug(format!("a chain of size {size} has {energies} energies and {magnetizations} magnetizations.")));
+    }
+    let all = || ensembles.iter().flat_map(|ensemble| &ensemble.chains);
+    if let Some(chain) = all().find(|chain| !chain.wave_power.is_empty() && chain.wave_power.len() != chain.len()) {
+        let (waves, draws) = (chain.wave_power.len(), chain.len());
+        return Err(Error::Bug(format!("a chain of size {size} has {waves} powers of its longest waves for {draws} draws.")));
     }
     let couplings: Vec<f64> = ensembles.iter().map(|ensemble| ensemble.coupling).collect();
     let chains = ensembles.iter().map(|ensemble| ensemble.chains.len()).max().unwrap_or(0);
@@ -209,12 +219,16 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
     }
     let updates = group.shaped::<u64>("spin_updates", &cells)?;
     let seconds = group.shaped::<f64>("seconds", &cells)?;
-    let mut chains = Vec::with_capacity(count);
+    let (mut chains, mut ladders) = (Vec::with_capacity(count), Vec::new());
     for (index, &size) in sizes.iter().enumerate() {
         let first = (index * columns).min(count);
         let last = (first + columns).min(count);
         if first < last {
-            chains.extend(read_series(&group.group(&format!("L{size}"))?, last - first)?);
+            let of_size = group.group(&format!("L{size}"))?;
+            chains.extend(read_series(&of_size, last - first)?);
+            if of_size.has(tempering::GROUP) {
+                ladders.push(tempering::read(&of_size.group(tempering::GROUP)?, size)?);
+            }
         }
     }
     let mut ensembles: Vec<Ensemble> = chains
@@ -239,6 +253,7 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
         measure_every: group.count("measure_every")?,
         draws: group.count("draws")?,
         ensembles,
+        tempering: ladders,
     })
 }
 

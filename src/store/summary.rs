@@ -3,7 +3,8 @@
 use super::durable;
 use crate::error::{Error, Result};
 use crate::record::{
-    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TableRecord, TrainingRecord,
+    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, TableRecord,
+    TemperingRecord, TrainingRecord,
 };
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -29,6 +30,7 @@ pub fn summary(record: &RunRecord) -> Value {
         "seed": origin.seed,
         "submissions": origin.submissions,
         "sampling": record.sampling.as_ref().map(sampling),
+        "scaling": record.scaling.as_ref().map(scaling),
         "training": record.training.as_ref().map(training),
         "renormalization": record.renormalization.as_ref().map(renormalization),
     })
@@ -60,6 +62,52 @@ fn sampling(part: &SamplingRecord) -> Value {
         "measure_every": part.measure_every,
         "draws": part.draws,
         "ensembles": ensembles,
+        "tempering": part.tempering.iter().map(tempering).collect::<Vec<_>>(),
+    })
+}
+
+fn tempering(part: &TemperingRecord) -> Value {
+    json!({
+        "size": part.size,
+        "couplings": part.couplings,
+        "exchange_every": part.exchange_every,
+        "ladders": part.round_trips.len(),
+        "swap_acceptance": part.acceptance(),
+        "round_trips": part.round_trips.iter().sum::<u64>(),
+        "flow": part.flow(),
+    })
+}
+
+/// Everything but the curves.
+fn scaling(part: &Scaling) -> Value {
+    let results: Map<String, Value> = part
+        .results
+        .iter()
+        .map(|one| {
+            let deviation = one.exact.map(|exact| (one.value - exact) / one.error).filter(|deviation| deviation.is_finite());
+            let entry = json!({
+                "long_name": one.long_name,
+                "value": one.value,
+                "error": one.error,
+                "smallest_size": one.smallest_size,
+                "exact": one.exact,
+                "deviation_in_standard_errors": deviation,
+            });
+            (one.name.clone(), entry)
+        })
+        .collect();
+    let overlaps: Vec<Value> =
+        part.curves.iter().map(|one| json!({ "size": one.size, "smallest_overlap": one.smallest_overlap })).collect();
+    json!({
+        "correction_exponent": part.correction_exponent,
+        "blocks": part.blocks,
+        "results": results,
+        "covariance": part.covariance,
+        "fits": part.fits,
+        "crossings": part.crossings,
+        "peaks": part.peaks,
+        "collapses": part.collapses,
+        "overlaps": overlaps,
     })
 }
 

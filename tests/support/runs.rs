@@ -50,3 +50,13 @@ pub fn outcome(directory: &Path) -> (RunRecord, Vec<u8>) {
     let bytes = kept.iter().flat_map(|group| group.spins.words()).flat_map(|word| word.to_le_bytes()).collect();
     (record, bytes)
 }
+
+/// The interpreter with h5py and numpy.
+pub fn python() -> PathBuf {
+    if let Some(named) = std::env::var_os("KADANOFF_PYTHON") {
+        return named.into();
+    }
+    let local = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/venv/bin/python");
+    assert!(local.exists(), "no Python with h5py and numpy: run scripts/test, which makes one, or name one in KADANOFF_PYTHON");
+    local
+}

@@ -6,9 +6,9 @@
 
 use super::{Method, TrainingOptions};
 use crate::error::{Error, Result};
+use crate::kernels::InstructionSet;
 use crate::kernels::annealing::{self, Tempered};
 use crate::kernels::float_vector::Vector;
-use crate::kernels::{InstructionSet, activation};
 use crate::random::{LaneStream, Purpose, Stream};
 use crate::rbm::gibbs::{self, Conditional};
 use crate::rbm::panels::{Machine, Units, WIDTH, bits_to_matrix, mask};
@@ -120,7 +120,7 @@ impl PersistentChains {
             gibbs::sample(set, Conditional::Hidden(machine, &given), &self.strips, &mut self.hidden_lanes, &mut hidden);
         } else {
             let mut fields = vec![Vector::ZERO; machine.hidden_panels() * samples];
-            fields.par_chunks_mut(samples).enumerate().for_each(|(panel, fields)| machine.hidden_fields(set, panel, &given, fields));
+            gibbs::fields(set, Conditional::Hidden(machine, &given), samples, &mut fields);
             self.exchange(set, machine, &given, &mut fields);
             self.draw(set, &fields, machine.hidden, true, &mut hidden);
         }
@@ -129,7 +129,7 @@ impl PersistentChains {
             gibbs::sample(set, Conditional::Visible(machine, &hidden), &self.strips, &mut self.visible_lanes, &mut visible);
         } else {
             let mut fields = vec![Vector::ZERO; machine.visible_panels() * samples];
-            fields.par_chunks_mut(samples).enumerate().for_each(|(panel, fields)| machine.visible_fields(set, panel, &hidden, fields));
+            gibbs::fields(set, Conditional::Visible(machine, &hidden), samples, &mut fields);
             self.draw(set, &fields, machine.visible, false, &mut visible);
         }
         self.visible = visible;
@@ -192,10 +192,9 @@ impl PersistentChains {
     pub fn hidden_probabilities(&self, set: InstructionSet, machine: &Machine, states: &Units, weight: f32) -> Vec<Vector> {
         let samples = self.strips().last().map_or(0, |strip| strip.end);
         let mut all = vec![Vector::ZERO; machine.hidden_panels() * samples];
-        all.par_chunks_mut(samples.max(1)).enumerate().for_each(|(panel, fields)| {
-            machine.hidden_fields(set, panel, states, fields);
-            activation::activate(set, fields, mask(panel, machine.hidden));
-            fields.iter_mut().for_each(|field| *field = Vector(field.0.map(|probability| weight * probability)));
+        gibbs::activate(set, Conditional::Hidden(machine, states), samples, &mut all);
+        all.par_chunks_mut(samples.max(1)).for_each(|panel| {
+            panel.iter_mut().for_each(|lanes| *lanes = Vector(lanes.0.map(|probability| weight * probability)));
         });
         all
     }

@@ -1,13 +1,14 @@
 //! The step of learning: the sums of all shards come together, then weights and biases move.
 
 use super::exact::ExactGradient;
-use super::gradient::{Scratch, Statistics};
+use super::gradient::{Pool, Scratch, Statistics};
 use super::{Outcome, ShardExchange, Trainer};
 use crate::error::Result;
 use crate::kernels::float_vector::Vector;
+use crate::kernels::tables::ABREAST;
 use crate::kernels::update::{self, Squares, Step};
 use crate::rbm::GradientKind;
-use crate::rbm::panels::{Machine, WIDTH, mask};
+use crate::rbm::panels::{Machine, WIDTH, lot, mask};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -38,7 +39,7 @@ impl Sums<'_> {
             Sums::Exact(gradient) => return Ok((in_panels(&gradient.visible), in_panels(&gradient.hidden), 0.0)),
         };
         let small = |strip: usize| {
-            let sums = (0..panels).into_par_iter().map(|panel| {
+            let sums = (0..panels).into_par_iter().with_min_len(statistics.least_lots).map(|panel| {
                 if panel < visible_panels {
                     statistics.visible_sums(panel, strip)
                 } else {
@@ -63,17 +64,26 @@ impl Sums<'_> {
         Ok((visible_sums, hidden_sums, squared_error))
     }
 
-    /// Adds the products v_i p_j of one hidden panel to `scratch.total`, for a rank that has all shards.
-    fn add_products(self, panel: usize, scratch: &mut Scratch) {
+    /// Adds the products v_i p_j of a lot of hidden panels to `scratch.total`, panels of `rows` vectors, for a rank that has all shards.
+    fn add_products(self, panels: Range<usize>, rows: usize, scratch: &mut Scratch) {
         match self {
-            Sums::Samples(statistics) => (0..statistics.strips()).for_each(|strip| statistics.add_products(panel, strip, scratch)),
+            Sums::Samples(statistics) => (0..statistics.strips()).for_each(|strip| statistics.add_products(panels.clone(), strip, scratch)),
             Sums::Exact(gradient) => {
-                let rows = gradient.weights.chunks_exact(gradient.hidden.len());
-                for (total, row) in scratch.total.iter_mut().zip(rows) {
-                    let numbers = row[panel * WIDTH..].iter().take(WIDTH);
-                    total.0.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum += number as f32);
+                for (panel, total) in panels.zip(scratch.total.chunks_exact_mut(rows)) {
+                    for (total, row) in total.iter_mut().zip(gradient.weights.chunks_exact(gradient.hidden.len())) {
+                        let numbers = row[panel * WIDTH..].iter().take(WIDTH);
+                        total.0.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum += number as f32);
+                    }
                 }
             }
+        }
+    }
+
+    /// Lots of panels that a thread takes at least.
+    fn least_lots(self) -> usize {
+        match self {
+            Sums::Samples(statistics) => statistics.least_lots,
+            Sums::Exact(_) => usize::MAX,
         }
     }
 }
@@ -118,34 +128,43 @@ impl Trainer<'_> {
             update::learn(set, sums, &visible_shift, &hidden_shift, mask(panel, hidden), &step, velocity, weights)
         };
 
+        let pool = &self.pool;
         let mut squares: Vec<Squares> = Vec::with_capacity(hidden_panels);
         let at_once = shared.map_or(hidden_panels, |_| (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels));
         let blocks = self.machine.weights.chunks_mut(at_once * rows).zip(self.velocity.weights.chunks_mut(at_once * rows));
         for (block, (weights, velocity)) in blocks.enumerate() {
             let first = block * at_once;
             let count = weights.len() / rows;
-            let gather = |statistics| gather_products(statistics, exchange, shards, first..first + count, rows);
+            let gather = |statistics| gather_products(statistics, exchange, shards, first..first + count, rows, pool);
             let gathered = shared.map(gather).transpose()?;
-            let panels = weights.par_chunks_mut(rows).zip(velocity.par_chunks_mut(rows)).enumerate();
-            let found: Vec<Squares> = panels
+            let lots = weights.par_chunks_mut(ABREAST * rows).zip(velocity.par_chunks_mut(ABREAST * rows)).enumerate();
+            let found: Vec<Vec<Squares>> = lots
+                .with_min_len(sums.least_lots())
                 .map_init(
-                    || Scratch::new(rows),
-                    |scratch, (index, (weights, velocity))| {
+                    || pool.lend(rows),
+                    |loan, (index, (weights, velocity))| {
+                        let scratch = loan.scratch();
+                        let panels = lot(index, count);
                         scratch.total.fill(Vector::ZERO);
                         match &gathered {
-                            None => sums.add_products(first + index, scratch),
+                            None => sums.add_products(first + panels.start..first + panels.end, rows, scratch),
                             Some(gathered) => {
                                 for shard in gathered.chunks_exact(count * rows * WIDTH) {
-                                    let numbers = shard[index * rows * WIDTH..].chunks_exact(WIDTH);
+                                    let numbers = shard[panels.start * rows * WIDTH..panels.end * rows * WIDTH].chunks_exact(WIDTH);
                                     scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
                                 }
                             }
                         }
-                        take_step(first + index, &scratch.total, weights, velocity)
+                        let parts =
+                            scratch.total.chunks_exact(rows).zip(weights.chunks_exact_mut(rows)).zip(velocity.chunks_exact_mut(rows));
+                        panels
+                            .zip(parts)
+                            .map(|(panel, ((sums, weights), velocity))| take_step(first + panel, sums, weights, velocity))
+                            .collect()
                     },
                 )
                 .collect();
-            squares.extend(found);
+            squares.extend(found.into_iter().flatten());
         }
 
         let velocities = [&mut self.velocity.visible_bias, &mut self.velocity.hidden_bias];
@@ -196,17 +215,22 @@ fn gather_products(
     shards: usize,
     panels: Range<usize>,
     rows: usize,
+    pool: &Pool,
 ) -> Result<Vec<f32>> {
     let length = rows * WIDTH;
     let mut own = vec![0f32; statistics.strips() * panels.len() * length];
-    own.par_chunks_mut(length).enumerate().for_each_init(
-        || Scratch::new(rows),
-        |scratch, (place, numbers)| {
-            scratch.total.fill(Vector::ZERO);
-            statistics.add_products(panels.start + place % panels.len(), place / panels.len(), scratch);
-            numbers.chunks_exact_mut(WIDTH).zip(&scratch.total).for_each(|(numbers, sum)| numbers.copy_from_slice(&sum.0));
-        },
-    );
+    own.par_chunks_mut(panels.len() * length).enumerate().for_each(|(strip, numbers)| {
+        numbers.par_chunks_mut(ABREAST * length).enumerate().for_each_init(
+            || pool.lend(rows),
+            |loan, (index, numbers)| {
+                let scratch = loan.scratch();
+                scratch.total.fill(Vector::ZERO);
+                let lot = lot(index, panels.len());
+                statistics.add_products(panels.start + lot.start..panels.start + lot.end, strip, scratch);
+                numbers.chunks_exact_mut(WIDTH).zip(&scratch.total).for_each(|(numbers, sum)| numbers.copy_from_slice(&sum.0));
+            },
+        );
+    });
     let mut all = vec![0f32; shards * panels.len() * length];
     exchange.gather(shards, &own, &mut all)?;
     Ok(all)

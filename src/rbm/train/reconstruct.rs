@@ -3,10 +3,11 @@
 use super::Trainer;
 use crate::kernels::activation;
 use crate::kernels::float_vector::Vector;
+use crate::kernels::tables::ABREAST;
 use crate::random::LaneStream;
 use crate::rbm::Reconstruction;
 use crate::rbm::gibbs::{self, Conditional};
-use crate::rbm::panels::Units;
+use crate::rbm::panels::{Units, lot};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -43,22 +44,23 @@ impl Trainer<'_> {
                 gibbs::sample(set, layer, strips, lanes, &mut bits);
                 return Units::Bits(bits);
             }
-            let panels = bits.par_chunks_mut(samples).zip(lanes.par_chunks_mut(strips.len())).enumerate();
-            distances = panels
+            let lots = bits.par_chunks_mut(ABREAST * samples).zip(lanes.par_chunks_mut(ABREAST * strips.len())).enumerate();
+            let of_lots: Vec<Vec<Vec<f64>>> = lots
+                .with_min_len(layer.least_lots(samples))
                 .map_init(
-                    || vec![Vector::ZERO; samples],
-                    |fields, (panel, (bits, lanes))| {
-                        layer.fields(set, panel, fields);
-                        let mut distances = Vec::with_capacity(strips.len());
-                        for (strip, stream) in strips.iter().zip(lanes) {
-                            let fields = &mut fields[strip.clone()];
-                            activation::activate_and_sample(set, fields, layer.mask(panel), &mut stream.lanes, &mut bits[strip.clone()]);
-                            distances.push(distance(panel, strip, fields));
-                        }
-                        distances
+                    || vec![Vector::ZERO; ABREAST * samples],
+                    |fields, (index, (bits, lanes))| {
+                        let (panels, fields) = (lot(index, layer.panels()), &mut fields[..bits.len()]);
+                        layer.fields(set, panels.clone(), fields);
+                        gibbs::activate_lot(set, layer, panels.clone(), strips, lanes, fields, bits);
+                        let of_panel = |(panel, fields): (usize, &[Vector])| {
+                            strips.iter().map(|strip| distance(panel, strip, &fields[strip.clone()])).collect()
+                        };
+                        panels.zip(fields.chunks_exact(samples)).map(of_panel).collect()
                     },
                 )
                 .collect();
+            distances = of_lots.concat();
             units = Units::Bits(bits);
         }
         for of_panel in distances {

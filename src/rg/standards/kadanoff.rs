@@ -170,7 +170,8 @@ fn fixed_couplings(branch: Branch, parameter: f64, start: [f64; 3]) -> Result<[f
         }
     }
     let residual = linearize(parameter, couplings)?.couplings;
-    if (0..3).any(|i| !((residual[i] - couplings[i]).abs() < 1e-12)) {
+    let is_fixed = (0..3).all(|i| (residual[i] - couplings[i]).abs() < 1e-12);
+    if !is_fixed {
         return Err(lost(branch));
     }
     Ok(couplings)
