@@ -1,7 +1,7 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`], [`renormalize`] with [`likelihood`], [`standards`] and
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`], [`layer_state`] and [`fresh`] data, [`renormalize`] with [`likelihood`], [`standards`] and
 //! [`comparison`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
@@ -12,7 +12,9 @@ pub mod desk;
 pub mod estimate;
 pub mod exchange;
 pub mod export;
+pub mod fresh;
 pub mod groups;
+pub mod layer_state;
 pub mod learning;
 pub mod likelihood;
 pub mod memory;
@@ -122,7 +124,7 @@ fn train_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.train.as_ref().filter(|_| session.is_missing(Stage::Training, job)) else { return Ok(()) };
     let prior = session.on_root(|desk| train::prior(section, desk.record.training.as_ref(), &desk.configurations))?;
     let data = train::share(section, prior, session.comm())?;
-    train::run(job.seed, section, data, session)
+    train::run(job, section, data, session)
 }
 
 fn renormalize_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {

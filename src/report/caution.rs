@@ -176,10 +176,10 @@ fn training_warnings(training: &TrainingRecord, warnings: &mut Vec<String>) {
         .layers
         .iter()
         .enumerate()
-        .filter(|(_, layer)| layer.hidden > 0 && layer.dead_units as f64 > DEAD_SHARE * layer.hidden as f64)
+        .filter(|(_, layer)| layer.hidden > 0 && layer.dead_units.len() as f64 > DEAD_SHARE * layer.hidden as f64)
         .map(|(index, layer)| {
-            let share = percent(layer.dead_units as f64 / layer.hidden as f64, 1);
-            format!("{} of {} in layer {} ({share} %)", layer.dead_units, layer.hidden, index + 1)
+            let share = percent(layer.dead_units.len() as f64 / layer.hidden as f64, 1);
+            format!("{} of {} in layer {} ({share} %)", layer.dead_units.len(), layer.hidden, index + 1)
         })
         .collect();
     if !dead.is_empty() {

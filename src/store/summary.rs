@@ -133,12 +133,18 @@ fn training(part: &TrainingRecord) -> Value {
             "epochs": layer.epochs.len(),
             "seconds": layer.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>(),
             "last_epoch": layer.epochs.last(),
-            "dead_units": layer.dead_units,
+            "dead_units": layer.dead_units.len(),
+            "swap_rates": layer.swap_rates,
+            "stopped_early": layer.stopped_early,
         })
     };
     json!({
         "gradient": part.gradient,
         "activations": part.activations,
+        "method": part.method,
+        "chains": part.chains,
+        "gibbs_steps": part.gibbs_steps,
+        "fresh": part.fresh,
         "coupling": part.coupling,
         "size": part.size,
         "samples": part.samples,

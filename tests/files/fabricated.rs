@@ -90,10 +90,14 @@ fn layer(primes: &mut Primes, visible: usize, hidden: usize) -> LayerRecord {
                 weight_norm: primes.real(),
                 weight_maximum: primes.real(),
                 gradient_norm: primes.real(),
+                pseudo_likelihood: Some(primes.real()),
+                learning_rate: primes.real(),
                 seconds: primes.real(),
             })
             .collect(),
-        dead_units: primes.next() as usize,
+        dead_units: (0..hidden).step_by(3).collect(),
+        swap_rates: (0..4).map(|_| primes.real()).collect(),
+        stopped_early: true,
     }
 }
 
@@ -235,6 +239,10 @@ pub fn record() -> RunRecord {
         training: Some(TrainingRecord {
             gradient: "centred".to_string(),
             activations: "states".to_string(),
+            method: "tempered".to_string(),
+            chains: primes.next() as usize,
+            gibbs_steps: primes.next() as usize,
+            fresh: true,
             coupling: primes.real(),
             size: 4,
             samples: primes.next() as usize,
