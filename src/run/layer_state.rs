@@ -28,7 +28,7 @@ pub struct Progressed {
 
 /// The items of a checkpoint. Item 0, from rank 0: the layer; the epochs done, and eight numbers of each; seconds, minibatches, squared error and squared gradient of the
 /// epoch that has begun; the number of parameters and steps, and they themselves, two to a word. Item 1 + s, from the rank that has shard s: the random streams of that shard,
-/// if an epoch has begun. Item [`CHAINS`] + s: its persistent chains. Item [`FRESH`] + c, from the rank that moves chain c of the fresh data: its state at the beginning of the epoch.
+/// if an epoch has begun. Item `CHAINS` + s: its persistent chains. Item `FRESH` + c, from the rank that moves chain c of the fresh data: its state at the beginning of the epoch.
 pub fn encode(layer: usize, snapshot: &Snapshot, progressed: &Progressed, fresh: Option<&FreshData>, is_root: bool) -> Items {
     let mut items = Items::default();
     if is_root {

@@ -40,7 +40,7 @@ pub struct Task<'a> {
 /// Trains a layer, from the beginning or from the items of a checkpoint that is of this layer. Collective.
 ///
 /// # Errors
-/// [`Error::NotFinite`]; [`Error::Stopped`] if the job stops; [`Error::InputOutput`] if a checkpoint cannot be written.
+/// [`crate::error::Error::NotFinite`]; [`crate::error::Error::Stopped`] if the job stops; [`crate::error::Error::InputOutput`] if a checkpoint cannot be written.
 pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<(Rbm, LayerRecord)> {
     let comm = session.comm();
     let exchange = OverRanks(comm);

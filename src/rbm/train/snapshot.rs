@@ -8,7 +8,7 @@ use crate::rbm::{Matrix, Rbm};
 use std::collections::BTreeMap;
 
 /// All that a trainer must remember between two minibatches. The numbers are, one after the other: W (row-major, visible by hidden), c, b in the
-/// coordinates of the gradient ([`super::GradientKind`]), then the last steps of W, c, b.
+/// coordinates of the gradient (`gradient` of the options), then the last steps of W, c, b.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Snapshot {
     /// Epochs done.
