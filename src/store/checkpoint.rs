@@ -406,7 +406,7 @@ mod tests {
         assert!(refusal(&mut folder, [8; DIGEST]).contains("another run file"));
         let whole = std::fs::read(folder.newest()).unwrap();
         let mut newer = whole[..whole.len() - DIGEST].to_vec();
-        newer[MAGIC.len()] = 2;
+        newer[MAGIC.len()..][..8].copy_from_slice(&(CHECKPOINT_VERSION + 1).to_le_bytes());
         let digest = *blake3::hash(&newer).as_bytes();
         newer.extend(digest);
         std::fs::write(folder.newest(), &newer).unwrap();
