@@ -8,6 +8,7 @@
 //! written has the default documented at its field; the seed is never guessed. TOML syntax is checked first; if it holds, all other mistakes come together.
 
 mod lattice;
+mod learning;
 mod memory;
 mod mistakes;
 mod reader;
@@ -20,6 +21,7 @@ mod train;
 mod tests;
 
 pub use lattice::{Geometry, LatticeSection};
+pub use learning::LearningSection;
 pub use memory::{Memory, available_memory, in_words};
 pub use renormalize::{LikelihoodSection, RenormalizeSection};
 pub use report::ReportSection;

@@ -43,6 +43,12 @@ pub enum Purpose {
     Check = 13,
     /// Statistical resampling of the analysis.
     Resampling = 14,
+    /// Persistent chains of a machine in training.
+    PersistentChains = 15,
+    /// The seed of the samplers that draw fresh training data.
+    FreshData = 16,
+    /// Samples from a whole stack: chains of the top machine, then down.
+    StackSampling = 17,
     /// Hot starts and updates of 512 replicas of one coupling across the bits.
     Replicas = 20,
     /// Exchange of replicas between couplings.

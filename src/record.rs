@@ -4,6 +4,7 @@ pub mod table;
 
 use crate::measure::Series;
 pub use crate::rg::receptive_field::FieldMeasures;
+pub use crate::statistics::scaling::Scaling;
 use serde::{Deserialize, Serialize};
 pub use table::{Cell, Column, TableRecord};
 
@@ -46,7 +47,8 @@ pub use crate::statistics::Estimate;
 /// One observable of one ensemble, with the exact value beside it where one is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observable {
-    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`.
+    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`,
+    /// `correlation_length_over_side`.
     pub name: String,
     /// The words of a figure's axis, for example "energy per site".
     pub long_name: String,
@@ -138,12 +140,16 @@ pub struct EpochRecord {
     pub reconstruction_error: f64,
     /// Mean free energy of held-out data minus that of as many training data, in nats; grows when the machine learns its data by heart.
     pub free_energy_gap: f64,
+    /// Estimated ln p(v_i given all other units) a visible unit over held-out data, in nats; none for data that are not binary.
+    pub pseudo_likelihood: Option<f64>,
     /// Root mean square of the weights.
     pub weight_norm: f64,
     /// Largest absolute weight.
     pub weight_maximum: f64,
     /// Root mean square of the last minibatch's gradient of the weights.
     pub gradient_norm: f64,
+    /// The learning rate.
+    pub learning_rate: f64,
     /// Wall time in seconds.
     pub seconds: f64,
 }
@@ -164,7 +170,11 @@ pub struct LayerRecord {
     /// One entry an epoch.
     pub epochs: Vec<EpochRecord>,
     /// Hidden units that never move: standard deviation of p(h = 1 | v) over the data below 0.02.
-    pub dead_units: usize,
+    pub dead_units: Vec<usize>,
+    /// The share of accepted exchanges of each pair of neighbouring temperatures in the last epoch, from beta = 1 down; for the tempered method only.
+    pub swap_rates: Vec<f64>,
+    /// Whether training ended before its planned epochs because the free-energy gap was too large.
+    pub stopped_early: bool,
 }
 
 /// The training stage.
@@ -174,11 +184,19 @@ pub struct TrainingRecord {
     pub gradient: String,
     /// "probabilities" or "states": what feeds the next layer.
     pub activations: String,
+    /// "cd", "pcd", "tempered" or "exact".
+    pub method: String,
+    /// Persistent chains, at each temperature; 0 for methods without.
+    pub chains: usize,
+    /// Gibbs steps a minibatch.
+    pub gibbs_steps: usize,
+    /// Whether every epoch had configurations of its own.
+    pub fresh: bool,
     /// Coupling of the training configurations.
     pub coupling: f64,
     /// Side of the lattice.
     pub size: usize,
-    /// Training configurations.
+    /// Training configurations (of each epoch, if they were fresh).
     pub samples: usize,
     /// Held-out configurations.
     pub held_out: usize,
@@ -371,6 +389,8 @@ pub struct RunRecord {
     pub provenance: Provenance,
     /// `[sample]`
     pub sampling: Option<SamplingRecord>,
+    /// The analysis across the sizes of `[sample]`.
+    pub scaling: Option<Scaling>,
     /// `[train]`
     pub training: Option<TrainingRecord>,
     /// `[renormalize]`

@@ -1,7 +1,7 @@
 //! The files of a run directory: what a run leaves, how it gets there whole, and how it is read back without trusting it.
 //!
 //! Read in this order: [`directory`] (what may be in DIR), [`lock`] (one job at a time), [`durable`] (a file is replaced whole or not at all), [`seal`] (no
-//! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`] and
+//! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`], [`scaling`] and
 //! [`renormalization`], [`likelihood`] and [`table`], [`network`], [`configurations`], [`summary`]; [`checkpoint`], by which a job goes on inside a stage; [`progress`], how far it is; and [`export`], files for other programs. Rank 0 alone calls all of this, from one thread.
 
 pub mod checkpoint;
@@ -18,6 +18,7 @@ pub mod provenance;
 pub mod renormalization;
 pub mod results;
 pub mod sampling;
+pub mod scaling;
 pub mod seal;
 pub mod summary;
 pub mod table;

@@ -41,8 +41,10 @@ const SERIES: &str = "seed = 1\n[lattice]\nsizes = [4]\n[sample]\ncouplings = [0
 const NETWORK: &str = "seed = 1\n[lattice]\nsizes = [32]\n[sample]\ncouplings = [0.4, 0.42]\nreplicas = 4\nthermalization = 100\nsweeps = 8000\nmeasure_every = 10\nconfigurations = 3200\n\
     [train]\ncoupling = 0.4\nlayers = [512, 64]\nepochs = 6\nminibatch = 100\n[report]\nfigures = false\n";
 
+/// Memory always; time only with KADANOFF_LONG, on a machine that has nothing else to do: no other test depends on the clock.
 #[test]
 fn time_and_memory_are_foretold() {
+    let with_time = std::env::var_os("KADANOFF_LONG").is_some();
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [("series", SERIES), ("network", NETWORK)] {
         let job = write_job(folder.path(), text);
@@ -55,11 +57,11 @@ fn time_and_memory_are_foretold() {
             let time = foretold["time"]["total"].as_f64().unwrap() / seconds;
             seen.push((time, seconds));
             closest = closest.min((time.ln()).abs());
-            if closest < 1.3f64.ln() {
+            if closest < 1.3f64.ln() || !with_time {
                 break;
             }
         }
-        assert!(closest < 1.3f64.ln(), "{name}: times foretold over times taken, and these in seconds: {seen:?}");
+        assert!(!with_time || closest < 1.3f64.ln(), "{name}: times foretold over times taken, and these in seconds: {seen:?}");
     }
 }
 

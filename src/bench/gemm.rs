@@ -60,7 +60,7 @@ impl Numbers {
 }
 
 /// Momentum, penalty and rate of the timed training.
-const STEP: Step = Step { scale: 1.0, learning_rate: 0.1, momentum: 0.5, l1: 2e-4 };
+const STEP: Step = Step { scale: 1.0, learning_rate: 0.1, momentum: 0.5, l1: 2e-4, l2: 0.0, limit: f32::INFINITY };
 
 /// A machine and its minibatch.
 pub(super) struct GemmTrainer {

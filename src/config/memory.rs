@@ -4,6 +4,7 @@ use super::mistakes::Mistakes;
 use super::reader::Section;
 use super::{RunFile, SampleSection};
 use crate::kernels::replicas::REPLICAS;
+use crate::rbm::Method;
 use crate::sampler::Algorithm;
 
 /// The parts of a run's memory on rank 0, in bytes, by estimate. Rank 0 holds the whole record of the run, so it is the rank that needs the most.
@@ -104,7 +105,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     if let Some(train) = &run.train {
         let sites = train.size * train.size;
         memory.training_set = (train.samples + train.held_out) as u128 * packed(train.size);
-        let (mut visible, mut machine, mut activities) = (sites, 0u128, 0u128);
+        let (mut visible, mut machine, mut activities, mut chains) = (sites, 0u128, 0u128, 0u128);
         for (layer, &hidden) in train.layers.iter().enumerate() {
             let parameters = product(&[visible, hidden]) + visible as u128 + hidden as u128;
             memory.network = memory.network.saturating_add(4 * parameters);
@@ -112,6 +113,13 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
             // Three copies: the machine as it is used, as it was at the end of the last epoch, its last step.
             machine = machine.max(parameters.saturating_mul(12));
             memory.training_checkpoint = memory.training_checkpoint.max(parameters.saturating_mul(20));
+            // Persistent chains hold states of both layers, a stream a panel and shard, and, while they move, fields.
+            if train.learning.method.is_persistent() {
+                let temperatures = if train.learning.method == Method::Tempered { train.learning.inverse_temperatures } else { 1 };
+                let states = product(&[train.learning.chains, temperatures, 5 * visible.saturating_add(hidden)]);
+                let streams = product(&[visible.saturating_add(hidden).div_ceil(16), train.shards, temperatures, 256]);
+                chains = chains.max(states.saturating_add(streams));
+            }
             if layer > 0 {
                 let configurations = (train.samples + train.held_out) as u128;
                 activities = activities.max(configurations.saturating_mul(4 * visible as u128));
@@ -119,7 +127,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
             visible = hidden;
         }
         // What one layer leaves free is seldom of use to the next.
-        memory.training = sum(&[machine, activities, WORKSPACE]);
+        memory.training = sum(&[machine, activities, chains, WORKSPACE]);
     }
     if run.report.figures {
         memory.figures = FIGURES + FIGURES_OF_LAYER * run.train.as_ref().map_or(0, |train| train.layers.len()) as u128;

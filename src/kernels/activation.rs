@@ -9,10 +9,10 @@ use super::generator::Lanes;
 use super::numbers::Numbers;
 use super::vector::Generator;
 
-/// The largest argument of [`exponential`]; its value 1.65e38 may be added to 1 and multiplied by a number below 1 without overflow.
+/// The largest argument of `exponential`; its value 1.65e38 may be added to 1 and multiplied by a number below 1 without overflow.
 pub const LARGEST_EXPONENT: f32 = 88.0;
 
-/// The smallest argument of [`exponential`], where it is still a normal number.
+/// The smallest argument of `exponential`, where it is still a normal number.
 pub const SMALLEST_EXPONENT: f32 = -87.0;
 
 /// Adding this to a number below 2^22 rounds it to the nearest integer, which then stands in the low bits.

@@ -38,6 +38,11 @@ dispatch! {
 }
 
 dispatch! {
+    /// The weighing of [`weigh_and_sample`] alone.
+    pub fn weigh(sums: &[Vector], from: &Tempered, to: &Tempered, mask: u16, weights: &mut [f64]) = weigh_body over Numbers;
+}
+
+dispatch! {
     /// Adds the sum of `values` over the set bits of each sample, times `factor`, to its weight: in f64, lanes ascending.
     pub fn add_products(values: &Vector, factor: f64, bits: &[u16], weights: &mut [f64]) = add_products_body over Numbers;
 }
@@ -49,6 +54,14 @@ fn sample_body<N: Numbers>(sums: &[Vector], at: &Tempered, mask: u16, lanes: &mu
         *bits = draw(exponential(at.field::<N>(sum).negated()), &mut generator) & mask;
     }
     *lanes = generator.lanes();
+}
+
+#[inline(always)]
+fn weigh_body<N: Numbers>(sums: &[Vector], from: &Tempered, to: &Tempered, mask: u16, weights: &mut [f64]) {
+    for (sum, weight) in sums.iter().zip(weights) {
+        let (old, new): (N, N) = (from.field(sum), to.field(sum));
+        *weight += softplus(new).minus(softplus(old)).masked(mask).to_vector().sum();
+    }
 }
 
 #[inline(always)]
@@ -110,6 +123,9 @@ mod tests {
                 let (mut drawn, mut bits, mut weights) = (start, vec![0u16; samples], vec![0.0; samples]);
                 weigh_and_sample(set, &sums, &at(0.5), &at(0.6), mask, &mut drawn, &mut weights, &mut bits);
                 assert!(bits == expected && drawn == lanes, "{set}");
+                let mut alone = vec![0.0; samples];
+                weigh(set, &sums, &at(0.5), &at(0.6), mask, &mut alone);
+                assert!(alone == weights, "{set}");
                 assert!(weights.iter().zip(&differences).all(|(found, exact)| (found - exact).abs() < 2e-5), "{set}");
                 add_products(set, &Vector::splat(0.25), 3.0, &bits, &mut weights);
                 let last = weights[samples - 1] - differences[samples - 1];

@@ -1,6 +1,6 @@
 //! The law of a byte of eight independent bits, each set with probability p, as tables of integers.
 //!
-//! P(k) = p^ones(k) (1 - p)^(8 - ones(k)) for the 256 values k, in units of 2^-120 ([`weights`]). One random number chooses a column of a table; a column
+//! P(k) = p^ones(k) (1 - p)^(8 - ones(k)) for the 256 values k, in units of 2^-120 (`weights`). One random number chooses a column of a table; a column
 //! holds one value (level 1) or two. What the integers of a level cannot express goes to the next level, so that the law is exact:
 //!
 //! 1. Level 1 is one of two. *Columns*: 128 of them, chosen by 7 random bits; k stands in floor(128 P(k)) of them. *Alias*: 256 columns of capacity 256,
@@ -12,7 +12,7 @@
 //!
 //! So P(k) = n1(k)/N1 + e1/N1 (n2(k)/2^16 + e2/2^16 n3(k)/2^64) with integers that sum to N1 - e1, 2^16 - e2 and 2^64. The rounding of the last ones, below
 //! 2^-64 of e1/N1 e2/2^16 < 2^-8, is all that is not exact. Columns cost half the random bits of the alias table but leave more to level 2: they are
-//! used where e1/N1 <= [`MOST_ESCAPES`] / 128.
+//! used where e1/N1 <= `MOST_ESCAPES` / 128.
 //!
 //! How the tables are asked is in [`super::byte_queue`].
 
@@ -23,17 +23,17 @@ const BYTES: usize = 256;
 /// The columns of level 1 that may be left to level 2 before the alias table is faster (break-even on AVX-512).
 const MOST_ESCAPES: usize = 64;
 
-/// 256 columns of capacity 256, each shared by two values: column c with the random byte r gives c if r < chances[c], else others[c].
+/// 256 columns of capacity 256, each shared by two values: column c with the random byte r gives c if r < `chances[c]`, else `others[c]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct Alias {
-    /// The share of c in its own column. A column that is all its own has others[c] = c.
+    /// The share of c in its own column. A column that is all its own has `others[c]` = c.
     pub chances: [u8; BYTES],
     /// The second value of each column.
     pub others: [u8; BYTES],
 }
 
-/// As [`Alias`], with capacity 2^56: a random word w gives c = w mod 256 if w / 256 < chances[c], else others[c].
+/// As [`Alias`], with capacity 2^56: a random word w gives c = w mod 256 if w / 256 < `chances[c]`, else `others[c]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FineAlias {
     chances: [u64; BYTES],

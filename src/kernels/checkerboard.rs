@@ -95,7 +95,7 @@ impl Masks {
         let all = |condition: bool| if condition { u64::MAX } else { 0 };
         let masks = |start: usize| {
             let of = |mask: &dyn Fn(bool, usize) -> u64| {
-                std::array::from_fn(|word| mask((start + word) / width % 2 == 0, (start + word) % width))
+                std::array::from_fn(|word| mask(((start + word) / width).is_multiple_of(2), (start + word) % width))
             };
             SidewaysMasks {
                 back: of(&|back, _| all(back)),

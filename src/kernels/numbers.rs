@@ -1,6 +1,6 @@
 //! Sixteen numbers as one value while a kernel works on them, so that a kernel is written once and still keeps its values in registers.
 //!
-//! [`Register`] is one register of AVX-512, by name of its instructions: where the compiler (1.95) is left to find them in loops over `[f32; 16]` it makes gathers and
+//! `Register` is one register of AVX-512, by name of its instructions: where the compiler (1.95) is left to find them in loops over `[f32; 16]` it makes gathers and
 //! scatters. [`Halves`] is two `wide::f32x8`, for everything else. Each operation is one that IEEE 754 rounds exactly, so the two give the same bits.
 
 use super::float_vector::Vector;

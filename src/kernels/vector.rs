@@ -1,6 +1,6 @@
 //! Eight words as one value, so that a kernel is written once and still keeps its values in registers.
 //!
-//! There are three kinds. `Register` is one 512-bit register, for AVX-512, by name of its instructions; `Pair` ([`super::pair`]) is two of 256 bits, where a
+//! There are three kinds. `Register` is one 512-bit register, for AVX-512, by name of its instructions; `Pair` (`pair`) is two of 256 bits, where a
 //! kernel wants AVX2 by name. [`Halves`] is two `wide::u64x4`, for everything else: `wide` chooses its instructions for the baseline of the build, which has AVX2 wherever there is x86. Loops over `[u64; 8]` would be shorter, but
 //! where such values live across a loop the compiler (1.95) takes them apart into eight scalars for AVX2, at half the speed, and shuffles pieces of
 //! registers for AVX-512.

@@ -77,6 +77,15 @@ pub fn sample(set: InstructionSet, layer: Conditional, strips: &[Range<usize>], 
     );
 }
 
+/// Computes the fields of all panels for `samples` samples.
+pub fn fields(set: InstructionSet, layer: Conditional, samples: usize, fields: &mut [Vector]) {
+    if samples == 0 {
+        return;
+    }
+    let lots = fields.par_chunks_mut(ABREAST * samples).enumerate();
+    lots.with_min_len(layer.least_lots(samples)).for_each(|(index, fields)| layer.fields(set, lot(index, layer.panels()), fields));
+}
+
 /// Computes the probabilities of all panels for `samples` samples.
 pub fn activate(set: InstructionSet, layer: Conditional, samples: usize, probabilities: &mut [Vector]) {
     if samples == 0 {

@@ -3,7 +3,7 @@
 use crate::config::RunFile;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
-use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Submission, TrainingRecord};
+use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, Submission, TrainingRecord};
 use crate::store::checkpoint::CheckpointFolder;
 use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
@@ -118,6 +118,15 @@ impl Desk {
         self.record.sampling = Some(record);
         self.save("sampling done")?;
         self.drop_checkpoints()
+    }
+
+    /// Puts the analysis across the sizes into the files.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn keep_scaling(&mut self, scaling: Scaling) -> Result<()> {
+        self.record.scaling = Some(scaling);
+        self.save("scaling done")
     }
 
     /// Puts the layers trained so far into the files.
@@ -288,6 +297,7 @@ fn empty_record(job: &RunFile) -> RunRecord {
             submissions: Vec::new(),
         },
         sampling: None,
+        scaling: None,
         training: None,
         renormalization: None,
     }

@@ -1,5 +1,5 @@
 //! `kadanoff estimate RUN.toml`: what a run will need before it begins. Memory and disk follow from the run file; times from short runs of the real kernels on this
-//! machine ([`calibrate`]); what ranks send to each other from the trainer's own messages, counted.
+//! machine (`calibrate`); what ranks send to each other from the trainer's own messages, counted.
 
 mod calibrate;
 

@@ -309,6 +309,7 @@ fn ensemble(size: usize, coupling: f64, chains: &mut [Chain]) -> Ensemble {
         "magnetization_squared" => reference.magnetization_squared,
         "susceptibility" => reference.susceptibility,
         "binder_cumulant" => reference.binder_cumulant,
+        "correlation_length_over_side" => reference.correlation_length_over_side,
         _ => None,
     };
     let observables = statistics::observables(size, coupling, &series).into_iter().map(|named| Observable {

@@ -20,7 +20,7 @@ pub const NEWEST: &str = "state";
 /// The generation before it.
 pub const PREVIOUS: &str = "state.previous";
 /// The version of the layout, and of the words of every stage and sampler in it.
-pub const CHECKPOINT_VERSION: u64 = 1;
+pub const CHECKPOINT_VERSION: u64 = 2;
 
 const MAGIC: &[u8; 16] = b"kadanoff state\r\n";
 const DIGEST: usize = blake3::OUT_LEN;
@@ -406,7 +406,7 @@ mod tests {
         assert!(refusal(&mut folder, [8; DIGEST]).contains("another run file"));
         let whole = std::fs::read(folder.newest()).unwrap();
         let mut newer = whole[..whole.len() - DIGEST].to_vec();
-        newer[MAGIC.len()] = 2;
+        newer[MAGIC.len()..][..8].copy_from_slice(&(CHECKPOINT_VERSION + 1).to_le_bytes());
         let digest = *blake3::hash(&newer).as_bytes();
         newer.extend(digest);
         std::fs::write(folder.newest(), &newer).unwrap();

@@ -134,6 +134,11 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
         let (energies, magnetizations) = (chain.energy.len(), chain.magnetization.len());
         return Err(Error::Bug(format!("a chain of size {size} has {energies} energies and {magnetizations} magnetizations.")));
     }
+    let all = || ensembles.iter().flat_map(|ensemble| &ensemble.chains);
+    if let Some(chain) = all().find(|chain| !chain.wave_power.is_empty() && chain.wave_power.len() != chain.len()) {
+        let (waves, draws) = (chain.wave_power.len(), chain.len());
+        return Err(Error::Bug(format!("a chain of size {size} has {waves} powers of its longest waves for {draws} draws.")));
+    }
     let couplings: Vec<f64> = ensembles.iter().map(|ensemble| ensemble.coupling).collect();
     let chains = ensembles.iter().map(|ensemble| ensemble.chains.len()).max().unwrap_or(0);
     let draws = ensembles.iter().flat_map(|ensemble| &ensemble.chains).map(Series::len).max().unwrap_or(0);

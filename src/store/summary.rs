@@ -3,8 +3,8 @@
 use super::durable;
 use crate::error::{Error, Result};
 use crate::record::{
-    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TableRecord, TemperingRecord,
-    TrainingRecord,
+    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, TableRecord,
+    TemperingRecord, TrainingRecord,
 };
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -30,6 +30,7 @@ pub fn summary(record: &RunRecord) -> Value {
         "seed": origin.seed,
         "submissions": origin.submissions,
         "sampling": record.sampling.as_ref().map(sampling),
+        "scaling": record.scaling.as_ref().map(scaling),
         "training": record.training.as_ref().map(training),
         "renormalization": record.renormalization.as_ref().map(renormalization),
     })
@@ -77,6 +78,39 @@ fn tempering(part: &TemperingRecord) -> Value {
     })
 }
 
+/// Everything but the curves.
+fn scaling(part: &Scaling) -> Value {
+    let results: Map<String, Value> = part
+        .results
+        .iter()
+        .map(|one| {
+            let deviation = one.exact.map(|exact| (one.value - exact) / one.error).filter(|deviation| deviation.is_finite());
+            let entry = json!({
+                "long_name": one.long_name,
+                "value": one.value,
+                "error": one.error,
+                "smallest_size": one.smallest_size,
+                "exact": one.exact,
+                "deviation_in_standard_errors": deviation,
+            });
+            (one.name.clone(), entry)
+        })
+        .collect();
+    let overlaps: Vec<Value> =
+        part.curves.iter().map(|one| json!({ "size": one.size, "smallest_overlap": one.smallest_overlap })).collect();
+    json!({
+        "correction_exponent": part.correction_exponent,
+        "blocks": part.blocks,
+        "results": results,
+        "covariance": part.covariance,
+        "fits": part.fits,
+        "crossings": part.crossings,
+        "peaks": part.peaks,
+        "collapses": part.collapses,
+        "overlaps": overlaps,
+    })
+}
+
 fn observable(one: &Observable) -> Value {
     let estimate = &one.estimate;
     json!({
@@ -99,12 +133,18 @@ fn training(part: &TrainingRecord) -> Value {
             "epochs": layer.epochs.len(),
             "seconds": layer.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>(),
             "last_epoch": layer.epochs.last(),
-            "dead_units": layer.dead_units,
+            "dead_units": layer.dead_units.len(),
+            "swap_rates": layer.swap_rates,
+            "stopped_early": layer.stopped_early,
         })
     };
     json!({
         "gradient": part.gradient,
         "activations": part.activations,
+        "method": part.method,
+        "chains": part.chains,
+        "gibbs_steps": part.gibbs_steps,
+        "fresh": part.fresh,
         "coupling": part.coupling,
         "size": part.size,
         "samples": part.samples,

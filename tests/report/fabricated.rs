@@ -39,6 +39,7 @@ pub fn empty() -> RunRecord {
             }],
         },
         sampling: None,
+        scaling: None,
         training: None,
         renormalization: None,
     }
@@ -101,6 +102,8 @@ fn training(random: &mut Uniform) -> TrainingRecord {
             EpochRecord {
                 reconstruction_error: 0.22 - (0.13 - 0.03 * index as f64) * progress + 0.0008 * random.normal(),
                 free_energy_gap: 0.4 * progress + 0.25 * random.normal() + 0.01 * f64::from(epoch),
+                pseudo_likelihood: (index == 0).then_some(-0.6 + 0.3 * progress),
+                learning_rate: 0.1,
                 weight_norm: 0.01 + 0.16 * progress,
                 weight_maximum: 0.05 + (3.4 - 0.6 * index as f64) * progress,
                 gradient_norm: 0.004 + 0.02 * (1.0 - progress) + 0.0003 * random.normal(),
@@ -114,12 +117,18 @@ fn training(random: &mut Uniform) -> TrainingRecord {
             weights: (0..visible * hidden).map(|_| (0.01 * random.normal()) as f32).collect(),
             visible_bias: vec![0.0; visible],
             hidden_bias: vec![0.0; hidden],
-            dead_units: [12, 0, 0][index],
+            dead_units: (0..[12, 0, 0][index]).collect(),
+            swap_rates: Vec::new(),
+            stopped_early: false,
         }
     });
     TrainingRecord {
         gradient: "plain".to_string(),
         activations: "probabilities".to_string(),
+        method: "cd".to_string(),
+        chains: 0,
+        gibbs_steps: 1,
+        fresh: false,
         coupling: 0.408,
         size: 40,
         samples: 20_000,

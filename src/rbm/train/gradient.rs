@@ -14,8 +14,18 @@ use std::sync::Mutex;
 pub struct Side<'a> {
     /// Visible states.
     pub visible: &'a Units,
-    /// p(h = 1 | v).
+    /// p(h = 1 | v), times [`Self::weight`].
     pub hidden: &'a [Vector],
+    /// The samples of each shard, in order: as many strips on both sides.
+    pub strips: &'a [Range<usize>],
+    /// How much a sample of this side counts.
+    pub weight: f32,
+}
+
+impl Side<'_> {
+    fn samples(&self) -> usize {
+        self.strips.last().map_or(0, |strip| strip.end)
+    }
 }
 
 /// Memory of one thread while it sums a lot of hidden panels.
@@ -72,8 +82,6 @@ pub struct Statistics<'a> {
     set: InstructionSet,
     /// Data, then model.
     sides: [Side<'a>; 2],
-    strips: &'a [Range<usize>],
-    samples: usize,
     /// Lots of panels that a thread takes at least.
     pub least_lots: usize,
     /// The table entries chosen by the binary sides: visible panel, strip, pass.
@@ -93,25 +101,25 @@ enum Pass {
 }
 
 impl<'a> Statistics<'a> {
-    /// Prepares the choices. `strips` cover the samples in order; `memory` is reused if it is large enough.
-    pub fn new(set: InstructionSet, sides: [Side<'a>; 2], strips: &'a [Range<usize>], machine: &Machine, memory: Vec<Choices>) -> Self {
-        let samples = strips.last().map_or(0, |strip| strip.end);
-        let least_lots = least_lots(machine.visible, machine.hidden, samples);
+    /// Prepares the choices; `memory` is reused if it is large enough.
+    pub fn new(set: InstructionSet, sides: [Side<'a>; 2], machine: &Machine, memory: Vec<Choices>) -> Self {
+        let least_lots = least_lots(machine.visible, machine.hidden, sides[0].samples().max(sides[1].samples()));
         let is_binary = sides.map(|side| matches!(side.visible, Units::Bits(_)));
         let mut stride = 0;
-        let passes: Vec<Vec<Pass>> = strips.iter().map(|strip| passes(strip.len(), is_binary, &mut stride)).collect();
+        let passes: Vec<Vec<Pass>> =
+            (0..sides[0].strips.len()).map(|strip| passes(sides.map(|side| side.strips[strip].len()), is_binary, &mut stride)).collect();
         let mut choices = memory;
         choices.clear();
         choices.resize(stride * machine.visible_panels(), [Vector::ZERO; 2]);
         if stride > 0 {
             choices.par_chunks_mut(stride).enumerate().with_min_len(least_lots).for_each(|(panel, choices)| {
-                for (strip, passes) in strips.iter().zip(&passes) {
+                for (strip, passes) in passes.iter().enumerate() {
                     for pass in passes {
                         let Pass::Tables(ranges, place) = pass else { continue };
                         let mut table = 0;
                         for (side, range) in sides.iter().zip(ranges) {
                             if let Units::Bits(bits) = side.visible {
-                                let bits = &bits[panel * samples..][strip.clone()][range.clone()];
+                                let bits = &bits[panel * side.samples()..][side.strips[strip].clone()][range.clone()];
                                 statistics::choose(set, bits, table, &mut choices[*place]);
                                 table += range.len().div_ceil(SAMPLES_PER_GROUP);
                             }
@@ -120,7 +128,7 @@ impl<'a> Statistics<'a> {
                 }
             });
         }
-        Statistics { set, sides, strips, samples, least_lots, choices, stride, passes }
+        Statistics { set, sides, least_lots, choices, stride, passes }
     }
 
     /// Gives the memory of the choices back.
@@ -130,17 +138,15 @@ impl<'a> Statistics<'a> {
 
     /// The number of strips.
     pub fn strips(&self) -> usize {
-        self.strips.len()
+        self.passes.len()
     }
 
     /// Adds sum_s v_i p_j of the data minus that of the model, over one strip, to `scratch.total` for the units j of a lot of hidden panels.
     pub fn add_products(&self, panels: Range<usize>, strip: usize, scratch: &mut Scratch) {
-        let start = self.strips[strip].start;
-        let rows = |side: usize, range: &Range<usize>| Rows {
-            all: &self.sides[side].hidden[panels.start * self.samples..panels.end * self.samples],
-            stride: self.samples,
-            first: start + range.start,
-            count: range.len(),
+        let rows = |side: usize, range: &Range<usize>| {
+            let (side, samples) = (&self.sides[side], self.sides[side].samples());
+            let all = &side.hidden[panels.start * samples..panels.end * samples];
+            Rows { all, stride: samples, first: side.strips[strip].start + range.start, count: range.len() }
         };
         let passes = &self.passes[strip];
         let length = scratch.total.len() / ABREAST * panels.len();
@@ -154,9 +160,10 @@ impl<'a> Statistics<'a> {
                     statistics::add_bits(self.set, choices, self.stride, rows(0, data), rows(1, model), tables, sums);
                 }
                 &Pass::Numbers(side) => {
-                    if let Units::Numbers(units) = self.sides[side].visible {
-                        let rows = rows(side, &(0..self.strips[strip].len()));
-                        statistics::add_numbers(self.set, units, self.samples, start, rows, side == 1, sums);
+                    let Side { visible, strips, .. } = self.sides[side];
+                    if let Units::Numbers(units) = visible {
+                        let (samples, range) = (self.sides[side].samples(), &strips[strip]);
+                        statistics::add_numbers(self.set, units, samples, range.start, rows(side, &(0..range.len())), side == 1, sums);
                     }
                 }
             }
@@ -165,35 +172,38 @@ impl<'a> Statistics<'a> {
 
     /// sum_s v_i of the data minus that of the model over one strip, for a visible panel.
     pub fn visible_sums(&self, panel: usize, strip: usize) -> Vector {
-        let place = panel * self.samples;
-        let [data, model] = self.sides.map(|side| match side.visible {
-            Units::Bits(bits) => statistics::column_counts(self.set, &bits[place..][self.strips[strip].clone()]),
-            Units::Numbers(numbers) => statistics::column_sums(self.set, &numbers[place..][self.strips[strip].clone()]),
+        let [data, model] = self.sides.map(|side| {
+            let (place, range) = (panel * side.samples(), side.strips[strip].clone());
+            let sums = match side.visible {
+                Units::Bits(bits) => statistics::column_counts(self.set, &bits[place..][range]),
+                Units::Numbers(numbers) => statistics::column_sums(self.set, &numbers[place..][range]),
+            };
+            Vector(sums.0.map(|sum| side.weight * sum))
         });
         data.plus(&model.negated())
     }
 
     /// sum_s p_j of the data minus that of the model over one strip, for a hidden panel.
     pub fn hidden_sums(&self, panel: usize, strip: usize) -> Vector {
-        let sum = |side: &Side| statistics::column_sums(self.set, &side.hidden[panel * self.samples..][self.strips[strip].clone()]);
+        let sum = |side: &Side| statistics::column_sums(self.set, &side.hidden[panel * side.samples()..][side.strips[strip].clone()]);
         sum(&self.sides[0]).plus(&sum(&self.sides[1]).negated())
     }
 }
 
-/// The passes over a strip of some samples, data before model; `place` counts those that make choices.
-fn passes(samples: usize, is_binary: [bool; 2], place: &mut usize) -> Vec<Pass> {
-    if samples == 0 {
+/// The passes over a strip of some samples on each side, data before model; `place` counts those that make choices.
+fn passes(samples: [usize; 2], is_binary: [bool; 2], place: &mut usize) -> Vec<Pass> {
+    if samples == [0; 2] {
         return Vec::new();
     }
-    let groups = is_binary.map(|binary| if binary { samples.div_ceil(SAMPLES_PER_GROUP) } else { 0 });
+    let groups = [0, 1].map(|side| if is_binary[side] { samples[side].div_ceil(SAMPLES_PER_GROUP) } else { 0 });
     let all = groups[0] + groups[1];
     // As even as can be: 5 and 5 rather than 6 and 4.
     let count = all.div_ceil(TABLES_PER_PASS);
     let tables = (0..count).map(|pass| {
         let (first, end) = (all * pass / count, all * (pass + 1) / count);
-        let in_samples = |first: usize, end: usize| samples.min(first * SAMPLES_PER_GROUP)..samples.min(end * SAMPLES_PER_GROUP);
-        let data = in_samples(first.min(groups[0]), end.min(groups[0]));
-        let model = in_samples(first.max(groups[0]) - groups[0], end.max(groups[0]) - groups[0]);
+        let in_samples = |most: usize, first: usize, end: usize| most.min(first * SAMPLES_PER_GROUP)..most.min(end * SAMPLES_PER_GROUP);
+        let data = in_samples(samples[0], first.min(groups[0]), end.min(groups[0]));
+        let model = in_samples(samples[1], first.max(groups[0]) - groups[0], end.max(groups[0]) - groups[0]);
         *place += 1;
         Pass::Tables([data, model], *place - 1)
     });

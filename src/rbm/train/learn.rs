@@ -1,6 +1,7 @@
 //! The step of learning: the sums of all shards come together, then weights and biases move.
 
-use super::gradient::{Pool, Statistics};
+use super::exact::ExactGradient;
+use super::gradient::{Pool, Scratch, Statistics};
 use super::{Outcome, ShardExchange, Trainer};
 use crate::error::Result;
 use crate::kernels::float_vector::Vector;
@@ -14,15 +15,29 @@ use std::ops::Range;
 /// Numbers sent at once between ranks, about: 4 MiB, whatever the number of shards and units.
 const GATHERED: usize = 1 << 20;
 
-impl Trainer<'_> {
-    /// Brings the sums of all shards together, panel by panel, and takes the step.
-    pub(super) fn learn(&mut self, statistics: &Statistics, errors: &[f64], samples: usize) -> Result<Outcome> {
-        let (set, shards, exchange) = (self.set, self.options.shards, self.exchange);
-        let (rows, visible_panels, hidden_panels) = (self.machine.rows(), self.machine.visible_panels(), self.machine.hidden_panels());
-        let alone = exchange.own_shards(shards) == (0..shards);
+/// Where the sums of a step come from.
+#[derive(Clone, Copy)]
+pub enum Sums<'a> {
+    /// The samples of a minibatch, shard by shard.
+    Samples(&'a Statistics<'a>),
+    /// All states; every rank has summed them.
+    Exact(&'a ExactGradient),
+}
 
-        // What is small comes first, all panels at once: sums over visible units, over hidden units, and the reconstruction error.
-        let panels = visible_panels + hidden_panels;
+impl Sums<'_> {
+    /// The sums over visible and over hidden units in panels, and the squared error: all shards together.
+    fn of_biases(
+        self,
+        machine: &Machine,
+        errors: &[f64],
+        shards: usize,
+        exchange: &dyn ShardExchange,
+    ) -> Result<(Vec<Vector>, Vec<Vector>, f64)> {
+        let (visible_panels, panels) = (machine.visible_panels(), machine.visible_panels() + machine.hidden_panels());
+        let statistics = match self {
+            Sums::Samples(statistics) => statistics,
+            Sums::Exact(gradient) => return Ok((in_panels(&gradient.visible), in_panels(&gradient.hidden), 0.0)),
+        };
         let small = |strip: usize| {
             let sums = (0..panels).into_par_iter().with_min_len(statistics.least_lots).map(|panel| {
                 if panel < visible_panels {
@@ -39,16 +54,71 @@ impl Trainer<'_> {
         let length = panels * WIDTH + 1;
         let mut all = vec![0.0; shards * length];
         exchange.gather(shards, &own, &mut all)?;
-        let mut bias_sums = vec![Vector::ZERO; panels];
+        let mut visible_sums = vec![Vector::ZERO; panels];
         let mut squared_error = 0.0;
         for shard in all.chunks_exact(length) {
-            bias_sums.iter_mut().zip(shard.chunks_exact(WIDTH)).for_each(|(sum, numbers)| add_numbers(sum, numbers));
+            visible_sums.iter_mut().zip(shard.chunks_exact(WIDTH)).for_each(|(sum, numbers)| add_numbers(sum, numbers));
             squared_error += f64::from(shard[length - 1]);
         }
-        let (visible_sums, hidden_sums) = bias_sums.split_at(visible_panels);
+        let hidden_sums = visible_sums.split_off(visible_panels);
+        Ok((visible_sums, hidden_sums, squared_error))
+    }
+
+    /// Adds the products v_i p_j of a lot of hidden panels to `scratch.total`, panels of `rows` vectors, for a rank that has all shards.
+    fn add_products(self, panels: Range<usize>, rows: usize, scratch: &mut Scratch) {
+        match self {
+            Sums::Samples(statistics) => (0..statistics.strips()).for_each(|strip| statistics.add_products(panels.clone(), strip, scratch)),
+            Sums::Exact(gradient) => {
+                for (panel, total) in panels.zip(scratch.total.chunks_exact_mut(rows)) {
+                    for (total, row) in total.iter_mut().zip(gradient.weights.chunks_exact(gradient.hidden.len())) {
+                        let numbers = row[panel * WIDTH..].iter().take(WIDTH);
+                        total.0.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum += number as f32);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lots of panels that a thread takes at least.
+    fn least_lots(self) -> usize {
+        match self {
+            Sums::Samples(statistics) => statistics.least_lots,
+            Sums::Exact(_) => usize::MAX,
+        }
+    }
+}
+
+fn in_panels(numbers: &[f64]) -> Vec<Vector> {
+    let mut panels = vec![Vector::ZERO; numbers.len().div_ceil(WIDTH)];
+    for (panel, numbers) in panels.iter_mut().zip(numbers.chunks(WIDTH)) {
+        panel.0.iter_mut().zip(numbers).for_each(|(lane, &number)| *lane = number as f32);
+    }
+    panels
+}
+
+impl Trainer<'_> {
+    /// Brings the sums of all shards together, panel by panel, and takes the step.
+    pub(super) fn learn(&mut self, sums: &Sums, errors: &[f64], samples: usize) -> Result<Outcome> {
+        let (set, shards, exchange) = (self.set, self.options.shards, self.exchange);
+        let (rows, hidden_panels) = (self.machine.rows(), self.machine.hidden_panels());
+        // The samples of other ranks, if there are any.
+        let shared = match *sums {
+            Sums::Samples(statistics) if exchange.own_shards(shards) != (0..shards) => Some(statistics),
+            _ => None,
+        };
+
+        // What is small comes first, all panels at once: sums over visible units, over hidden units, and the reconstruction error.
+        let (visible_sums, hidden_sums, squared_error) = sums.of_biases(&self.machine, errors, shards, exchange)?;
 
         let options = &self.options;
-        let step = Step { scale: 1.0 / samples as f32, learning_rate: options.learning_rate, momentum: options.momentum, l1: options.l1 };
+        let step = Step {
+            scale: 1.0 / samples as f32,
+            learning_rate: options.learning_rate_in(self.epochs),
+            momentum: options.momentum_in(self.epochs),
+            l1: options.l1,
+            l2: options.l2,
+            limit: options.gradient_limit,
+        };
         // The centred gradient is <v h> - <v>/2 - <h>/2.
         let half = if options.gradient == GradientKind::Centred { 0.5 * step.scale } else { 0.0 };
         let (visible, hidden) = (self.machine.visible, self.machine.hidden);
@@ -60,29 +130,29 @@ impl Trainer<'_> {
 
         let pool = &self.pool;
         let mut squares: Vec<Squares> = Vec::with_capacity(hidden_panels);
-        let at_once = if alone { hidden_panels } else { (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels) };
+        let at_once = shared.map_or(hidden_panels, |_| (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels));
         let blocks = self.machine.weights.chunks_mut(at_once * rows).zip(self.velocity.weights.chunks_mut(at_once * rows));
         for (block, (weights, velocity)) in blocks.enumerate() {
             let first = block * at_once;
             let count = weights.len() / rows;
-            let gathered =
-                if alone { Vec::new() } else { gather_products(statistics, exchange, shards, first..first + count, rows, pool)? };
+            let gather = |statistics| gather_products(statistics, exchange, shards, first..first + count, rows, pool);
+            let gathered = shared.map(gather).transpose()?;
             let lots = weights.par_chunks_mut(ABREAST * rows).zip(velocity.par_chunks_mut(ABREAST * rows)).enumerate();
             let found: Vec<Vec<Squares>> = lots
-                .with_min_len(statistics.least_lots)
+                .with_min_len(sums.least_lots())
                 .map_init(
                     || pool.lend(rows),
                     |loan, (index, (weights, velocity))| {
                         let scratch = loan.scratch();
                         let panels = lot(index, count);
                         scratch.total.fill(Vector::ZERO);
-                        if alone {
-                            let panels = first + panels.start..first + panels.end;
-                            (0..statistics.strips()).for_each(|strip| statistics.add_products(panels.clone(), strip, scratch));
-                        } else {
-                            for shard in gathered.chunks_exact(count * rows * WIDTH) {
-                                let numbers = shard[panels.start * rows * WIDTH..panels.end * rows * WIDTH].chunks_exact(WIDTH);
-                                scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
+                        match &gathered {
+                            None => sums.add_products(first + panels.start..first + panels.end, rows, scratch),
+                            Some(gathered) => {
+                                for shard in gathered.chunks_exact(count * rows * WIDTH) {
+                                    let numbers = shard[panels.start * rows * WIDTH..panels.end * rows * WIDTH].chunks_exact(WIDTH);
+                                    scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
+                                }
                             }
                         }
                         let parts =
@@ -99,7 +169,7 @@ impl Trainer<'_> {
 
         let velocities = [&mut self.velocity.visible_bias, &mut self.velocity.hidden_bias];
         let mut bias_squares = 0.0;
-        for ((biases, velocities), sums) in self.biases.iter_mut().zip(velocities).zip([visible_sums, hidden_sums]) {
+        for ((biases, velocities), sums) in self.biases.iter_mut().zip(velocities).zip([&visible_sums, &hidden_sums]) {
             for ((bias, velocity), sum) in biases.iter_mut().zip(velocities).zip(sums) {
                 let kept = Vector(velocity.0.map(|velocity| step.momentum * velocity));
                 *velocity = kept.plus_product(step.learning_rate, &Vector(sum.0.map(|sum| step.scale * sum)));
