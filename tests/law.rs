@@ -112,11 +112,12 @@ fn energy_and_magnetization_have_the_law_of_the_enumeration() {
     }
 }
 
-/// Both rules on every instruction set, with columns (K = 0.44) and with alias tables (K = 0.06) as level 1 of the byte laws.
+/// Both rules on every instruction set, with columns (K = 0.44) and with alias tables (K = 0.06) as level 1 of the byte laws. (Where it is hot Metropolis flips nearly all spins
+/// at every sweep, so that M keeps its size for long.)
 #[test]
 fn every_instruction_set_has_the_law() {
     for set in InstructionSet::available() {
-        for (number, coupling, kind, apart) in [(40, 0.44, Magnetization::Absolute, 20), (41, 0.06, Magnetization::Signed, 8)] {
+        for (number, coupling, kind, apart) in [(40, 0.44, Magnetization::Absolute, 20), (41, 0.06, Magnetization::Signed, 60)] {
             let start = Start::Hot;
             let metropolis = Metropolis::new(torus(4), coupling, start, SEED, number).expect("a fit lattice").with_instruction_set(set);
             compare(metropolis, coupling, kind, 50_000, apart).accept();

@@ -63,7 +63,7 @@ impl Bytes for Halves {
                 let (column, chance) = ((*word >> place) as u8, (chances >> place) as u8);
                 let (limit, other) = (alias.chances[usize::from(column)], alias.others[usize::from(column)]);
                 // All ones if chance < limit: a branch would be taken one way or the other at random.
-                let own = (i16::from(chance) - i16::from(limit) >> 15) as u8;
+                let own = ((i16::from(chance) - i16::from(limit)) >> 15) as u8;
                 found |= u64::from(other ^ (other ^ column) & own) << place;
             }
             *word = found;
