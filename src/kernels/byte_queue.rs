@@ -21,6 +21,7 @@
 use super::byte_law::{ByteLaw, First};
 use super::byte_look_up::{BYTES, Bytes};
 use super::vector::{BLOCK, Generator};
+use std::mem::MaybeUninit;
 
 /// The most blocks that are drawn at a time.
 pub const GROUP: usize = 16;
@@ -53,6 +54,16 @@ impl ByteQueue {
     /// If there are more.
     #[inline(always)]
     pub fn fill<V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>, blocks: &mut [V]) {
+        // SAFETY: what may be unset lies in memory like what is set, and `fill_new` writes nothing but set blocks.
+        self.fill_new(law, generator, unsafe { &mut *(std::ptr::from_mut(blocks) as *mut [MaybeUninit<V>]) });
+    }
+
+    /// The same into blocks that may be unset before, which spares a small lattice the time to clear them. All are set afterwards, and given back.
+    ///
+    /// # Panics
+    /// If there are more than [`GROUP`].
+    #[inline(always)]
+    pub fn fill_new<'a, V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>, blocks: &'a mut [MaybeUninit<V>]) -> &'a [V] {
         assert!(blocks.len() <= GROUP, "a group has at most {GROUP} blocks");
         if self.end - self.first < LOW {
             self.top_up(law, generator);
@@ -74,15 +85,17 @@ impl ByteQueue {
                 }
             }
             First::Alias(alias) => {
-                for block in blocks {
+                for block in &mut *blocks {
                     let (columns, chances) = (state.step(), state.step());
                     let (filled, used) = columns.in_alias(chances, alias).fill_marked(marker, ahead(bytes, first));
-                    *block = filled;
+                    block.write(filled);
                     first += used;
                 }
             }
         }
         (*generator, self.first) = (state, first);
+        // SAFETY: either loop has written all of them.
+        unsafe { blocks.assume_init_ref() }
     }
 
     #[inline(always)]
@@ -164,16 +177,22 @@ impl ByteQueue {
 
 /// Draws a block whose level 1 are columns. Returns how many bytes of the queue it used.
 #[inline(always)]
-fn by_columns<V: Bytes>(state: &mut Generator<V>, columns: &V::Prepared, marker: u8, queue: &[u8; BYTES], block: &mut V) -> usize {
+fn by_columns<V: Bytes>(
+    state: &mut Generator<V>,
+    columns: &V::Prepared,
+    marker: u8,
+    queue: &[u8; BYTES],
+    block: &mut MaybeUninit<V>,
+) -> usize {
     let (filled, used) = state.step().in_columns(columns).fill_marked(marker, queue);
-    *block = filled;
+    block.write(filled);
     used
 }
 
 /// The 64 bytes from a place on. Those past the end of the queue are never used.
 #[inline(always)]
 fn ahead(bytes: &[u8; CAPACITY], first: usize) -> &[u8; BYTES] {
-    debug_assert!(first <= FULL + BYTES - 1);
+    debug_assert!(first < FULL + BYTES);
     // SAFETY: `first` is at most the end of the queue, because a group uses no more than the LOW bytes there are when it begins; and that end is at most
     // FULL + 63, which leaves 65 bytes to the end of the array. (A check here costs as much as an instruction of the generator.)
     unsafe { &*bytes.as_ptr().add(first).cast::<[u8; BYTES]>() }

@@ -19,6 +19,7 @@ pub mod strip;
 use super::{Configuration, WORD_BITS};
 use crate::kernels::InstructionSet;
 use crate::kernels::checkerboard::{Masks, Rows};
+use crate::kernels::local_update::Ahead;
 use crate::kernels::profile::Counters;
 use crate::lattice::SquareTorus;
 use crate::measure::{Measurement, Observer};
@@ -183,37 +184,40 @@ impl Checkerboard {
     }
 
     /// Updates every spin once, with one source of random numbers for each strip. `update` is given own rows, the other colour from the line above the first
-    /// row on, which rows, and the masks of the board; it has to be able to read, and leave as it was, up to a block after the last own row.
+    /// row on, which rows, the masks of the board, and which words will be wanted next; it has to be able to read, and leave as it was, up to a block after the last own row.
     ///
     /// A board of one strip updates colour 0, then colour 1. With several strips, each of them updates colour 0, then the lines of colour 1 that have both
     /// neighbours in the strip; when all have done so, each updates the first line of colour 1, then the last one. So a strip passes through the cache once.
     ///
     /// # Panics
     /// If there is not one source a strip.
-    pub fn sweep<S: Send>(&mut self, sources: &mut [S], update: impl Fn(&mut S, &mut [u64], &[u64], Rows, &Masks) + Sync) {
+    pub fn sweep<S: Send>(&mut self, sources: &mut [S], update: impl Fn(&mut S, &mut [u64], &[u64], Rows, &Masks, Ahead) + Sync) {
         assert_eq!(sources.len(), self.strips.len(), "one source of random numbers a strip");
         let (rows, masks) = (self.rows, &self.masks);
         if let ([strip], [source]) = (self.strips.as_mut_slice(), &mut *sources) {
             for colour in 0..2 {
-                strip.update(colour, 0..rows.count, rows, |own, other, rows| update(source, own, other, rows, masks));
+                strip.update(colour, 0..rows.count, rows, |own, other, rows| update(source, own, other, rows, masks, Ahead::NOTHING));
                 strip.close(colour, rows, masks);
             }
             return;
         }
         let edge = 2 * rows.width;
+        let following: Vec<Ahead> = (1..=self.strips.len()).map(|next| self.strips[next % self.strips.len()].ahead()).collect();
         let [first, second] = &mut self.edges;
         let seen = &*second;
-        self.strips.par_iter_mut().zip(&mut *sources).zip(first.par_chunks_mut(edge)).for_each(|((strip, source), edges)| {
+        let work = self.strips.par_iter_mut().zip(&mut *sources).zip(first.par_chunks_mut(edge)).zip(following);
+        work.for_each(|(((strip, source), edges), following)| {
             strip.take_edges(1, seen, rows, masks);
-            strip.update(0, 0..strip.count_lines(), rows, |own, other, rows| update(source, own, other, rows, masks));
+            strip.update(0, 0..strip.count_lines(), rows, |own, other, rows| update(source, own, other, rows, masks, Ahead::NOTHING));
             strip.write_edges(0, edges);
-            strip.update(1, 1..strip.count_lines() - 1, rows, |own, other, rows| update(source, own, other, rows, masks));
+            // The second colour finds all it needs in the cache.
+            strip.update(1, 1..strip.count_lines() - 1, rows, |own, other, rows| update(source, own, other, rows, masks, following));
         });
         let seen = &*first;
         self.strips.par_iter_mut().zip(sources).zip(second.par_chunks_mut(edge)).for_each(|((strip, source), edges)| {
             strip.take_edges(0, seen, rows, masks);
             for line in [0, strip.count_lines() - 1] {
-                strip.update(1, line..line + 1, rows, |own, other, rows| update(source, own, other, rows, masks));
+                strip.update(1, line..line + 1, rows, |own, other, rows| update(source, own, other, rows, masks, Ahead::NOTHING));
             }
             strip.write_edges(1, edges);
         });

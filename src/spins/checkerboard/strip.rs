@@ -6,6 +6,7 @@
 
 use crate::kernels::InstructionSet;
 use crate::kernels::checkerboard::{Counts, Masks, Rows, count};
+use crate::kernels::local_update::Ahead;
 use crate::kernels::profile::{Counters, count_profile};
 use crate::kernels::vector::BLOCK;
 use std::ops::Range;
@@ -60,6 +61,11 @@ impl Strip {
     /// The lines of a colour, to be changed. The halos beside them are then old.
     pub fn lines_mut(&mut self, colour: usize) -> &mut [u64] {
         &mut self.colours[colour][self.starts[colour]..][..self.count * self.width]
+    }
+
+    /// The lines of both colours, to be called into the cache.
+    pub fn ahead(&self) -> Ahead {
+        Ahead::new([0, 1].map(|colour| self.lines(colour)))
     }
 
     /// A colour from its top halo on.
