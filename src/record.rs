@@ -391,8 +391,17 @@ pub struct RunRecord {
     pub sampling: Option<SamplingRecord>,
     /// The analysis across the sizes of `[sample]`.
     pub scaling: Option<Scaling>,
+    /// What else is worked out from the samples: relaxation times, dynamic exponents, two-point functions.
+    pub analyses: Vec<TableRecord>,
     /// `[train]`
     pub training: Option<TrainingRecord>,
     /// `[renormalize]`
     pub renormalization: Option<RenormalizationRecord>,
+}
+
+impl RunRecord {
+    /// The analysis of this name, if there is one with rows.
+    pub fn analysis(&self, name: &str) -> Option<&TableRecord> {
+        self.analyses.iter().find(|table| table.name == name && !table.rows.is_empty())
+    }
 }

@@ -62,7 +62,7 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
 
 fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> {
     sample_if_missing(job, session)?;
-    session.on_root(|desk| scale_if_missing(job, desk))?;
+    session.on_root(|desk| analyse_if_missing(job, desk))?;
     if until == Stage::Sampling {
         return session.on_root(|desk| desk.say("the sampling is done, and this job was to do no more")).map(drop);
     }
@@ -85,8 +85,11 @@ pub fn report_again(directory: &Path) -> Result<PathBuf> {
     // The text was accepted when the run began; what it asks of the analysis is all that is wanted of it here.
     let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);
     let scaling = record.sampling.as_ref().filter(|_| wanted).and_then(analysis::scaling);
-    if scaling != record.scaling {
-        record.scaling = scaling;
+    let kept = directory.join(crate::store::CONFIGURATIONS_FILE);
+    let configurations = if kept.exists() { crate::store::read_configurations(&kept)?.1 } else { Vec::new() };
+    let analyses = record.sampling.as_ref().map_or(Ok(Vec::new()), |sampling| analysis::tables(sampling, &configurations))?;
+    if scaling != record.scaling || analyses != record.analyses {
+        (record.scaling, record.analyses) = (scaling, analyses);
         crate::store::write_results(&directory.join(crate::store::RESULTS_FILE), &record)?;
     }
     crate::store::write_summary(&directory.join(crate::store::SUMMARY_FILE), &record)?;
@@ -113,11 +116,14 @@ fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-fn scale_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
-    if !job.report.scaling || desk.record.scaling.is_some() {
+fn analyse_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
+    if desk.record.scaling.is_some() || !desk.record.analyses.is_empty() {
         return Ok(());
     }
-    desk.record.sampling.as_ref().and_then(analysis::scaling).map_or(Ok(()), |scaling| desk.keep_scaling(scaling))
+    let Some(sampling) = &desk.record.sampling else { return Ok(()) };
+    let scaling = if job.report.scaling { analysis::scaling(sampling) } else { None };
+    let tables = analysis::tables(sampling, &desk.configurations)?;
+    if scaling.is_none() && tables.is_empty() { Ok(()) } else { desk.keep_analysis(scaling, tables) }
 }
 
 fn train_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {

@@ -31,7 +31,7 @@ build_environment() {
   "$candidate" -m venv "$python_environment" >&2 || return 1
   for attempt in 1 2; do
     if "$python_environment/bin/python" -m pip install --quiet --only-binary :all: -r "$python_packages" >&2 &&
-      "$python_environment/bin/python" -c 'import h5py, h5netcdf, netCDF4, numpy, xarray'; then
+      "$python_environment/bin/python" -c 'import h5py, h5netcdf, matplotlib, netCDF4, numpy, xarray'; then
       cp "$python_packages" "$python_environment/complete"
       return 0
     fi

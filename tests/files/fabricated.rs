@@ -236,6 +236,7 @@ pub fn record() -> RunRecord {
             ensembles,
         }),
         scaling: Some(scaling(&mut primes)),
+        analyses: vec![table(&mut primes, "first"), table(&mut primes, "second")],
         training: Some(TrainingRecord {
             gradient: "centred".to_string(),
             activations: "states".to_string(),

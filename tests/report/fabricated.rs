@@ -40,6 +40,7 @@ pub fn empty() -> RunRecord {
         },
         sampling: None,
         scaling: None,
+        analyses: Vec::new(),
         training: None,
         renormalization: None,
     }

@@ -113,8 +113,14 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
             draws,
             ensembles: vec![ensemble],
         };
-        let record =
-            RunRecord { provenance: origin.clone(), sampling: Some(sampling), scaling: None, training: None, renormalization: None };
+        let record = RunRecord {
+            provenance: origin.clone(),
+            sampling: Some(sampling),
+            scaling: None,
+            analyses: Vec::new(),
+            training: None,
+            renormalization: None,
+        };
         let began = Instant::now();
         store::write_results(&path, &record).map(|()| began.elapsed().as_secs_f64())
     };
