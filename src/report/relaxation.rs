@@ -2,15 +2,19 @@
 
 use super::axes::{Panel, Scale, legend};
 use super::figure::Drawing;
-use super::html::Section;
+use super::html::{Section, escape};
 use super::number::with_error;
 use super::style;
 use super::tables;
 use crate::record::{RunRecord, TableRecord};
 
 /// The observables of the figure: column and words.
-const CURVES: [(&str, &str); 3] =
-    [("energy", "energy"), ("absolute_magnetization", "absolute magnetization"), ("magnetization_squared", "squared magnetization")];
+const CURVES: [(&str, &str); 4] = [
+    ("magnetization", "magnetization"),
+    ("absolute_magnetization", "its absolute value"),
+    ("magnetization_squared", "its square"),
+    ("energy", "energy"),
+];
 
 /// The section, where there are several sizes at the critical point.
 pub(super) fn section(record: &RunRecord) -> Option<Section> {
@@ -35,9 +39,10 @@ pub(super) fn section(record: &RunRecord) -> Option<Section> {
         "size",
         &[
             ("coupling", "<i>K</i>"),
-            ("energy", "<i>τ</i> of <i>E</i>"),
+            ("magnetization", "<i>τ</i> of <i>M</i>"),
             ("absolute_magnetization", "<i>τ</i> of |<i>M</i>|"),
             ("magnetization_squared", "<i>τ</i> of <i>M</i>²"),
+            ("energy", "<i>τ</i> of <i>E</i>"),
         ],
     ));
     if let Some(powers) = powers {
@@ -59,19 +64,19 @@ pub(super) fn section(record: &RunRecord) -> Option<Section> {
     Some(section)
 }
 
-/// The slowest observable's exponent, beside the published one.
+/// The exponent of the slowest observable that has one, beside the published one. Tables list the observables from the slowest on.
 fn finding(powers: &TableRecord) -> Option<String> {
-    let chosen = (0..powers.rows.len()).filter(|&row| powers.get(row, "chosen").is_some_and(|chosen| chosen[0] == 1.0));
-    let row = chosen.max_by(|&one, &other| {
-        let exponent = |row: usize| powers.get(row, "exponent").map_or(f64::NEG_INFINITY, |exponent| exponent[0]);
-        exponent(one).total_cmp(&exponent(other))
-    })?;
+    let row = (0..powers.rows.len()).find(|&row| powers.get(row, "chosen").is_some_and(|chosen| chosen[0] == 1.0))?;
     let [value, error] = powers.get(row, "exponent")?;
     let published = match powers.get(row, "published") {
         Some([exponent, its]) => format!("; the published exponent of local dynamics is {}", with_error(exponent, its)),
         None => String::new(),
     };
-    Some(format!("The autocorrelation time at the critical point grows as <i>L</i> to the power {}{published}.", with_error(value, error)))
+    let label = escape(&powers.rows.get(row)?.0);
+    Some(format!(
+        "The autocorrelation time at the critical point grows as <i>L</i> to the power {} ({label}){published}.",
+        with_error(value, error)
+    ))
 }
 
 fn draw(times: &TableRecord) -> Drawing {

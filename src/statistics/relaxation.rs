@@ -9,10 +9,11 @@ use crate::measure::Series;
 type Followed = (&'static str, &'static str, fn(i64, i64) -> f64);
 
 /// The observables whose autocorrelation times are compared across sizes.
-pub const FOLLOWED: [Followed; 3] = [
-    ("energy", "energy", |energy, _| energy as f64),
+pub const FOLLOWED: [Followed; 4] = [
+    ("magnetization", "magnetization", |_, magnetization| magnetization as f64),
     ("absolute_magnetization", "absolute magnetization", |_, magnetization| magnetization.abs() as f64),
     ("magnetization_squared", "squared magnetization", |_, magnetization| (magnetization as f64).powi(2)),
+    ("energy", "energy", |energy, _| energy as f64),
 ];
 
 /// A time shorter than so many draws is not resolved: the sum over draws is then no integral over sweeps.
