@@ -16,12 +16,13 @@ pub const FOLLOWED: [Followed; 4] = [
     ("energy", "energy", |energy, _| energy as f64),
 ];
 
-/// A time shorter than so many draws is not resolved: the sum over draws is then no integral over sweeps.
-const FEWEST_DRAWS: f64 = 2.0;
+/// A time shorter than so many draws is not resolved: the sum over draws is no integral over sweeps. Of an exponential it is too large by (draw / tau)^2 / 12, which is half a
+/// percent here.
+const FEWEST_DRAWS: f64 = 4.0;
 /// The fit that counts has at least this probability.
 const ACCEPTED: f64 = 0.1;
 
-/// tau of each of [`FOLLOWED`] in sweeps, with its error; `None` where it is shorter than two draws, or the chains are too short for it.
+/// tau of each of [`FOLLOWED`] in sweeps, with its error; `None` where it is shorter than four draws, or the chains are too short for it.
 pub fn times(chains: &[Series], measure_every: usize) -> [Option<WithError>; FOLLOWED.len()] {
     FOLLOWED.map(|(_, _, value)| {
         let of_chain = |chain: &Series| chain.energy.iter().zip(&chain.magnetization).map(|(&e, &m)| value(e, m)).collect();
