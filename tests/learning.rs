@@ -6,18 +6,19 @@ mod runs;
 
 use runs::{kadanoff, outcome, succeed, write_job};
 
-/// Two layers on fresh data, with chains at four temperatures.
+/// Two layers on fresh data of two couplings, with chains at four temperatures.
 const TEMPERED: &str = r#"
 seed = 11
 [lattice]
 sizes = [8]
 [sample]
-couplings = [0.44]
+couplings = [0.3, 0.44]
 replicas = 5
 thermalization = 50
 sweeps = 200
 configurations = 100
 [train]
+couplings = "all"
 layers = [40, 12]
 epochs = [30, 20]
 minibatch = 20
@@ -28,7 +29,7 @@ chains = 30
 inverse_temperatures = 4
 lowest_inverse_temperature = 0.4
 data = "fresh"
-samples = 990
+samples = 991
 sweeps_between = 3
 last_learning_rate = 0.01
 last_momentum = 0.7
