@@ -49,7 +49,7 @@ pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section
         beside,
         "Level by level; standard errors of the last digits in parentheses, no error where a number is exact. Units are ordered by the centres of their receptive fields <i>r</i>, the signs of \
          which are taken out; couplings are those of <i>H</i><sup>RBM</sup>[<i>h</i>] of units that are neighbours in that order, or next to neighbours. Decimation leaves the law of \
-         the chain exact, so that its divergence is 0; that of the first machine is from annealing.",
+         the chain exact, so that its divergence is 0; that of the first machine is from annealing. The stack hands on probabilities, which hold more than a bit a unit; kept spins are bits.",
         "level",
         &[
             ("spins", "spins"),
@@ -71,12 +71,13 @@ pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section
 fn exactness(table: &TableRecord) -> Option<String> {
     let largest = |column: &str| (0..table.rows.len()).filter_map(|row| Some(table.get(row, column)?[0].abs())).reduce(f64::max);
     let sites = table.get(0, "sites")?[0];
+    let rounded = |value: f64| if value > 0.0 { significant(value, 2) } else { "the last bit".to_string() };
     Some(format!(
         "Decimation of {sites} spins, written down as a network of {} layers: its marginals are the decimated chains to {}, and ln <i>Z</i> gathered from the layers is that of the transfer \
          matrix to {}.",
         table.rows.len() - 1,
-        significant(largest("marginal_difference")?, 2),
-        significant(largest("difference")?, 2)
+        rounded(largest("marginal_difference")?),
+        rounded(largest("difference")?)
     ))
 }
 
