@@ -99,7 +99,7 @@ fn starts_and_ends(trajectories: &[Trajectory]) -> TableRecord {
         ("specific_heat_per_site", "specific heat at the end", "k_B"),
         ("ising_specific_heat", "specific heat of the Ising model with the energy at the end", "k_B"),
     ];
-    let mut table = TableRecord::new("flow_ends", "start", "what became of each start of the flow", &columns);
+    let mut table = TableRecord::new("flow_ends", "trajectory", "what became of each start of the flow", &columns);
     for trajectory in trajectories {
         let Some(end) = trajectory.points.last() else { continue };
         let cells = vec![
