@@ -4,7 +4,7 @@ use super::axes::{Panel, Scale, legend};
 use super::ensemble;
 use super::figure::{Anchor, Drawing};
 use super::html::Section;
-use super::number::{fixed, significant, with_error};
+use super::number::{fixed, significant, thousands, with_error};
 use super::style::{self, EXACT, INK, MUTED};
 use super::tables;
 use crate::exact::critical_coupling;
@@ -88,7 +88,7 @@ fn directions(ends: &TableRecord) -> Option<String> {
         format!(
             "Of {} starts of the flow {closer} had come closer to the critical coupling after {} steps and {away} had gone away from it, by more than three standard errors; {} had done neither.",
             approaches.len(),
-            significant(steps, 6),
+            thousands(steps as u64),
             approaches.len() - closer - away
         )
     })

@@ -269,14 +269,14 @@ mod tests {
 
     #[test]
     fn the_exact_machine_leaves_its_own_ensemble_where_it_is_and_draws_the_others_to_it() {
-        // The bond machine of K = 0.408 on 8 x 8 is the Ising model: its flow has e = -1.27758, from any start; 2,000 chains know that to 0.008.
+        // The bond machine of K = 0.408 on 8 x 8 is the Ising model: its flow has e = -1.27758, from any start, within a memory of about 30 steps; 1,000 chains know that to 0.011.
         let torus = SquareTorus::new(8).unwrap();
         let machine = torus_machine(torus, 0.408).unwrap();
-        let found = flow(&machine, torus, &starts(torus, &[0.3, 0.408, 0.5], 2000), 60, 3);
+        let found = flow(&machine, torus, &starts(torus, &[0.3, 0.408, 0.5], 1000), 300, 3);
         let exact = crate::exact::square(8, 0.408);
         for trajectory in &found {
             let (first, last) = (&trajectory.points[0], trajectory.points.last().unwrap());
-            assert_eq!((first.step, last.step), (0, 60));
+            assert_eq!((first.step, last.step), (0, 300));
             let start = crate::exact::square(8, trajectory.start);
             assert!((first.energy[0] - start.energy_per_site).abs() < 5.0 * first.energy[1] && first.energy[1] < 0.015, "{first:?}");
             assert!((last.energy[0] - exact.energy_per_site).abs() < 4.0 * last.energy[1] && last.energy[1] < 0.015, "{last:?}");
@@ -301,7 +301,7 @@ mod tests {
             mutant.weights.row_mut(row).iter_mut().for_each(|weight| *weight *= 1.1);
         }
         mutant.visible_bias.iter_mut().chain(&mut mutant.hidden_bias).for_each(|bias| *bias *= 1.1);
-        let seen = flow(&mutant, torus, &starts(torus, &[0.408], 2000), 60, 3);
+        let seen = flow(&mutant, torus, &starts(torus, &[0.408], 1000), 300, 3);
         let last = seen[0].points.last().unwrap();
         assert!((last.energy[0] - exact.energy_per_site).abs() > 6.0 * last.energy[1], "{last:?}");
     }
