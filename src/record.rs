@@ -192,8 +192,8 @@ pub struct TrainingRecord {
     pub gibbs_steps: usize,
     /// Whether every epoch had configurations of its own.
     pub fresh: bool,
-    /// Coupling of the training configurations.
-    pub coupling: f64,
+    /// Couplings of the training configurations, which are there in equal shares.
+    pub couplings: Vec<f64>,
     /// Side of the lattice.
     pub size: usize,
     /// Training configurations (of each epoch, if they were fresh).
@@ -335,8 +335,8 @@ pub struct LikelihoodRecord {
     pub entropy: f64,
     /// Kullback-Leibler divergence of the machine from the Ising law in nats, with its uncertainty; none without ln Z.
     pub divergence: Option<[f64; 2]>,
-    /// Variance of ln Tr_h e^T over the held-out configurations: the violation of the trace condition, in nats squared.
-    pub trace_violation: f64,
+    /// Variance of ln Tr_h e^T over the held-out configurations, with its standard error: the violation of the trace condition, in nats squared.
+    pub trace_violation: [f64; 2],
     /// Chains from each start.
     pub chains: usize,
     /// Gibbs sweeps of each chain.

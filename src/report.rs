@@ -1,7 +1,7 @@
 //! The report of a run: figures and one page, made from a [`RunRecord`] and nothing else. Rank 0 calls it.
 //!
 //! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `scaling`, `relaxation`, `two_point`, `training`, `receptive_field` and `centres`,
-//! `reconstruction` and `examples`, `likelihood`, `mapping`, `standards`, `comparison`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
+//! `reconstruction` and `examples`, `likelihood`, `mapping`, `standards`, `comparison`, `flow`, `decimation`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
 //! `ensemble` (words about an ensemble), `tables` (tables of the record).
 //!
 //! Sentences state what the numbers of the record say: each is computed, and a section without data does not appear.
@@ -11,9 +11,11 @@ mod caution;
 mod centres;
 mod comparison;
 mod coupling;
+mod decimation;
 mod ensemble;
 mod examples;
 mod figure;
+mod flow;
 mod html;
 mod likelihood;
 mod mapping;
@@ -105,6 +107,8 @@ fn sections(record: &RunRecord) -> Vec<Section> {
             sections.push(mapping::section(&renormalization.mappings));
         }
         sections.extend(comparison::sections(renormalization));
+        sections.extend(flow::section(renormalization));
+        sections.extend(decimation::section(renormalization));
         sections.extend(standards::section(renormalization));
     }
     sections

@@ -1,17 +1,19 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`], [`layer_state`] and [`fresh`] data, [`renormalize`] with [`likelihood`], [`standards`] and
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`training_data`], [`learning`], [`layer_state`] and [`fresh`] data, [`renormalize`] with [`likelihood`], [`flow`], [`standards`], [`decimation`] and
 //! [`comparison`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
 pub mod analysis;
 pub mod chains;
 pub mod comparison;
+pub mod decimation;
 pub mod desk;
 pub mod estimate;
 pub mod exchange;
 pub mod export;
+pub mod flow;
 pub mod fresh;
 pub mod groups;
 pub mod layer_state;
@@ -25,6 +27,7 @@ pub mod session;
 pub mod standards;
 pub mod status;
 pub mod train;
+pub mod training_data;
 pub mod units;
 pub mod watch;
 

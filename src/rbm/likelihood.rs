@@ -49,8 +49,8 @@ pub struct Likelihood {
     pub free_energy: [f64; 2],
     /// Mean of H^RBM\[v\] - H(v) - ln Z_Ising over the held-out configurations, with its error: the divergence without ln Z of the machine.
     pub residual: [f64; 2],
-    /// Variance of ln Tr_h e^T = H(v) - H^RBM\[v\] over the held-out configurations: the violation of the trace condition (Eq. 9), in nats squared.
-    pub trace_violation: f64,
+    /// Variance of ln Tr_h e^T = H(v) - H^RBM\[v\] over the held-out configurations, with its standard error: the violation of the trace condition (Eq. 9), in nats squared.
+    pub trace_violation: [f64; 2],
     /// The exact entropy of the spins in nats: the least negative log-likelihood that any machine can have.
     pub entropy: f64,
     /// Chains of the machine beside the exact values.
@@ -123,7 +123,8 @@ pub fn assess(rbm: &Rbm, means: &[f64], held_out: &BitMatrix, torus: SquareTorus
         reverse,
         free_energy: over_chains(free_energies.iter().copied()),
         residual: [mean - reference.log_partition_function_per_site * sites, error],
-        trace_violation: residuals.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / residuals.len() as f64,
+        // With the error of a mean of squares; that the mean is estimated as well changes both by one part in their number.
+        trace_violation: over_chains(residuals.iter().map(|value| (value - mean).powi(2))),
         entropy: reference.entropy_per_site * sites,
         thermodynamics,
     }

@@ -134,7 +134,7 @@ fn trainer<'a>(task: &Task<'a>, training: &'a TrainingData, exchange: &'a OverRa
     if task.section.learning.method != Method::Exact {
         return Ok(trainer);
     }
-    trainer.with_law(ising_law(SquareTorus::new(task.section.size)?, task.section.coupling))
+    trainer.with_law(ising_law(SquareTorus::new(task.section.size)?, &task.section.couplings))
 }
 
 fn record(task: &Task, trainer: &Trainer, progressed: Progressed) -> LayerRecord {
@@ -181,10 +181,14 @@ pub fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptio
     }
 }
 
-/// The probability of every configuration of a torus of at most 20 Ising spins: bit i of its number is spin i.
-fn ising_law(torus: SquareTorus, coupling: f64) -> Vec<f64> {
-    let hamiltonian = torus_hamiltonian(torus, coupling);
-    let weights: Vec<f64> = (0..1u64 << torus.sites()).map(|state| (-hamiltonian(state)).exp()).collect();
-    let total: f64 = weights.iter().sum();
-    weights.into_iter().map(|weight| weight / total).collect()
+/// The probability of every configuration of a torus of at most 20 Ising spins, the mean over the couplings: bit i of its number is spin i.
+fn ising_law(torus: SquareTorus, couplings: &[f64]) -> Vec<f64> {
+    let mut law = vec![0.0; 1 << torus.sites()];
+    for &coupling in couplings {
+        let hamiltonian = torus_hamiltonian(torus, coupling);
+        let weights: Vec<f64> = (0..1u64 << torus.sites()).map(|state| (-hamiltonian(state)).exp()).collect();
+        let total = weights.iter().sum::<f64>() * couplings.len() as f64;
+        law.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight / total);
+    }
+    law
 }

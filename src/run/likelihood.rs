@@ -12,6 +12,7 @@ use crate::record::{AnnealingRecord, LikelihoodRecord, RelaxationRecord, Thermod
 /// # Errors
 /// [`Error::NotFinite`] if the machine holds a number that is not finite; [`Error::Bug`] for a stack without layers.
 pub fn run(section: &LikelihoodSection, subject: &Subject) -> Result<LikelihoodRecord> {
+    let coupling = subject.coupling().ok_or_else(|| Error::Bug("the likelihood needs data of one coupling.".to_string()))?;
     let machine = subject.stack.first().ok_or_else(|| Error::Bug("a trained stack has no layers.".to_string()))?;
     if !machine.is_finite() {
         return Err(Error::NotFinite(
@@ -25,7 +26,7 @@ pub fn run(section: &LikelihoodSection, subject: &Subject) -> Result<LikelihoodR
         sampling_sweeps: section.sampling_sweeps,
         seed: subject.seed,
     };
-    let found = assess(machine, subject.means, subject.held_out, subject.torus, subject.coupling, &options);
+    let found = assess(machine, subject.means, subject.held_out, subject.torus, coupling, &options);
     Ok(LikelihoodRecord {
         visible: machine.visible(),
         hidden: machine.hidden(),

@@ -1,6 +1,6 @@
 //! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it; the others wait.
 
-use super::{comparison, likelihood, standards};
+use super::{comparison, decimation, flow, likelihood, standards};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::lattice::SquareTorus;
@@ -14,8 +14,8 @@ use crate::store::ConfigurationSet;
 pub struct Subject<'a> {
     /// The lattice of the visible units.
     pub torus: SquareTorus,
-    /// The coupling K of the configurations.
-    pub coupling: f64,
+    /// The couplings K of the configurations, which are there in equal shares.
+    pub couplings: &'a [f64],
     /// The layers, from the lattice up.
     pub stack: &'a [Rbm],
     /// For each layer, the units that never move.
@@ -26,6 +26,13 @@ pub struct Subject<'a> {
     pub means: &'a [f64],
     /// The seed of the run.
     pub seed: u64,
+}
+
+impl Subject<'_> {
+    /// The coupling K of the configurations, if they have but one.
+    pub fn coupling(&self) -> Option<f64> {
+        if let [coupling] = self.couplings { Some(*coupling) } else { None }
+    }
 }
 
 /// Does what the section asks for; the parts about a network need a subject, Monte Carlo renormalization the kept configurations of all ensembles.
@@ -48,8 +55,9 @@ pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], s
     let receptive_fields = if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() };
     let reconstructions = if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() };
     let likelihood = section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?;
-    let all = sets.iter().find(|set| set.size == subject.torus.side() && set.coupling == subject.coupling).map(|set| &set.spins);
+    let all = sets.iter().find(|set| set.size == subject.torus.side() && Some(set.coupling) == subject.coupling()).map(|set| &set.spins);
     tables.extend(comparison::run(section, subject, all, &reconstructions, likelihood.as_ref())?);
+    tables.extend(section.flow.map_or_else(|| Ok(Vec::new()), |section| flow::run(section, subject, sets))?);
     Ok(RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood, tables, examples: examples(subject, section)? })
 }
 
@@ -59,6 +67,7 @@ fn tables(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet]) ->
     if let Some(levels) = section.monte_carlo {
         tables.push(standards::monte_carlo(levels, sets, seed)?);
     }
+    tables.extend(section.decimation.map_or_else(|| Ok(Vec::new()), |section| decimation::run(section, seed))?);
     Ok(tables)
 }
 

@@ -146,7 +146,7 @@ fn training(part: &TrainingRecord) -> Value {
         "chains": part.chains,
         "gibbs_steps": part.gibbs_steps,
         "fresh": part.fresh,
-        "coupling": part.coupling,
+        "couplings": part.couplings,
         "size": part.size,
         "samples": part.samples,
         "held_out": part.held_out,

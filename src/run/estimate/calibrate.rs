@@ -1,7 +1,7 @@
 //! Short runs of the real work, from which the times of a whole run follow. Each takes some tenths of a second.
 
 use crate::comm;
-use crate::config::{LikelihoodSection, RenormalizeSection, RunFile, TrainSection};
+use crate::config::{DecimationSection, FlowSection, LikelihoodSection, RenormalizeSection, RunFile, TrainSection};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::measure::Series;
@@ -10,9 +10,10 @@ use crate::rbm::deep::{self, ActivationKind};
 use crate::rbm::train::{ShardExchange, Trainer};
 use crate::rbm::{Matrix, Rbm, TrainingData};
 use crate::record::{Ensemble, RunRecord, SamplingRecord};
+use crate::rg::flow::Start;
 use crate::run::renormalize::{self, Subject};
 use crate::run::sample::{self, Plan};
-use crate::run::{learning, likelihood, standards};
+use crate::run::{decimation, flow, learning, likelihood, standards};
 use crate::spins::BitMatrix;
 use crate::{exact, statistics, store};
 use std::cell::Cell;
@@ -264,7 +265,19 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             timed(growth, &mut || standards::without_samples(&[QUICK_BOND]).map(drop))?;
         }
     }
-    let Some(train) = &job.train else { return Ok(seconds) };
+    let mut in_one_dimension = 0.0;
+    if let Some(wanted) = section.decimation {
+        let small = DecimationSection { epochs: wanted.epochs.min(2), samples: wanted.samples.min(2000), ..wanted };
+        let begun = Instant::now();
+        decimation::run(DecimationSection { epochs: 1, ..small }, job.seed)?;
+        let once = begun.elapsed().as_secs_f64();
+        let begun = Instant::now();
+        decimation::run(small, job.seed)?;
+        // One epoch more, at the full number of samples; what does not grow with either stays.
+        let epoch = (begun.elapsed().as_secs_f64() - once).max(0.0) * wanted.samples as f64 / small.samples as f64;
+        in_one_dimension += once + epoch * wanted.epochs as f64;
+    }
+    let Some(train) = &job.train else { return Ok(seconds + in_one_dimension) };
     let mut stream = Stream::new(job.seed, Purpose::Check, 7);
     let mut visible = train.size * train.size;
     let stack: Vec<Rbm> = train
@@ -283,7 +296,7 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
     let torus = SquareTorus::new(train.size)?;
     let subject = Subject {
         torus,
-        coupling: train.coupling,
+        couplings: &train.couplings,
         stack: &stack,
         dead_units: &dead_units,
         held_out: &held_out,
@@ -296,6 +309,14 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
     if section.reconstructions {
         timed(train.held_out as f64 / rows as f64, &mut || renormalize::reconstructions(&subject, section.block_spins).map(drop))?;
     }
+    if let (Some(wanted), Some(machine)) = (section.flow, stack.first()) {
+        // Steps cost the same each; measurements and the couplings read off them are as many as steps are shown.
+        let small = FlowSection { steps: wanted.steps.min(4), chains: wanted.chains.min(256) };
+        let starts = job.sample.as_ref().map_or(1, |sample| sample.coupling_count());
+        let begin = [Start { coupling: 0.0, states: random_bits(small.chains, torus.sites()) }];
+        let scale = (wanted.steps * wanted.chains * starts) as f64 / (small.steps * small.chains) as f64;
+        timed(scale, &mut || flow::tables(small, &subject, machine, &begin).map(drop))?;
+    }
     if let Some(wanted) = section.likelihood {
         let parts = (wanted.annealing_temperatures.min(wanted.sampling_sweeps) / 25).clamp(1, 40);
         let small = LikelihoodSection {
@@ -307,7 +328,7 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
         let chains = wanted.sampling_chains as f64 / small.sampling_chains as f64;
         timed(parts as f64 * chains, &mut || likelihood::run(&small, &subject).map(drop))?;
     }
-    Ok(seconds)
+    Ok(seconds + in_one_dimension)
 }
 
 /// Seconds for figures and page.
