@@ -6,14 +6,19 @@ mod gemm;
 mod network;
 mod replicas;
 mod sampling;
+mod scaling;
 
+use crate::comm::Comm;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 8] = ["metropolis", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
+pub const NAMES: [&str; 9] = ["metropolis", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs", "scaling"];
+
+/// What ranks or threads do together.
+const SCALING: &str = "scaling";
 
 /// One measured figure; `bench --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -132,15 +137,22 @@ fn row_against(subject: Subject, contender: Contender, rival: Contender) -> Row 
     }
 }
 
-/// Runs the named benchmarks (all of them if none is named) and hands each row over as soon as it is known.
+/// Runs the named benchmarks (all of them if none is named) and hands each row over as soon as it is known. Several ranks measure how they scale, and nothing else. Collective.
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name; [`Error::Bug`] when what was timed turns out to be wrong.
-pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Result<()> {
+pub fn run(names: &[String], threads: usize, comm: &dyn Comm, show: &mut dyn FnMut(&Row)) -> Result<()> {
     for name in names {
         if !NAMES.contains(&name.as_str()) {
             return Err(Error::Usage(format!("there is no benchmark `{name}`: write any of {}", NAMES.join(", "))));
         }
+    }
+    if comm.size() > 1 {
+        if let Some(name) = names.iter().find(|name| *name != SCALING) {
+            return Err(Error::Usage(format!("`{name}` is measured by one process: several ranks measure `{SCALING}`")));
+        }
+        scaling::scaling(threads, comm)?.iter().for_each(show);
+        return Ok(());
     }
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     for name in NAMES.into_iter().filter(|name| wanted(name)) {
@@ -152,6 +164,9 @@ pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Resu
             "wolff" => sampling::wolff(threads)?,
             "measurement" => sampling::measurement()?,
             "cd1" => network::contrastive_divergence(threads)?,
+            // One thread does not scale.
+            SCALING if threads == 1 => Vec::new(),
+            SCALING => scaling::scaling(threads, comm)?,
             _ => network::gibbs(threads)?,
         };
         rows.iter().for_each(&mut *show);

@@ -1,14 +1,16 @@
 //! `kadanoff bench`: the speeds of this machine.
 
+use crate::comm;
 use crate::error::Result;
 
 /// Measure the speeds of this machine
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Benchmarks: metropolis, swendsen-wang, wolff, cd1, gibbs\n\nExamples:\n  kadanoff bench\n  kadanoff bench metropolis swendsen-wang --json\n\
+    after_help = "Benchmarks: metropolis, replicas, tempering, swendsen-wang, wolff, measurement, cd1, gibbs, scaling\n\nExamples:\n  kadanoff bench\n  kadanoff bench metropolis swendsen-wang --json\n\
       KADANOFF_INSTRUCTION_SET=portable kadanoff bench metropolis\n\n\
     Each figure was taken in turns with a rival, whose speed is the denominator of the ratio: a plain one-spin-at-a-time program, or for networks the same \
-    estimator on the matrix products of the crate gemm. With --threads N networks are measured on one thread and on N."
+    estimator on the matrix products of the crate gemm. With --threads N networks are measured on one thread and on N, and `scaling` tells how \
+    much more N threads do than one; `mpirun -n N kadanoff bench scaling` tells how much more N ranks do."
 )]
 pub struct BenchArguments {
     /// Which ones; all by default
@@ -29,14 +31,22 @@ pub struct BenchArguments {
 /// # Errors
 /// An unknown name, or a result that turned out wrong.
 pub fn run(arguments: &BenchArguments) -> Result<()> {
-    if !arguments.json {
+    let comm = comm::start()?;
+    let speaks = comm.is_root();
+    if comm.size() > 1 {
+        super::run::start_threads(Some(arguments.threads))?;
+    }
+    if !arguments.json && speaks {
         crate::console::say(format_args!(
             "{:<14} {:>22} {:>7} {:>9} {:>16} {:>10} {:>10} {:>8}  rival",
             "name", "size", "threads", "set", "unit", "median", "best", "ratio"
         ));
     }
     let mut written = Ok(());
-    crate::bench::run(&arguments.names, usize::from(arguments.threads), &mut |row| {
+    crate::bench::run(&arguments.names, usize::from(arguments.threads), comm.as_ref(), &mut |row| {
+        if !speaks {
+            return;
+        }
         if arguments.json {
             written = written.clone().and_then(|()| super::write_stdout(&format!("{}\n", serde_json::json!(row))));
         } else {
