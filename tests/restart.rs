@@ -264,7 +264,11 @@ fn fault_01_03_28_29_killed_at_random_on_changing_threads_ranks_and_instruction_
 #[test]
 fn fault_01_03_28_29_tempering_killed_at_random_on_changing_threads_ranks_and_instruction_sets() {
     let kills = rounds(6, 100);
-    let job = if kills > 20 { TEMPERED.replace("sweeps = 12000", "sweeps = 48000").replace("[20, 10]", "[80, 40]") } else { TEMPERED.to_string() };
+    let job = if kills > 20 {
+        TEMPERED.replace("sweeps = 12000", "sweeps = 48000").replace("[20, 10]", "[80, 40]")
+    } else {
+        TEMPERED.to_string()
+    };
     killed_at_random(&job, kills);
 }
 

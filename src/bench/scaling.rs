@@ -116,14 +116,20 @@ fn sampling(team: &Team, algorithm: Algorithm, side: usize, sweeps: usize) -> Re
     let mut chains = comm::agree(team.comm, (0..threads).map(build).collect::<Result<Vec<Box<dyn Sampler>>>>())?;
     team.all.install(|| {
         chains.par_iter_mut().for_each(|chain| {
-            (0..100).for_each(|_| drop(chain.sweep()));
+            for _ in 0..100 {
+                chain.sweep();
+            }
             chain.end_thermalization();
         });
     });
     let seconds = team.take_turns(|together| {
         let pool = team.pool(together);
         let own = pool.current_num_threads();
-        let sweep = |chain: &mut Box<dyn Sampler>| (0..sweeps).for_each(|_| drop(chain.sweep()));
+        let sweep = |chain: &mut Box<dyn Sampler>| {
+            for _ in 0..sweeps {
+                chain.sweep();
+            }
+        };
         let begun = Instant::now();
         pool.install(|| chains[..own].par_iter_mut().for_each(sweep));
         Ok(begun.elapsed())

@@ -261,7 +261,9 @@ pub fn fresh(job: &RunFile, section: &TrainSection, sweeps_between: usize, ranks
     let mut sweeps = |least: usize, time: Duration| {
         let (began, mut done) = (Instant::now(), 0);
         while done < least || began.elapsed() < time {
-            chains.par_iter_mut().for_each(|chain| drop(chain.sweep()));
+            chains.par_iter_mut().for_each(|chain| {
+                chain.sweep();
+            });
             done += 1;
         }
         began.elapsed().as_secs_f64() / done as f64
