@@ -86,6 +86,8 @@ impl Team<'_> {
                     .to_string(),
             ),
             ratio: Some(median / self.size() as f64),
+            // The turns of one alone are a fixed piece of work.
+            machine: alone[0] / alone[TURNS / 2],
         }
     }
 }
