@@ -40,6 +40,12 @@ pub struct Submission {
     pub threads: usize,
     /// SLURM_JOB_ID, or empty.
     pub slurm_job: String,
+    /// Ranks, threads, and the processors they may use.
+    #[serde(default)]
+    pub binding: String,
+    /// The share of the time of sampling and training in which an average rank worked and did not wait for others, when the files were written; of several ranks only.
+    #[serde(default)]
+    pub worked: Option<f64>,
 }
 
 pub use crate::statistics::Estimate;
