@@ -4,7 +4,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kadanoff::kernels::InstructionSet;
 use kadanoff::lattice::SquareTorus;
-use kadanoff::sampler::{Sampler, Start, metropolis::Metropolis};
+use kadanoff::sampler::{Metropolis, Sampler, Start};
 use std::time::Duration;
 
 const CRITICAL_COUPLING: f64 = 0.440_686_793_509_771_5;

@@ -36,8 +36,11 @@ if [[ ! -x $program ]]; then
 fi
 
 # srun gives the process the cores of the allocation. The results do not depend on how many there are.
+# A binary that was built with MPI needs to be told of SLURM's side of it even for one process.
+mpi=()
+if [[ $(ldd "$program" 2>/dev/null) == *libmpi* ]]; then mpi=(--mpi="${KADANOFF_MPI:-pmix}"); fi
 code=0
-srun --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}" || code=$?
+srun "${mpi[@]}" --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}" || code=$?
 
 if [[ $code == 75 && -n ${SLURM_JOB_ID:-} ]]; then
   echo "Stopped with work left: the job goes back into the queue. To end it for good: scancel $SLURM_JOB_ID" >&2

@@ -2,7 +2,9 @@
 //!
 //! Absolute figures of a shared machine drift; the ratio to a rival that ran in turn with the contender does not. Median and best are both shown.
 
+mod gemm;
 mod network;
+mod replicas;
 mod sampling;
 
 use crate::error::{Error, Result};
@@ -11,7 +13,7 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 5] = ["metropolis", "swendsen-wang", "wolff", "cd1", "gibbs"];
+pub const NAMES: [&str; 8] = ["metropolis", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
 
 /// One measured figure; `bench --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,7 +26,7 @@ pub struct Row {
     pub threads: usize,
     /// The instruction set of the kernels.
     pub instruction_set: String,
-    /// What is counted: "flips/ns", "ns/site", "ns/flipped spin", "s/epoch", "ns/unit".
+    /// What is counted: "flips/ns", "ns/site", "ns/flipped spin", "ns", "s/epoch", "ns/unit".
     pub unit: String,
     /// The median over the turns.
     pub median: f64,
@@ -109,6 +111,14 @@ struct Subject {
     unit: Unit,
 }
 
+/// Threads for a row, and no more.
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|why| Error::InputOutput(format!("cannot start {threads} threads: {why}")))
+}
+
 /// The number of turns that count.
 const ROUNDS: usize = 7;
 
@@ -144,8 +154,11 @@ pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Resu
     for name in NAMES.into_iter().filter(|name| wanted(name)) {
         let rows = match name {
             "metropolis" => sampling::metropolis(threads)?,
+            "replicas" => replicas::replicas(threads)?,
+            "tempering" => replicas::tempering(threads)?,
             "swendsen-wang" => sampling::swendsen_wang(threads)?,
             "wolff" => sampling::wolff(threads)?,
+            "measurement" => sampling::measurement()?,
             "cd1" => network::contrastive_divergence(threads)?,
             _ => network::gibbs(threads)?,
         };

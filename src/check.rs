@@ -1,7 +1,9 @@
 //! `kadanoff check`: does this machine and this build compute correctly? Every kernel on every instruction set the processor has, exact identities, known answers.
 //!
 //! A user runs it on the node where the job will run. Each check can fail: it compares two computations that share no code, or one with a published number.
+//! With a run directory it asks whether the files there are what kadanoff wrote: [`directory`].
 
+pub mod directory;
 mod files;
 mod kernels;
 mod known;

@@ -2,9 +2,12 @@
 
 pub mod bench;
 pub mod check;
+pub mod estimate;
 pub mod exact;
+pub mod export;
 pub mod report;
 pub mod run;
+pub mod status;
 pub mod template;
 
 use crate::error::{Error, Result};
@@ -26,7 +29,10 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArguments),
+    Status(status::StatusArguments),
+    Estimate(estimate::EstimateArguments),
     Report(report::ReportArguments),
+    Export(export::ExportArguments),
     Exact(exact::ExactArguments),
     Template(template::TemplateArguments),
     Check(check::CheckArguments),
@@ -41,7 +47,10 @@ pub fn dispatch(arguments: &Arguments) -> Result<()> {
     crate::kernels::InstructionSet::requested()?;
     match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
+        Command::Estimate(arguments) => estimate::run(arguments),
         Command::Report(arguments) => report::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
         Command::Exact(arguments) => exact::run(arguments),
         Command::Template(arguments) => template::run(arguments),
         Command::Check(arguments) => check::run(arguments),

@@ -18,7 +18,7 @@ pub trait Comm {
     fn size(&self) -> usize;
 
     /// Every rank's bytes on rank 0, in rank order; nothing on the others.
-    fn gather(&self, own: &[u8]) -> Option<Vec<Vec<u8>>>;
+    fn gather(&self, own: Vec<u8>) -> Option<Vec<Vec<u8>>>;
 
     /// The bytes of rank 0 on every rank.
     fn broadcast(&self, bytes: Vec<u8>) -> Vec<u8>;
@@ -54,7 +54,7 @@ pub fn agree<T>(comm: &dyn Comm, own: Result<T>) -> Result<T> {
         Err(error) if comm.rank() == speaker => [&[error.exit_code()], error.to_string().as_bytes()].concat(),
         _ => Vec::new(),
     };
-    let gathered = comm.gather(&message).map(|mut parts| parts.swap_remove(speaker)).unwrap_or_default();
+    let gathered = comm.gather(message).map(|mut parts| parts.swap_remove(speaker)).unwrap_or_default();
     let message = comm.broadcast(gathered);
     match own {
         Err(error) if comm.rank() == speaker => Err(error),

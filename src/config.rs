@@ -8,6 +8,7 @@
 //! written has the default documented at its field; the seed is never guessed. TOML syntax is checked first; if it holds, all other mistakes come together.
 
 mod lattice;
+mod learning;
 mod memory;
 mod mistakes;
 mod reader;
@@ -20,7 +21,8 @@ mod train;
 mod tests;
 
 pub use lattice::{Geometry, LatticeSection};
-pub use memory::{Memory, available_memory};
+pub use learning::LearningSection;
+pub use memory::{Memory, available_memory, in_words};
 pub use renormalize::{LikelihoodSection, RenormalizeSection};
 pub use report::ReportSection;
 pub use sample::{Couplings, SampleSection};
@@ -75,6 +77,14 @@ impl RunFile {
     /// [`Error::Usage`] if there is no such file, if it is a directory, longer than [`LARGEST_FILE`] or not UTF-8, or for any mistake in it (one line each);
     /// [`Error::InputOutput`] if reading fails.
     pub fn load(path: &Path) -> Result<RunFile> {
+        RunFile::load_for(path, available_memory())
+    }
+
+    /// The same for a machine with `available` bytes of free memory (`None`: unknown, nothing is refused for its size).
+    ///
+    /// # Errors
+    /// As [`RunFile::load`].
+    pub fn load_for(path: &Path, available: Option<u64>) -> Result<RunFile> {
         let name = path.display().to_string();
         if path.is_dir() {
             return Err(Error::Usage(format!("{name} is a directory: name the run file in it (a .toml file)")));
@@ -95,7 +105,7 @@ impl RunFile {
             let line = 1 + why.as_bytes()[..place].iter().filter(|&&byte| byte == b'\n').count();
             Error::Usage(format!("{name}:{line}: byte {place} is not UTF-8 text: save the run file as UTF-8"))
         })?;
-        RunFile::parse(&text, &name)
+        RunFile::parse_for(&text, &name, available)
     }
 
     /// Understands the text of a run file; `name` is the file's name in messages. The run is held against the memory of this machine.
@@ -150,8 +160,9 @@ impl RunFile {
         let lattice = lattice_section.as_ref().and_then(|section| lattice::read(section, sample_section.as_ref()));
         let sample = sample_section.as_ref().and_then(|section| sample::read(section, lattice.as_ref()));
         let train = train_section.as_ref().and_then(|section| train::read(section, lattice.as_ref(), sample.as_ref()));
-        let renormalize =
-            renormalize_section.as_ref().and_then(|section| renormalize::read(section, sample.as_ref(), train.as_ref(), top.has("train")));
+        let renormalize = renormalize_section
+            .as_ref()
+            .and_then(|section| renormalize::read(section, lattice.as_ref(), sample.as_ref(), train.as_ref(), top.has("train")));
         let report = report_section.as_ref().map_or(Some(ReportSection::default()), report::read);
 
         if let (true, Some(seed), Some(lattice), Some(report)) = (mistakes.is_empty(), seed, lattice, report) {
@@ -166,7 +177,28 @@ impl RunFile {
         Err(Error::Bug(format!("{name} was refused without a reason.")))
     }
 
-    /// What the run needs of memory on one rank, by estimate.
+    /// Every value of the run file, defaults included, as a JSON object with one member a section.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] if a value is none that JSON knows.
+    pub fn resolved(&self) -> Result<serde_json::Value> {
+        let bug = |why: serde_json::Error| Error::Bug(format!("a run file is not JSON: {why}."));
+        let mut sections = serde_json::Map::new();
+        sections.insert("seed".to_string(), self.seed.into());
+        let mut add = |name: &str, value: serde_json::Value| {
+            if !value.is_null() {
+                sections.insert(name.to_string(), value);
+            }
+        };
+        add("lattice", serde_json::to_value(&self.lattice).map_err(bug)?);
+        add("sample", serde_json::to_value(&self.sample).map_err(bug)?);
+        add("train", serde_json::to_value(&self.train).map_err(bug)?);
+        add("renormalize", serde_json::to_value(&self.renormalize).map_err(bug)?);
+        add("report", serde_json::to_value(self.report).map_err(bug)?);
+        Ok(sections.into())
+    }
+
+    /// What the run needs of memory on rank 0, by estimate.
     pub fn memory(&self) -> Memory {
         memory::estimate(self)
     }

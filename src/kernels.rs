@@ -10,17 +10,29 @@
 pub mod activation;
 pub mod annealing;
 pub mod bernoulli;
+pub mod byte_law;
+pub mod byte_look_up;
+pub mod byte_queue;
 pub mod checkerboard;
+pub mod fixed_point;
 pub mod float_vector;
 pub mod forward;
 pub mod generator;
+pub mod heat_bath;
+pub mod local_update;
 pub mod metropolis;
+pub mod numbers;
+mod pair;
+pub mod profile;
+pub mod replicas;
+pub mod rival;
 pub mod statistics;
 pub mod swendsen_wang;
 pub mod tables;
 pub mod tiles;
 pub mod update;
 pub mod vector;
+pub mod vertical_counter;
 
 use std::sync::OnceLock;
 
@@ -136,22 +148,30 @@ impl std::fmt::Display for InstructionSet {
 
 /// Compiles an `#[inline(always)]` body once for each instruction set and makes a safe function that picks one:
 /// `dispatch! { /// docs  pub fn sweep(words: &mut [u64], count: usize) -> u64 = body; }` defines `sweep(set, words, count)`, which calls `body(words, count)`.
+/// With `= body over Numbers;` the body is generic over [`numbers::Numbers`]: it runs as `body::<Register>` for AVX-512 and as `body::<Halves>` elsewhere.
 macro_rules! dispatch {
+    ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $output:ty)? = $body:ident over Numbers;) => {
+        $crate::kernels::dispatch! { @make [$(#[$meta])*] $visibility $name [$($argument: $kind),*] [$(-> $output)?]
+            [$body::<$crate::kernels::numbers::Register>] [$body::<$crate::kernels::numbers::Halves>] }
+    };
     ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $output:ty)? = $body:path;) => {
-        $(#[$meta])*
+        $crate::kernels::dispatch! { @make [$(#[$meta])*] $visibility $name [$($argument: $kind),*] [$(-> $output)?] [$body] [$body] }
+    };
+    (@make [$($meta:tt)*] $visibility:vis $name:ident [$($argument:ident: $kind:ty),*] [$($output:tt)*] [$($widest:tt)*] [$($other:tt)*]) => {
+        $($meta)*
         #[allow(clippy::too_many_arguments, unsafe_code)]
-        $visibility fn $name(set: $crate::kernels::InstructionSet, $($argument: $kind),*) $(-> $output)? {
+        $visibility fn $name(set: $crate::kernels::InstructionSet, $($argument: $kind),*) $($output)* {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vbmi,avx512vbmi2,avx512vpopcntdq,avx512bitalg,avx2,fma,bmi1,bmi2,popcnt,lzcnt")]
             #[allow(clippy::too_many_arguments)]
-            fn avx512($($argument: $kind),*) $(-> $output)? {
-                $body($($argument),*)
+            fn avx512($($argument: $kind),*) $($output)* {
+                $($widest)*($($argument),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt,lzcnt")]
             #[allow(clippy::too_many_arguments)]
-            fn avx2($($argument: $kind),*) $(-> $output)? {
-                $body($($argument),*)
+            fn avx2($($argument: $kind),*) $($output)* {
+                $($other)*($($argument),*)
             }
             match set.chosen_kind() {
                 // SAFETY: an InstructionSet of this kind is only ever made by InstructionSet::available, after the processor was seen to have every
@@ -161,7 +181,7 @@ macro_rules! dispatch {
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::kernels::Chosen::Avx2 => unsafe { avx2($($argument),*) },
-                _ => $body($($argument),*),
+                _ => $($other)*($($argument),*),
             }
         }
     };

@@ -35,7 +35,9 @@
 //! [`kernels`], the only unsafe code but for the named calls of the HDF5 library; [`comm`], the ranks; [`store`], the files. The program: [`record`], what a run leaves; [`config`], the run file; [`run`], the one
 //! place where all of these meet; [`report`], [`bench`](mod@bench), [`check`] and [`cli`]. A module uses only what stands before it, plus [`kernels`] and [`error`].
 
+pub mod console;
 pub mod error;
+pub mod fault;
 pub mod kernels;
 
 pub mod exact;

@@ -5,17 +5,23 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if let Some(complaint) = kadanoff::kernels::baseline_complaint() {
-        eprintln!("kadanoff: {complaint}");
+        kadanoff::console::say(format_args!("kadanoff: {complaint}"));
         return ExitCode::from(2);
     }
-    match kadanoff::cli::dispatch(&kadanoff::cli::Arguments::parse()) {
+    let arguments = kadanoff::cli::Arguments::parse();
+    // A panic has said what it is by now; with MPI it has ended all ranks already.
+    let Ok(result) = std::panic::catch_unwind(|| kadanoff::cli::dispatch(&arguments)) else {
+        kadanoff::console::say(format_args!("This is a bug of kadanoff: please report it with the run file."));
+        return ExitCode::from(70);
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !error.to_string().is_empty() {
-                eprintln!("kadanoff: {error}");
+                kadanoff::console::say(format_args!("kadanoff: {error}"));
             }
             if let kadanoff::error::Error::Bug(_) = error {
-                eprintln!("This is a bug of kadanoff: please report it with the run file.");
+                kadanoff::console::say(format_args!("This is a bug of kadanoff: please report it with the run file."));
             }
             ExitCode::from(error.exit_code())
         }

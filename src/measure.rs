@@ -1,5 +1,8 @@
-//! Integer observables of a configuration, and their time series.
+//! Observables of a configuration, and their time series.
 
+use crate::kernels::InstructionSet;
+use crate::kernels::profile::{self, Counters};
+use crate::lattice::SquareTorus;
 use serde::{Deserialize, Serialize};
 
 /// What is recorded of a configuration: exact integers, so that sums do not depend on their order.
@@ -12,19 +15,27 @@ pub struct Measurement {
 }
 
 /// The measurements of one chain, in the order they were taken.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     /// E of each measurement.
     pub energy: Vec<i64>,
     /// M of each measurement.
     pub magnetization: Vec<i64>,
+    /// The power of the longest waves of each measurement, see [`Observer::wave_power`]; empty where it was not measured.
+    pub wave_power: Vec<f64>,
 }
 
 impl Series {
-    /// Appends one measurement.
+    /// Appends one measurement of E and M.
     pub fn push(&mut self, measurement: Measurement) {
         self.energy.push(measurement.energy);
         self.magnetization.push(measurement.magnetization);
+    }
+
+    /// Appends one measurement with the power of the longest waves.
+    pub fn push_all(&mut self, measurement: Measurement, wave_power: f64) {
+        self.push(measurement);
+        self.wave_power.push(wave_power);
     }
 
     /// The number of measurements.
@@ -35,5 +46,39 @@ impl Series {
     /// Whether nothing was measured yet.
     pub fn is_empty(&self) -> bool {
         self.energy.is_empty()
+    }
+}
+
+/// Counters and phases for the longest waves on one lattice: made once, used for every measurement.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    torus: SquareTorus,
+    /// Up spins of columns and rows, filled by whoever knows where the spins are.
+    pub counters: Counters,
+    cosine: Vec<f64>,
+    sine: Vec<f64>,
+}
+
+impl Observer {
+    /// For the lattices of a torus.
+    pub fn new(torus: SquareTorus) -> Self {
+        let side = torus.side();
+        let terms = if side.is_multiple_of(2) { side / 2 } else { side };
+        let phases = (0..terms).map(|place| std::f64::consts::TAU * place as f64 / side as f64);
+        let (sine, cosine) = phases.map(f64::sin_cos).unzip();
+        Observer { torus, counters: Counters::new(side), cosine, sine }
+    }
+
+    /// M, from the rows.
+    pub fn magnetization(&self) -> i64 {
+        2 * self.counters.rows.iter().map(|&up| i64::from(up)).sum::<i64>() - self.torus.sites() as i64
+    }
+
+    /// The power `(|M_x|^2 + |M_y|^2) / 2` of the two longest waves, M_x = `sum of s e^(2 pi i x / L)` and M_y alike: its mean is N F, with the structure factor F at
+    /// k = 2 pi / L, from which the second-moment correlation length comes. The column and row magnetizations are exact integers; the sums over the phases run in a fixed
+    /// order, so that the number is the same everywhere.
+    pub fn wave_power(&self, set: InstructionSet) -> f64 {
+        let along = |up: &[u32]| profile::power(set, up, &self.cosine, &self.sine);
+        0.5 * (along(&self.counters.columns) + along(&self.counters.rows))
     }
 }

@@ -5,6 +5,8 @@
 //! triple, so that streams are unrelated even for neighbouring seeds; two of 2^64 streams share a state with probability below 2^-128.
 //! [`LaneStream`] is eight such generators side by side for SIMD: lane l is the scalar stream after l jumps of 2^128 steps, so lanes never overlap.
 
+mod normal;
+
 use crate::kernels::generator::Lanes;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -41,6 +43,18 @@ pub enum Purpose {
     Check = 13,
     /// Statistical resampling of the analysis.
     Resampling = 14,
+    /// Persistent chains of a machine in training.
+    PersistentChains = 15,
+    /// The seed of the samplers that draw fresh training data.
+    FreshData = 16,
+    /// Samples from a whole stack: chains of the top machine, then down.
+    StackSampling = 17,
+    /// Hot starts and updates of 512 replicas of one coupling across the bits.
+    Replicas = 20,
+    /// Exchange of replicas between couplings.
+    Exchange = 21,
+    /// Checkerboard heat bath, multispin.
+    HeatBath = 24,
 }
 
 fn state_of(seed: u64, purpose: Purpose, index: u64) -> [u8; 32] {
@@ -103,10 +117,9 @@ impl Stream {
         }
     }
 
-    /// A standard normal number (Box and Muller; one of the pair is used, so that each call takes two words).
+    /// A standard normal number: the quantile of a uniform one, an odd multiple of 2^-53 between 0 and 1. One word a call; the same bits on every machine.
     pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (2.0 * std::f64::consts::PI * self.uniform()).cos()
+        normal::quantile(((self.word() >> 12) as f64 + 0.5) * 2f64.powi(-52) - 0.5)
     }
 
     /// Shuffles a slice (Fisher and Yates).
@@ -127,11 +140,12 @@ pub struct LaneStream {
 impl LaneStream {
     /// The lanes of (seed, purpose, index) from their beginning: lane l is [`Stream::new`] of the same triple after l jumps.
     pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
-        let mut generator = Xoshiro256PlusPlus::from_seed(state_of(seed, purpose, index));
+        let mut state = [0; 4];
+        state.iter_mut().zip(state_of(seed, purpose, index).as_chunks().0).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
         let mut lanes = Lanes::zero();
         for lane in 0..Lanes::COUNT {
-            lanes.set_lane(lane, state_words(&generator));
-            generator.jump();
+            lanes.set_lane(lane, state);
+            state = jumped(state);
         }
         LaneStream { lanes }
     }
@@ -165,6 +179,23 @@ impl Stream {
     pub fn state(&self) -> [u64; 4] {
         state_words(&self.generator)
     }
+}
+
+/// A state 2^128 steps later, as [`Stream::jump`] goes there; networks make thousands of streams an epoch, and the state of `rand_xoshiro` is slow to get at.
+fn jumped(mut state: [u64; 4]) -> [u64; 4] {
+    // The jump polynomial of xoshiro256 (Blackman and Vigna).
+    const JUMP: [u64; 4] = [0x180e_c6d3_3cfd_0aba, 0xd5a6_1266_f0c9_392c, 0xa958_2618_e03f_c9aa, 0x39ab_dc45_29b1_661c];
+    let mut sum = [0; 4];
+    for word in JUMP {
+        for bit in 0..u64::BITS {
+            let chosen = (word >> bit & 1).wrapping_neg();
+            sum.iter_mut().zip(state).for_each(|(sum, state)| *sum ^= state & chosen);
+            let [s0, s1, s2, s3] = state;
+            let (s2_new, s3_new) = (s2 ^ s0, s3 ^ s1);
+            state = [s0 ^ s3_new, s1 ^ s2_new, s2_new ^ s1 << 17, s3_new.rotate_left(45)];
+        }
+    }
+    sum
 }
 
 /// The state words of a generator. `rand_xoshiro` keeps them private and shows them through serde.

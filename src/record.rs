@@ -1,8 +1,12 @@
 //! What a run leaves, as plain data: the stages fill it, `store` writes it to HDF5 and JSON and reads it back, `report` draws it. No science and no files here.
 
+pub mod table;
+
 use crate::measure::Series;
 pub use crate::rg::receptive_field::FieldMeasures;
+pub use crate::statistics::scaling::Scaling;
 use serde::{Deserialize, Serialize};
+pub use table::{Cell, Column, TableRecord};
 
 /// Where the numbers came from. Every file carries it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,7 +47,8 @@ pub use crate::statistics::Estimate;
 /// One observable of one ensemble, with the exact value beside it where one is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observable {
-    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`.
+    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`, `susceptibility`, `binder_cumulant`,
+    /// `correlation_length_over_side`.
     pub name: String,
     /// The words of a figure's axis, for example "energy per site".
     pub long_name: String,
@@ -91,6 +96,41 @@ pub struct SamplingRecord {
     pub draws: usize,
     /// Ensembles, size-major: index = size index * couplings + coupling index.
     pub ensembles: Vec<Ensemble>,
+    /// The exchange between the couplings of each size; empty without tempering.
+    pub tempering: Vec<TemperingRecord>,
+}
+
+/// The exchange of replicas between the couplings of one size, after thermalization.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TemperingRecord {
+    /// Side L.
+    pub size: usize,
+    /// The ladder, ascending.
+    pub couplings: Vec<f64>,
+    /// Sweeps from one exchange to the next.
+    pub exchange_every: usize,
+    /// Swaps tried between each coupling and the next one, all ladders together.
+    pub swaps_tried: Vec<u64>,
+    /// Swaps made.
+    pub swaps_made: Vec<u64>,
+    /// Round trips of each ladder (replica number of the chains).
+    pub round_trips: Vec<u64>,
+    /// At each coupling, after each exchange: replicas that were last at the lowest coupling.
+    pub from_lowest: Vec<u64>,
+    /// The same, last at the highest.
+    pub from_highest: Vec<u64>,
+}
+
+impl TemperingRecord {
+    /// The share of swaps made, of each pair.
+    pub fn acceptance(&self) -> Vec<f64> {
+        self.swaps_made.iter().zip(&self.swaps_tried).map(|(&made, &tried)| made as f64 / tried as f64).collect()
+    }
+
+    /// The flow: the share of replicas that were last at the lowest coupling among those that have been at either end, at each coupling.
+    pub fn flow(&self) -> Vec<f64> {
+        self.from_lowest.iter().zip(&self.from_highest).map(|(&low, &high)| low as f64 / (low + high) as f64).collect()
+    }
 }
 
 /// What is monitored of one epoch of training.
@@ -100,12 +140,16 @@ pub struct EpochRecord {
     pub reconstruction_error: f64,
     /// Mean free energy of held-out data minus that of as many training data, in nats; grows when the machine learns its data by heart.
     pub free_energy_gap: f64,
+    /// Estimated ln p(v_i given all other units) a visible unit over held-out data, in nats; none for data that are not binary.
+    pub pseudo_likelihood: Option<f64>,
     /// Root mean square of the weights.
     pub weight_norm: f64,
     /// Largest absolute weight.
     pub weight_maximum: f64,
     /// Root mean square of the last minibatch's gradient of the weights.
     pub gradient_norm: f64,
+    /// The learning rate.
+    pub learning_rate: f64,
     /// Wall time in seconds.
     pub seconds: f64,
 }
@@ -126,7 +170,11 @@ pub struct LayerRecord {
     /// One entry an epoch.
     pub epochs: Vec<EpochRecord>,
     /// Hidden units that never move: standard deviation of p(h = 1 | v) over the data below 0.02.
-    pub dead_units: usize,
+    pub dead_units: Vec<usize>,
+    /// The share of accepted exchanges of each pair of neighbouring temperatures in the last epoch, from beta = 1 down; for the tempered method only.
+    pub swap_rates: Vec<f64>,
+    /// Whether training ended before its planned epochs because the free-energy gap was too large.
+    pub stopped_early: bool,
 }
 
 /// The training stage.
@@ -136,11 +184,19 @@ pub struct TrainingRecord {
     pub gradient: String,
     /// "probabilities" or "states": what feeds the next layer.
     pub activations: String,
+    /// "cd", "pcd", "tempered" or "exact".
+    pub method: String,
+    /// Persistent chains, at each temperature; 0 for methods without.
+    pub chains: usize,
+    /// Gibbs steps a minibatch.
+    pub gibbs_steps: usize,
+    /// Whether every epoch had configurations of its own.
+    pub fresh: bool,
     /// Coupling of the training configurations.
     pub coupling: f64,
     /// Side of the lattice.
     pub size: usize,
-    /// Training configurations.
+    /// Training configurations (of each epoch, if they were fresh).
     pub samples: usize,
     /// Held-out configurations.
     pub held_out: usize,
@@ -302,6 +358,8 @@ pub struct RenormalizationRecord {
     pub reconstructions: Vec<ReconstructionRecord>,
     /// The likelihood of the first machine, if it was asked for.
     pub likelihood: Option<LikelihoodRecord>,
+    /// The parts that compare one thing with another, each as one or more tables: gold standards, Monte Carlo renormalization and so on.
+    pub tables: Vec<TableRecord>,
     /// Some held-out configurations (packed words in site order) and, for each layer, their reconstruction probabilities.
     pub examples: Vec<Example>,
 }
@@ -317,6 +375,13 @@ pub struct Example {
     pub blocks: Vec<Vec<bool>>,
 }
 
+impl RenormalizationRecord {
+    /// The table of a name, if that part was asked for.
+    pub fn table(&self, name: &str) -> Option<&TableRecord> {
+        self.tables.iter().find(|table| table.name == name && !table.rows.is_empty())
+    }
+}
+
 /// Everything a run has produced so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -324,6 +389,8 @@ pub struct RunRecord {
     pub provenance: Provenance,
     /// `[sample]`
     pub sampling: Option<SamplingRecord>,
+    /// The analysis across the sizes of `[sample]`.
+    pub scaling: Option<Scaling>,
     /// `[train]`
     pub training: Option<TrainingRecord>,
     /// `[renormalize]`

@@ -1,14 +1,15 @@
 //! The report of a run: figures and one page, made from a [`RunRecord`] and nothing else. Rank 0 calls it.
 //!
-//! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `training`, `receptive_field` and `centres`,
-//! `reconstruction` and `examples`, `likelihood`, `mapping`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
-//! `ensemble` (words about an ensemble).
+//! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `scaling`, `training`, `receptive_field` and `centres`,
+//! `reconstruction` and `examples`, `likelihood`, `mapping`, `standards`, `comparison`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
+//! `ensemble` (words about an ensemble), `tables` (tables of the record).
 //!
 //! Sentences state what the numbers of the record say: each is computed, and a section without data does not appear.
 
 mod axes;
 mod caution;
 mod centres;
+mod comparison;
 mod coupling;
 mod ensemble;
 mod examples;
@@ -21,7 +22,11 @@ mod page;
 mod receptive_field;
 mod reconstruction;
 mod sampling;
+mod scaling;
+mod standards;
 mod style;
+mod tables;
+mod tempering;
 mod training;
 
 use crate::error::{Error, Result};
@@ -78,8 +83,10 @@ fn sections(record: &RunRecord) -> Vec<Section> {
     if let Some(sampling) = record.sampling.as_ref().filter(|sampling| !sampling.ensembles.is_empty()) {
         let mut section = sampling::section(sampling);
         coupling::add(&mut section, sampling);
+        tempering::add(&mut section, sampling);
         sections.push(section);
     }
+    sections.extend(record.scaling.as_ref().filter(|scaling| !scaling.curves.is_empty()).map(scaling::section));
     let training = record.training.as_ref();
     sections.extend(training.filter(|training| !training.layers.is_empty()).map(training::section));
     if let Some(renormalization) = &record.renormalization {
@@ -93,6 +100,8 @@ fn sections(record: &RunRecord) -> Vec<Section> {
         if !renormalization.mappings.is_empty() {
             sections.push(mapping::section(&renormalization.mappings));
         }
+        sections.extend(comparison::sections(renormalization));
+        sections.extend(standards::section(renormalization));
     }
     sections
 }

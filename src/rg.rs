@@ -3,16 +3,21 @@
 //! Reading order: [`mapping`] is the exact statement of arXiv:1410.3831 (one type for Kadanoff's variational operator and for a Boltzmann machine), proved
 //! by enumeration on small systems; [`couplings`] reads the couplings of any Hamiltonian given as a table; [`decimation`] is the example that can be solved
 //! by hand. For the network trained on the square lattice: [`receptive_field`] asks what each unit sees, [`block_spin`] is the transformation of Kadanoff
-//! that it is compared with, [`reconstruction`] says how much of a configuration survives going up and down.
+//! that it is compared with, [`block_rule`] sets its rules side by side, [`reconstruction`] says how much of a configuration survives going up and down.
+//! [`standards`] and [`monte_carlo`] are the renormalization that needs no network; [`linear`] is the algebra below them.
 //!
 //! Every random choice of the analysis comes from a [`control_stream`], so that no result depends on threads or on the order of the work.
 
+pub mod block_rule;
 pub mod block_spin;
 pub mod couplings;
 pub mod decimation;
+pub mod linear;
 pub mod mapping;
+pub mod monte_carlo;
 pub mod receptive_field;
 pub mod reconstruction;
+pub mod standards;
 
 use crate::random::{Purpose, Stream};
 
@@ -26,6 +31,12 @@ pub enum Control {
     DirectTies = 1,
     /// Ties of iterated 2 x 2 majority blocks; the index is the configuration.
     IteratedTies = 2,
+    /// Ties of the 2 x 2 majority blocks of Monte Carlo renormalization; the index is ensemble * 2^32 + configuration.
+    MonteCarloTies = 3,
+    /// Block spins by majority, level by level; the index is the configuration.
+    RuleMajority = 4,
+    /// Block spins by Kadanoff's kernel, level by level; the index is the configuration.
+    RuleKernel = 5,
 }
 
 /// The stream of one random choice of the analysis: (seed, [`Purpose::Renormalization`], control * 2^48 + index).
@@ -104,7 +115,14 @@ mod tests {
     #[test]
     fn controls_never_share_a_stream() {
         let mut words = std::collections::HashSet::new();
-        for control in [Control::RandomWeights, Control::DirectTies, Control::IteratedTies] {
+        for control in [
+            Control::RandomWeights,
+            Control::DirectTies,
+            Control::IteratedTies,
+            Control::MonteCarloTies,
+            Control::RuleMajority,
+            Control::RuleKernel,
+        ] {
             for index in 0..100 {
                 assert!(words.insert(control_stream(1, control, index).word()));
             }

@@ -1,12 +1,20 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`], [`train`] with [`learning`], [`renormalize`] with [`likelihood`]; at last the small helpers. A stage that is
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`], [`layer_state`] and [`fresh`] data, [`renormalize`] with [`likelihood`], [`standards`] and
+//! [`comparison`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
+pub mod analysis;
 pub mod chains;
+pub mod comparison;
 pub mod desk;
+pub mod estimate;
 pub mod exchange;
+pub mod export;
+pub mod fresh;
+pub mod groups;
+pub mod layer_state;
 pub mod learning;
 pub mod likelihood;
 pub mod memory;
@@ -14,7 +22,10 @@ pub mod progress;
 pub mod renormalize;
 pub mod sample;
 pub mod session;
+pub mod standards;
+pub mod status;
 pub mod train;
+pub mod units;
 pub mod watch;
 
 use crate::comm::{self, Comm};
@@ -32,6 +43,8 @@ pub struct Options {
     pub force_lock: bool,
     /// When to stop, and how often to write a checkpoint.
     pub limits: Limits,
+    /// `--until`: the last stage that this job does.
+    pub until: Stage,
 }
 
 /// Does all stages of a run file in `directory`.
@@ -42,11 +55,24 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
     let watch = comm::agree(comm, Watch::start(options.limits))?;
     let job = read_on_all(run_file, comm)?;
     let mut session = Session::open(directory, &job, options, watch, comm)?;
-    sample_if_missing(&job, &mut session)?;
-    train_if_missing(&job, &mut session)?;
+    let ended = all_stages(&job, options.until, &mut session);
+    ended.as_ref().err().into_iter().for_each(|error| session.note_failure(error));
+    ended
+}
+
+fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> {
+    sample_if_missing(job, session)?;
+    session.on_root(|desk| scale_if_missing(job, desk))?;
+    if until == Stage::Sampling {
+        return session.on_root(|desk| desk.say("the sampling is done, and this job was to do no more")).map(drop);
+    }
+    train_if_missing(job, session)?;
+    if until == Stage::Training {
+        return session.on_root(|desk| desk.say("the training is done, and this job was to do no more")).map(drop);
+    }
     session.end_of_checkpoints()?;
-    session.on_root(|desk| renormalize_if_missing(&job, desk))?;
-    session.on_root(|desk| desk.finish(&job))?;
+    session.on_root(|desk| renormalize_if_missing(job, desk))?;
+    session.on_root(|desk| desk.finish(job))?;
     Ok(())
 }
 
@@ -55,7 +81,14 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
 /// # Errors
 /// Files that are missing, corrupt or foreign; a directory that cannot be written.
 pub fn report_again(directory: &Path) -> Result<PathBuf> {
-    let record = crate::store::read_run(directory)?;
+    let mut record = crate::store::read_run(directory)?;
+    // The text was accepted when the run began; what it asks of the analysis is all that is wanted of it here.
+    let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);
+    let scaling = record.sampling.as_ref().filter(|_| wanted).and_then(analysis::scaling);
+    if scaling != record.scaling {
+        record.scaling = scaling;
+        crate::store::write_results(&directory.join(crate::store::RESULTS_FILE), &record)?;
+    }
     crate::store::write_summary(&directory.join(crate::store::SUMMARY_FILE), &record)?;
     Ok(crate::report::write_report(directory, &record)?.page)
 }
@@ -71,16 +104,27 @@ fn read_on_all(run_file: &Path, comm: &dyn Comm) -> Result<RunFile> {
 fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.sample.as_ref().filter(|_| session.is_missing(Stage::Sampling, job)) else { return Ok(()) };
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
-    let chains = sample::run(&plan, session)?;
-    session.on_root(|desk| desk.keep_sampling(sample::record(&plan, &chains), sample::configurations(&plan, &chains)))?;
+    let mut outcome = sample::run(&plan, session)?;
+    session.on_root(|desk| {
+        let (record, configurations) = (sample::record(&plan, &mut outcome), sample::configurations(&plan, &outcome));
+        drop(outcome);
+        desk.keep_sampling(record, configurations)
+    })?;
     Ok(())
+}
+
+fn scale_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
+    if !job.report.scaling || desk.record.scaling.is_some() {
+        return Ok(());
+    }
+    desk.record.sampling.as_ref().and_then(analysis::scaling).map_or(Ok(()), |scaling| desk.keep_scaling(scaling))
 }
 
 fn train_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.train.as_ref().filter(|_| session.is_missing(Stage::Training, job)) else { return Ok(()) };
     let prior = session.on_root(|desk| train::prior(section, desk.record.training.as_ref(), &desk.configurations))?;
     let data = train::share(section, prior, session.comm())?;
-    train::run(job.seed, section, data, session)
+    train::run(job, section, data, session)
 }
 
 fn renormalize_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
@@ -92,6 +136,6 @@ fn renormalize_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
         .map(|(section, record)| train::stack(section, record, &desk.configurations))
         .transpose()?;
     let subject = trained.as_ref().map(|trained| trained.subject(job.seed));
-    let record = renormalize::run(section, subject.as_ref())?;
+    let record = renormalize::run(job.seed, section, &desk.configurations, subject.as_ref())?;
     desk.keep_renormalization(record)
 }

@@ -1,20 +1,28 @@
 //! Markov chains whose stationary law is exp(K sum s_i s_j) / Z. All samplers meet here: the trait, the choice by name.
 
-pub mod metropolis;
+pub mod local_update;
 pub mod reference;
+pub mod replicas;
 pub mod snapshot;
 pub mod start;
 pub mod swendsen_wang;
+pub mod tempering;
 pub mod wolff;
 
-pub use metropolis::Metropolis;
+pub use local_update::LocalUpdate;
 pub use start::initial_configuration;
 pub use swendsen_wang::SwendsenWang;
 pub use wolff::Wolff;
 
 use crate::error::{Error, Result};
-use crate::measure::Measurement;
-use crate::spins::Configuration;
+use crate::kernels::{InstructionSet, profile};
+use crate::measure::{Measurement, Observer};
+use crate::spins::{Configuration, WORD_BITS};
+
+/// The checkerboard Metropolis chain.
+pub type Metropolis = LocalUpdate<crate::kernels::metropolis::Metropolis>;
+/// The checkerboard heat-bath chain.
+pub type HeatBath = LocalUpdate<crate::kernels::heat_bath::HeatBath>;
 
 /// How a chain moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -22,6 +30,8 @@ use crate::spins::Configuration;
 pub enum Algorithm {
     /// Checkerboard Metropolis, multispin coded.
     Metropolis,
+    /// Checkerboard heat bath, multispin coded.
+    HeatBath,
     /// Swendsen and Wang, PRL 58, 86 (1987).
     SwendsenWang,
     /// Wolff, PRL 62, 361 (1989).
@@ -33,6 +43,7 @@ impl Algorithm {
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::Metropolis => "metropolis",
+            Algorithm::HeatBath => "heat-bath",
             Algorithm::SwendsenWang => "swendsen-wang",
             Algorithm::Wolff => "wolff",
         }
@@ -60,6 +71,11 @@ pub trait Sampler: Send {
     /// Energy and magnetization of the present configuration, exact integers.
     fn measure(&self) -> Measurement;
 
+    /// [`Self::measure`], and the power of the longest waves ([`Observer::wave_power`]). `observer` belongs to the lattice of the chain.
+    fn observe(&self, observer: &mut Observer) -> (Measurement, f64) {
+        observe_configuration(&self.configuration(), self.measure(), observer)
+    }
+
     /// The present configuration, in site order.
     fn configuration(&self) -> Configuration;
 
@@ -72,6 +88,25 @@ pub trait Sampler: Send {
     /// # Errors
     /// [`crate::error::Error::Refused`] if the words do not fit; the chain is then unusable.
     fn restore(&mut self, words: &[u64]) -> Result<()>;
+}
+
+/// The power of the longest waves of a configuration in site order, beside its measurement.
+fn observe_configuration(configuration: &Configuration, measurement: Measurement, observer: &mut Observer) -> (Measurement, f64) {
+    let (side, words) = (configuration.torus().side(), configuration.words());
+    let stride = side.div_ceil(WORD_BITS);
+    let rows: Vec<u64> = (0..side * stride)
+        .map(|word| {
+            let (row, first) = (word / stride, word % stride * WORD_BITS);
+            let start = row * side + first;
+            let (place, shift) = (start / WORD_BITS, start % WORD_BITS);
+            let get = |index: usize| words.get(index).copied().unwrap_or(0);
+            let bits = get(place) >> shift | (get(place + 1) << 1) << (WORD_BITS - 1 - shift);
+            bits & (u64::MAX >> (WORD_BITS - (side - first).min(WORD_BITS)))
+        })
+        .collect();
+    let set = InstructionSet::chosen();
+    profile::count_packed(set, &rows, stride, &mut observer.counters);
+    (measurement, observer.wave_power(set))
 }
 
 /// The chain number `chain` of a run: its streams are (seed, purpose of the algorithm, chain), so `chain` must differ between all chains of the run.
@@ -88,6 +123,7 @@ pub fn build(
 ) -> Result<Box<dyn Sampler>> {
     Ok(match algorithm {
         Algorithm::Metropolis => Box::new(Metropolis::new(torus, coupling, start, seed, chain)?),
+        Algorithm::HeatBath => Box::new(HeatBath::new(torus, coupling, start, seed, chain)?),
         Algorithm::SwendsenWang => Box::new(SwendsenWang::new(torus, coupling, start, seed, chain)?),
         Algorithm::Wolff => Box::new(Wolff::new(torus, coupling, start, seed, chain)?),
     })

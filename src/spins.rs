@@ -5,6 +5,7 @@
 
 mod bit_matrix;
 pub mod checkerboard;
+pub mod replicas;
 
 pub use bit_matrix::BitMatrix;
 

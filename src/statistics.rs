@@ -1,14 +1,19 @@
 //! From time series to numbers with error bars.
 //!
 //! Read in this order: [`autocorrelation`] (how much a chain remembers, and the error of a mean), [`jackknife`] (errors of functions of means: specific
-//! heat, Binder cumulant), [`chi_squared`] (do counts follow a law), then [`observables`] here, which puts them together for an ensemble of chains.
+//! heat, Binder cumulant), [`chi_squared`] (do counts follow a law), [`drift`] (are chains in equilibrium), then [`observables`] here, which puts them together for an ensemble of chains;
+//! [`reweighting`] joins the couplings of a size, [`least_squares`] fits, and [`scaling`] goes across the sizes.
 //!
 //! The measured numbers are integers and are summed as integers; floating sums run chain by chain in the order of the draws, whatever the number of
 //! threads, so that an analysis gives the same bits everywhere.
 
 pub mod autocorrelation;
 pub mod chi_squared;
+pub mod drift;
 pub mod jackknife;
+pub mod least_squares;
+pub mod reweighting;
+pub mod scaling;
 
 use crate::measure::Series;
 use jackknife::Moments;
@@ -60,6 +65,7 @@ const FEWEST_BLOCKS: usize = 16;
 /// | `magnetization_squared` | `<M^2>/N^2` | 1 |
 /// | `susceptibility` | `<M^2>/N` | 1 |
 /// | `binder_cumulant` | `1 - <M^4>/(3 <M^2>^2)` | 1 |
+/// | `correlation_length_over_side` | `xi/L = sqrt(<M^2>/<P> - 1)/(2 L sin(pi/L))`, P the power of the longest waves | 1 |
 ///
 /// Means carry the error of the Gamma method; specific heat and Binder cumulant are corrected for bias and get their error from a jackknife over blocks of
 /// at least ten autocorrelation times (linear propagation where the chains are too short for sixteen blocks). Fewer than two draws in all give an empty list.
@@ -88,7 +94,21 @@ pub fn observables(side: usize, coupling: f64, chains: &[Series]) -> Vec<NamedEs
         }
     });
 
-    let slowest = [energy, squared, energy_fluctuation, binder_influence].iter().map(|e| e.autocorrelation_time).fold(0.5, f64::max);
+    let has_waves = chains.iter().all(|chain| chain.wave_power.len() == chain.len()) && total.mean_wave_power() > 0.0;
+    let length_influence = has_waves.then(|| {
+        // To first order, xi changes with the ratio of <M^2> and <P>.
+        let (square, power, ratio) = (total.mean_square(), total.mean_wave_power(), total.mean_square() / total.mean_wave_power());
+        let root = (ratio - 1.0).max(0.0).sqrt();
+        let slope = if root > 0.0 { total.correlation_length_over_side(side) * ratio / (2.0 * root * root) } else { 0.0 };
+        let of_chain = |chain: &Series| {
+            let draws = chain.magnetization.iter().zip(&chain.wave_power);
+            draws.map(|(&magnetization, wave)| slope * ((magnetization as f64).powi(2) / square - wave / power)).collect()
+        };
+        autocorrelation::analyse(chains.iter().map(of_chain).collect()).expect("at least two draws").estimate()
+    });
+
+    let memories = [energy, squared, energy_fluctuation, binder_influence].into_iter().chain(length_influence);
+    let slowest = memories.map(|estimate| estimate.autocorrelation_time).fold(0.5, f64::max);
     let blocks = jackknife::blocks(chains, 10.0 * slowest);
     let secondary = |influence: Estimate, quantity: &dyn Fn(&Moments) -> f64| {
         if influence.error == 0.0 {
@@ -102,21 +122,24 @@ pub fn observables(side: usize, coupling: f64, chains: &[Series]) -> Vec<NamedEs
     let specific_heat = secondary(energy_fluctuation, &|moments| coupling * coupling * moments.energy_variance() / sites);
     let binder = secondary(binder_influence, &Moments::binder_cumulant);
 
-    [
+    let length = length_influence.map(|influence| secondary(influence, &|moments| moments.correlation_length_over_side(side)));
+
+    let observables = [
         ("energy_per_site", "energy per site", "J", energy.scaled(1.0 / sites)),
         ("specific_heat_per_site", "specific heat per site", "k_B", specific_heat),
         ("absolute_magnetization", "absolute magnetization per site", "1", absolute),
         ("magnetization_squared", "squared magnetization per site", "1", squared),
         ("susceptibility", "susceptibility <M^2>/N", "1", squared.scaled(sites)),
         ("binder_cumulant", "Binder cumulant", "1", binder),
-    ]
-    .map(|(name, long_name, units, estimate)| NamedEstimate {
+    ];
+    let length = length.map(|length| ("correlation_length_over_side", "second-moment correlation length over L", "1", length));
+    let named = observables.into_iter().chain(length).map(|(name, long_name, units, estimate)| NamedEstimate {
         name: name.to_string(),
         long_name: long_name.to_string(),
         units: units.to_string(),
         estimate,
-    })
-    .to_vec()
+    });
+    named.collect()
 }
 
 /// One floating number a draw, chain by chain.

@@ -1,23 +1,28 @@
 //! The files of a run directory: what a run leaves, how it gets there whole, and how it is read back without trusting it.
 //!
 //! Read in this order: [`directory`] (what may be in DIR), [`lock`] (one job at a time), [`durable`] (a file is replaced whole or not at all), [`seal`] (no
-//! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`] and
-//! [`renormalization`] and [`likelihood`], [`network`], [`configurations`], [`summary`]; and [`checkpoint`], by which a job goes on inside a stage. Rank 0 alone calls all of this, from one thread.
+//! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`], [`scaling`] and
+//! [`renormalization`], [`likelihood`] and [`table`], [`network`], [`configurations`], [`summary`]; [`checkpoint`], by which a job goes on inside a stage; [`progress`], how far it is; and [`export`], files for other programs. Rank 0 alone calls all of this, from one thread.
 
 pub mod checkpoint;
 pub mod configurations;
 pub mod directory;
 pub mod durable;
+pub mod export;
 pub mod hdf5;
 pub mod likelihood;
 pub mod lock;
 pub mod network;
+pub mod progress;
 pub mod provenance;
 pub mod renormalization;
 pub mod results;
 pub mod sampling;
+pub mod scaling;
 pub mod seal;
 pub mod summary;
+pub mod table;
+pub mod tempering;
 
 pub use configurations::{ConfigurationSet, read_configurations, write_configurations};
 pub use directory::RunDirectory;

@@ -146,6 +146,7 @@ fn large_arrays_are_written_in_chunks() {
     for ensemble in &mut record.sampling.as_mut().unwrap().ensembles {
         for (number, chain) in ensemble.chains.iter_mut().enumerate() {
             chain.energy = (0..draws).map(|draw| draw * 3 + number as i64).collect();
+            chain.wave_power = (0..draws).map(|draw| (draw + 2) as f64).map(f64::sqrt).collect();
             chain.magnetization = (0..draws).map(|draw| draw * draw - number as i64).collect();
         }
     }

@@ -19,7 +19,7 @@ fn simulate(algorithm: Algorithm, side: usize, coupling: f64) -> Vec<NamedEstima
     let longer = if std::env::var_os("KADANOFF_LONG").is_some() { 10 } else { 1 };
     // Local updates slow down as L^2.17 at the critical point; each measurement is worth about as much for all.
     let (thermalization, draws, between) = match algorithm {
-        Algorithm::Metropolis => (20 * side * side / 4 + 500, 1500 * longer, (side * side / 80).max(2)),
+        Algorithm::Metropolis | Algorithm::HeatBath => (20 * side * side / 4 + 500, 1500 * longer, (side * side / 80).max(2)),
         Algorithm::SwendsenWang | Algorithm::Wolff => (300, 1500 * longer, 1),
     };
     let chains: Vec<Series> = (0..CHAINS)
@@ -68,7 +68,7 @@ fn deviations(algorithm: Algorithm, side: usize, coupling: f64, reference_coupli
 fn energies_and_specific_heats_are_kaufmans() {
     let mut sum_of_squares = 0.0;
     let mut count = 0.0;
-    for algorithm in [Algorithm::Metropolis, Algorithm::SwendsenWang, Algorithm::Wolff] {
+    for algorithm in [Algorithm::Metropolis, Algorithm::HeatBath, Algorithm::SwendsenWang, Algorithm::Wolff] {
         for side in [8, 16, 32, 40, 64] {
             for coupling in [0.408, exact::critical_coupling()] {
                 let found = deviations(algorithm, side, coupling, coupling);
@@ -86,7 +86,7 @@ fn energies_and_specific_heats_are_kaufmans() {
 
 #[test]
 fn a_coupling_wrong_by_one_percent_is_seen() {
-    for algorithm in [Algorithm::Metropolis, Algorithm::SwendsenWang, Algorithm::Wolff] {
+    for algorithm in [Algorithm::Metropolis, Algorithm::HeatBath, Algorithm::SwendsenWang, Algorithm::Wolff] {
         let [energy, _] = deviations(algorithm, 32, 1.01 * 0.408, 0.408);
         assert!(energy.abs() > 6.0, "{}: {energy} standard errors", algorithm.name());
     }

@@ -89,9 +89,9 @@ fn every_observable_agrees_with_enumeration_within_its_error() {
 #[test]
 fn degenerate_ensembles_give_finite_numbers() {
     assert!(statistics::observables(4, 0.4, &[]).is_empty());
-    assert!(statistics::observables(4, 0.4, &[Series { energy: vec![0], magnetization: vec![0] }]).is_empty());
-    let aligned = Series { energy: vec![-32; 100], magnetization: vec![16; 100] };
-    let disordered = Series { energy: vec![0; 3], magnetization: vec![0; 3] };
+    assert!(statistics::observables(4, 0.4, &[Series { energy: vec![0], magnetization: vec![0], ..Series::default() }]).is_empty());
+    let aligned = Series { energy: vec![-32; 100], magnetization: vec![16; 100], ..Series::default() };
+    let disordered = Series { energy: vec![0; 3], magnetization: vec![0; 3], ..Series::default() };
     for (coupling, chains) in [(9.0, vec![aligned.clone(), aligned]), (0.0, vec![disordered.clone(), disordered])] {
         for observable in statistics::observables(4, coupling, &chains) {
             let estimate = observable.estimate;

@@ -65,6 +65,24 @@ build_features() {
   fi
 }
 
+# What the tests of jobs/ start on the loopback interface; they skip themselves with a line where it is missing.
+have_slurm() {
+  local name
+  for name in slurmctld slurmd munged; do
+    command -v "$name" >/dev/null || [[ -x /usr/sbin/$name ]] || return 1
+  done
+  command -v sbatch >/dev/null
+}
+
+# SLURM is wanted, not needed: nothing stops where it cannot be installed.
+want_slurm() {
+  have_slurm && return 0
+  if [[ $(id -u) == 0 ]] && may_install; then
+    install_packages slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge || true
+  fi
+  have_slurm || say "There is no SLURM here and none can be installed: the scripts of jobs/ are not run by these tests. (Debian, as root: slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge.)"
+}
+
 may_install() { command -v apt-get >/dev/null && { [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null; }; }
 
 apt() {

@@ -4,8 +4,9 @@ use super::{Contender, Row, Subject, Unit, row_against};
 use crate::error::{Error, Result};
 use crate::exact::critical_coupling;
 use crate::lattice::SquareTorus;
+use crate::measure::Observer;
 use crate::sampler::reference;
-use crate::sampler::{Algorithm, Sampler, Start, build};
+use crate::sampler::{Algorithm, Metropolis, Sampler, Start, build};
 use rayon::prelude::*;
 
 const SEED: u64 = 14103831;
@@ -14,12 +15,15 @@ const REFERENCE_SIDE: usize = 256;
 /// Sweeps from the ordered start before the clock runs; large lattices take fewer, they are far from the wall of the cache anyway.
 const THERMALIZATION: usize = 100;
 
-/// Attempted flips a nanosecond of checkerboard Metropolis, one lattice a thread.
+/// From this side on threads share one lattice, where the algorithm can; smaller ones they have one each.
+const SHARED_SIDE: usize = 1024;
+
+/// Attempted flips a nanosecond of checkerboard Metropolis.
 pub fn metropolis(threads: usize) -> Result<Vec<Row>> {
     rows("metropolis", Algorithm::Metropolis, &[64, 256, 1024, 4096, 16384], threads, Unit::WorkPerNanosecond("flips/ns"))
 }
 
-/// Nanoseconds a site and sweep of Swendsen-Wang, one lattice a thread.
+/// Nanoseconds a site and sweep of Swendsen-Wang.
 pub fn swendsen_wang(threads: usize) -> Result<Vec<Row>> {
     rows("swendsen-wang", Algorithm::SwendsenWang, &[64, 256, 1024, 4096], threads, Unit::NanosecondsPerWork("ns/site"))
 }
@@ -29,6 +33,44 @@ pub fn wolff(threads: usize) -> Result<Vec<Row>> {
     rows("wolff", Algorithm::Wolff, &[64, 256, 1024, 4096], threads, Unit::NanosecondsPerWork("ns/flipped spin"))
 }
 
+/// Nanoseconds for E, M and the longest waves of one Metropolis lattice, in turn with a sweep: the ratio is sweep / measurement. One thread.
+pub fn measurement() -> Result<Vec<Row>> {
+    let pool = super::pool(1)?;
+    pool.install(|| [64, 256, 1024, 4096].into_iter().map(measurement_row).collect())
+}
+
+fn measurement_row(side: usize) -> Result<Row> {
+    let torus = SquareTorus::new(side)?;
+    let make = || Metropolis::new(torus, critical_coupling(), Start::Cold, SEED, 0);
+    let (mut measured, mut swept) = (make()?, make()?);
+    for _ in 0..THERMALIZATION {
+        measured.sweep();
+        swept.sweep();
+    }
+    let (mut observer, mut sum) = (Observer::new(torus), 0.0);
+    let contender = Contender {
+        name: "measurement".to_string(),
+        turn: Box::new(|| {
+            sum += measured.observe(&mut observer).1;
+            1.0
+        }),
+    };
+    let rival = Contender {
+        name: "metropolis sweep".to_string(),
+        turn: Box::new(|| {
+            swept.sweep();
+            1.0
+        }),
+    };
+    let subject = Subject { name: "measurement", size: side.into(), threads: 1, unit: Unit::NanosecondsPerWork("ns") };
+    let row = row_against(subject, contender, rival);
+    let (found, configuration) = (measured.observe(&mut observer).0, measured.configuration());
+    if (found.energy, found.magnetization) != (configuration.energy(), configuration.magnetization()) || !sum.is_finite() {
+        return Err(Error::Bug(format!("the packed measurement of side {side} differs from the configuration counted bond by bond.")));
+    }
+    Ok(row)
+}
+
 fn rows(name: &'static str, algorithm: Algorithm, sides: &[usize], threads: usize, unit: Unit) -> Result<Vec<Row>> {
     sides.iter().map(|&side| row(Subject { name, size: side.into(), threads, unit }, algorithm, side)).collect()
 }
@@ -36,18 +78,23 @@ fn rows(name: &'static str, algorithm: Algorithm, sides: &[usize], threads: usiz
 /// One row. What was timed is verified: energy and magnetization, which the sampler keeps in packed form, must be those of its configuration counted bond by bond.
 fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     let (name, torus) = (subject.name, SquareTorus::new(side)?);
-    let mut samplers: Vec<Box<dyn Sampler>> = (0..subject.threads as u64)
+    let is_shared = side >= SHARED_SIDE && algorithm != Algorithm::Wolff;
+    let mut samplers: Vec<Box<dyn Sampler>> = (0..if is_shared { 1 } else { subject.threads as u64 })
         .map(|chain| build(algorithm, torus, critical_coupling(), Start::Cold, SEED, chain))
         .collect::<Result<_>>()?;
     let sweeps = if side > 4096 { 2 } else { THERMALIZATION };
-    samplers.par_iter_mut().for_each(|sampler| {
-        for _ in 0..sweeps {
-            sampler.sweep();
-        }
-        sampler.end_thermalization();
-    });
+    // A chain uses all threads there are: here, as many as the row says.
+    let pool = super::pool(subject.threads)?;
     let mut slow = reference_of(algorithm)?;
-    let turn = || samplers.par_iter_mut().map(|sampler| sampler.sweep()).sum::<u64>() as f64;
+    pool.install(|| {
+        samplers.par_iter_mut().for_each(|sampler| {
+            for _ in 0..sweeps {
+                sampler.sweep();
+            }
+            sampler.end_thermalization();
+        })
+    });
+    let turn = || pool.install(|| samplers.par_iter_mut().map(|sampler| sampler.sweep()).sum::<u64>()) as f64;
     let contender = Contender { name: algorithm.name().to_string(), turn: Box::new(turn) };
     let rival = Contender { name: "one spin at a time".to_string(), turn: Box::new(move || slow.sweep() as f64) };
     let row = row_against(subject, contender, rival);
@@ -60,10 +107,11 @@ fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     Ok(row)
 }
 
-fn reference_of(algorithm: Algorithm) -> Result<Box<dyn Sampler>> {
+pub(super) fn reference_of(algorithm: Algorithm) -> Result<Box<dyn Sampler>> {
     let (torus, coupling) = (SquareTorus::new(REFERENCE_SIDE)?, critical_coupling());
     Ok(match algorithm {
         Algorithm::Metropolis => Box::new(reference::Metropolis::new(torus, coupling, Start::Cold, SEED, 0)?),
+        Algorithm::HeatBath => Box::new(reference::HeatBath::new(torus, coupling, Start::Cold, SEED, 0)?),
         Algorithm::SwendsenWang => Box::new(reference::swendsen_wang::ReferenceSwendsenWang::new(torus, coupling, Start::Cold, SEED, 0)?),
         Algorithm::Wolff => Box::new(reference::wolff::ReferenceWolff::new(torus, coupling, Start::Cold, SEED, 0)?),
     })

@@ -3,11 +3,15 @@
 use super::{Check, sentence};
 use crate::kernels::InstructionSet;
 use crate::kernels::generator::Lanes;
+use crate::kernels::replicas::REPLICAS;
 use crate::lattice::SquareTorus;
 use crate::random::{LaneStream, Purpose, Stream};
 use crate::rbm::gibbs::GibbsChains;
 use crate::rbm::train::{Alone, Trainer};
 use crate::rbm::{GradientKind, Rbm, TrainingData, TrainingOptions};
+use crate::sampler::reference::replicas::ReferenceReplicas;
+use crate::sampler::replicas::ReplicaGroup;
+use crate::sampler::tempering::Ladders;
 use crate::sampler::{Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
 use crate::spins::BitMatrix;
 
@@ -17,6 +21,7 @@ const COUPLING: f64 = 0.43;
 pub(super) const CHECKS: &[Check] = &[
     Check { question: "random lanes continue the scalar stream", answer: lanes },
     Check { question: "Metropolis equals one spin at a time, on every instruction set", answer: metropolis },
+    Check { question: "replicas across the bits equal one spin at a time, and exchange alike, on every instruction set", answer: replicas },
     Check { question: "Swendsen-Wang and Wolff give the same spins on every instruction set", answer: clusters },
     Check { question: "networks learn the same weights and draw the same states on every instruction set", answer: networks },
 ];
@@ -49,13 +54,54 @@ fn metropolis() -> Result<String, String> {
                     return Err(format!("{set}, side {side}: the spins differ after sweep {}", sweep + 1));
                 }
             }
-            let mut stream = fast.stream().clone();
-            if stream.words() != plain.next_words() {
+            let next: Vec<[u64; 8]> = fast.sources().iter().map(|source| source.lanes.clone().step()).collect();
+            if next != plain.next_words() {
                 return Err(format!("{set}, side {side}: another number of random words was used"));
             }
         }
     }
     Ok(format!("sides 4 to 250 on {}", names()))
+}
+
+fn replicas() -> Result<String, String> {
+    for side in [4, 6, 10] {
+        let torus = SquareTorus::new(side).map_err(sentence)?;
+        for set in InstructionSet::available() {
+            let mut fast = ReplicaGroup::new(torus, COUPLING, Start::Hot, SEED, 0).map_err(sentence)?.with_instruction_set(set);
+            let mut plain = ReferenceReplicas::new(torus, COUPLING, Start::Hot, SEED, 0).map_err(sentence)?;
+            for sweep in 0..3 {
+                fast.sweep();
+                plain.sweep();
+                let measured = fast.measurements();
+                for (replica, &measured) in measured.iter().enumerate() {
+                    if fast.configuration(replica) != plain.configuration(replica) || measured != plain.measure(replica) {
+                        return Err(format!("{set}, side {side}: replica {replica} differs after sweep {}", sweep + 1));
+                    }
+                }
+            }
+            if fast.stream() != plain.stream() {
+                return Err(format!("{set}, side {side}: another number of random words was used"));
+            }
+        }
+    }
+    let torus = SquareTorus::new(40).map_err(sentence)?;
+    let run = |set| {
+        let couplings = [(0.42, 1), (0.43, 2), (0.44, 3), (0.45, 4), (0.46, 5)];
+        let ladders = Ladders::new(torus, &couplings, Start::Cold, SEED, 0, REPLICAS, 1).map_err(sentence)?;
+        let mut ladders = ladders.with_instruction_set(set);
+        ladders.end_thermalization();
+        (0..10).for_each(|_| {
+            ladders.sweep();
+        });
+        Ok::<_, String>(ladders.snapshot())
+    };
+    let portable = run(InstructionSet::PORTABLE)?;
+    for set in InstructionSet::available() {
+        if run(set)? != portable {
+            return Err(format!("{set}: other spins or exchanges than the portable kernels"));
+        }
+    }
+    Ok(format!("sides 4 to 40 on {}", names()))
 }
 
 fn clusters() -> Result<String, String> {

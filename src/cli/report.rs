@@ -18,6 +18,6 @@ pub struct ReportArguments {
 /// Files that are missing, corrupt or foreign; a directory that cannot be written.
 pub fn run(arguments: &ReportArguments) -> Result<()> {
     let page = crate::run::report_again(&arguments.directory)?;
-    eprintln!("the report is at {}", page.display());
+    crate::console::say(format_args!("the report is at {}", page.display()));
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::comm;
 use crate::error::{Error, Result};
 use crate::run::Options;
+use crate::run::desk::Stage;
 use crate::run::watch::{Limits, parse_duration};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +39,10 @@ pub struct RunArguments {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10m")]
     pub checkpoint_every: Duration,
 
+    /// The last stage this job does; the same command without it goes on
+    #[arg(long, value_name = "STAGE", default_value = "renormalization")]
+    pub until: Stage,
+
     /// Take the run directory from a job on another host that ended without saying so; make sure that it is gone
     #[arg(long)]
     pub force_lock: bool,
@@ -49,10 +54,15 @@ pub struct RunArguments {
 /// Everything that can go wrong with a run; only rank 0 carries the sentence, all ranks carry the exit code.
 pub fn run(arguments: &RunArguments) -> Result<()> {
     let comm = comm::start()?;
-    let result = start_threads(arguments).and_then(|()| {
+    let result = start_threads(arguments.threads).and_then(|()| {
         let directory = arguments.out.clone().unwrap_or_else(|| default_directory(arguments));
         let limits = Limits { stop_after: arguments.stop_after, checkpoint_every: arguments.checkpoint_every };
-        crate::run::run(&arguments.run_file, &directory, &Options { force_lock: arguments.force_lock, limits }, comm.as_ref())
+        crate::run::run(
+            &arguments.run_file,
+            &directory,
+            &Options { force_lock: arguments.force_lock, limits, until: arguments.until },
+            comm.as_ref(),
+        )
     });
     match comm::agree(comm.as_ref(), result) {
         Err(error) if !comm.is_root() => Err(Error::from_exit_code(error.exit_code(), String::new())),
@@ -64,8 +74,9 @@ fn default_directory(arguments: &RunArguments) -> PathBuf {
     PathBuf::from("runs").join(arguments.run_file.file_stem().unwrap_or(arguments.run_file.as_os_str()))
 }
 
-fn start_threads(arguments: &RunArguments) -> Result<()> {
-    let threads = arguments.threads.map_or(0, usize::from);
+/// Starts the threads of this process: so many, or as many as it may use.
+pub(super) fn start_threads(threads: Option<u16>) -> Result<()> {
+    let threads = threads.map_or(0, usize::from);
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()

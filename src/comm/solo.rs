@@ -15,8 +15,8 @@ impl Comm for Solo {
         1
     }
 
-    fn gather(&self, own: &[u8]) -> Option<Vec<Vec<u8>>> {
-        Some(vec![own.to_vec()])
+    fn gather(&self, own: Vec<u8>) -> Option<Vec<Vec<u8>>> {
+        Some(vec![own])
     }
 
     fn broadcast(&self, bytes: Vec<u8>) -> Vec<u8> {

@@ -7,7 +7,8 @@ use crate::lattice::SquareTorus;
 pub(super) const KEYS: &[&str] = &["geometry", "sizes"];
 
 /// The kind of lattice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Geometry {
     /// The periodic square lattice.
     Square,
@@ -30,7 +31,7 @@ impl Geometry {
 }
 
 /// `[lattice]`, understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LatticeSection {
     /// `geometry`; default `"square"`.
     pub geometry: Geometry,

@@ -2,69 +2,158 @@
 
 use super::mistakes::Mistakes;
 use super::reader::Section;
-use super::{RunFile, SampleSection, TrainSection};
+use super::{RunFile, SampleSection};
+use crate::kernels::replicas::REPLICAS;
+use crate::rbm::Method;
 use crate::sampler::Algorithm;
 
-/// The parts of a run's memory on one rank, in bytes, by estimate. Rank 0 holds the whole record of the run, so it is the rank that is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The parts of a run's memory on rank 0, in bytes, by estimate. Rank 0 holds the whole record of the run, so it is the rank that needs the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Memory {
+    /// The program itself and its libraries.
+    pub program: u128,
+    /// The workspace of the figures, where they are drawn.
+    pub figures: u128,
     /// The lattices being updated at one time: one a thread.
     pub lattices: u128,
-    /// The series of energy and magnetization: two 64-bit integers a measurement.
+    /// The series of energy and magnetization: two or three numbers of 64 bits a measurement.
     pub series: u128,
     /// The kept configurations: one bit a spin, each padded to whole 64-bit words.
     pub configurations: u128,
+    /// What stands around each of them while its chain runs.
+    pub handles: u128,
+    /// Those of them that are trained on or held out, once more.
+    pub training_set: u128,
     /// Weights and biases of all layers in single precision.
     pub network: u128,
-    /// What training the largest layer holds besides: the momentum, one gradient a shard, and the data of that layer.
+    /// What training the most demanding layer holds besides: the machine as it is used, as it was, and its last step; the activities that are its data.
     pub training: u128,
+    /// The state of that layer on its way into a checkpoint.
+    pub training_checkpoint: u128,
+    /// The receptive fields of all layers, with the random ones they are held against.
+    pub fields: u128,
 }
 
 impl Memory {
-    /// All parts together.
-    pub fn total(&self) -> u128 {
-        [self.lattices, self.series, self.configurations, self.network, self.training].into_iter().fold(0, u128::saturating_add)
+    /// The largest sum of parts that are there at one time. A stage that is long enough for checkpoints needs more: what it holds exists as words and as bytes then.
+    pub fn peak(&self, checkpoints: bool) -> u128 {
+        let times = |bytes: u128, tenths: u128| bytes.saturating_mul(tenths) / 10;
+        // Measured: series and configurations exist a second time when the stage ends, and memory freed in small pieces by other threads is not used again.
+        let (series, configurations) = if checkpoints { (27, 32) } else { (22, 24) };
+        let configurations = times(self.configurations.saturating_add(self.handles), configurations);
+        let sampling = sum(&[times(self.series, series), configurations, self.lattices]);
+        let kept = sum(&[self.series, self.configurations, self.network, self.training_set]);
+        let checkpoint = if checkpoints { self.training_checkpoint } else { 0 };
+        let training = sum(&[kept, self.training, checkpoint]);
+        let renormalization = sum(&[kept, self.network, self.fields]);
+        sum(&[self.program, self.figures, sampling.max(training).max(renormalization)])
     }
+
+    /// The peak of a run that is long enough for checkpoints: what must be there before it begins.
+    pub fn total(&self) -> u128 {
+        self.peak(true)
+    }
+
+    /// The peak of a rank other than rank 0 of `ranks`, which holds its share of the chains, and the whole training set and machine.
+    pub fn other_rank(&self, ranks: usize, checkpoints: bool) -> u128 {
+        let share = (self.series.saturating_add(self.configurations)) / ranks.max(1) as u128;
+        let sampling = sum(&[share.saturating_mul(if checkpoints { 2 } else { 1 }), self.lattices]);
+        self.program.saturating_add(sampling.max(sum(&[self.network, self.training_set, self.training])))
+    }
+}
+
+/// What the program takes before it holds anything: code, HDF5, threads.
+const PROGRAM: u128 = if cfg!(feature = "mpi") { 31 << 20 } else { 19 << 20 };
+/// What a minibatch takes on its way, about.
+const WORKSPACE: u128 = 3 << 20;
+/// What drawing takes besides: fonts and a bitmap; and the fields of a layer.
+const FIGURES: u128 = 23 << 20;
+const FIGURES_OF_LAYER: u128 = 30 << 20;
+/// A configuration of its own: its pointers, and the room that the allocator leaves around it.
+const HANDLE: u128 = 64;
+
+fn sum(parts: &[u128]) -> u128 {
+    parts.iter().fold(0, |sum, &part| sum.saturating_add(part))
 }
 
 /// The estimate for a run. Nothing overflows: sizes are bounded when they are read, and products saturate.
 pub(super) fn estimate(run: &RunFile) -> Memory {
-    let mut memory = Memory { lattices: 0, series: 0, configurations: 0, network: 0, training: 0 };
+    let mut memory = Memory {
+        program: PROGRAM,
+        figures: 0,
+        lattices: 0,
+        series: 0,
+        configurations: 0,
+        handles: 0,
+        training_set: 0,
+        network: 0,
+        training: 0,
+        training_checkpoint: 0,
+        fields: 0,
+    };
     if let Some(sample) = &run.sample {
         let ensembles = product(&[sample.coupling_count(), run.lattice.sizes.len()]);
-        memory.series = product(&[sample.replicas, sample.draws(), 16]).saturating_mul(ensembles);
+        memory.series =
+            product(&[sample.replicas, sample.draws(), if sample.correlation_length { 24 } else { 16 }]).saturating_mul(ensembles);
         for &size in &run.lattice.sizes {
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(size));
         }
-        let largest = run.lattice.sizes.iter().copied().max().unwrap_or(0);
-        let chains = ensembles.saturating_mul(sample.replicas as u128).min(threads() as u128);
-        memory.lattices = chains * lattice_bytes(sample, largest);
+        memory.handles = product(&[sample.configurations]).saturating_mul(ensembles).saturating_mul(HANDLE);
+        memory.lattices = run.lattice.sizes.iter().map(|&size| lattices_at_work(sample, size, ensembles)).max().unwrap_or(0);
     }
     if let Some(train) = &run.train {
-        let mut visible = train.size * train.size;
+        let sites = train.size * train.size;
+        memory.training_set = (train.samples + train.held_out) as u128 * packed(train.size);
+        let (mut visible, mut machine, mut activities, mut chains) = (sites, 0u128, 0u128, 0u128);
         for (layer, &hidden) in train.layers.iter().enumerate() {
             let parameters = product(&[visible, hidden]) + visible as u128 + hidden as u128;
             memory.network = memory.network.saturating_add(4 * parameters);
-            memory.training = memory.training.max(layer_bytes(train, layer, visible, parameters));
+            memory.fields = memory.fields.saturating_add(product(&[2, 4, hidden, sites]));
+            // Three copies: the machine as it is used, as it was at the end of the last epoch, its last step.
+            machine = machine.max(parameters.saturating_mul(12));
+            memory.training_checkpoint = memory.training_checkpoint.max(parameters.saturating_mul(20));
+            // Persistent chains hold states of both layers, a stream a panel and shard, and, while they move, fields.
+            if train.learning.method.is_persistent() {
+                let temperatures = if train.learning.method == Method::Tempered { train.learning.inverse_temperatures } else { 1 };
+                let states = product(&[train.learning.chains, temperatures, 5 * visible.saturating_add(hidden)]);
+                let streams = product(&[visible.saturating_add(hidden).div_ceil(16), train.shards, temperatures, 256]);
+                chains = chains.max(states.saturating_add(streams));
+            }
+            if layer > 0 {
+                let configurations = (train.samples + train.held_out) as u128;
+                activities = activities.max(configurations.saturating_mul(4 * visible as u128));
+            }
             visible = hidden;
         }
+        // What one layer leaves free is seldom of use to the next.
+        memory.training = sum(&[machine, activities, chains, WORKSPACE]);
+    }
+    if run.report.figures {
+        memory.figures = FIGURES + FIGURES_OF_LAYER * run.train.as_ref().map_or(0, |train| train.layers.len()) as u128;
+    }
+    if run.renormalize.as_ref().is_none_or(|section| !section.receptive_fields) {
+        memory.fields = 0;
     }
     memory
 }
 
-/// Momentum and one gradient a shard, and the data: packed bits below the first layer, single precision above.
-fn layer_bytes(train: &TrainSection, layer: usize, visible: usize, parameters: u128) -> u128 {
-    let configurations = (train.samples + train.held_out) as u128;
-    let data = if layer == 0 { configurations * packed(train.size) } else { configurations.saturating_mul(4 * visible as u128) };
-    parameters.saturating_mul(4 * (1 + train.shards as u128)).saturating_add(data)
+/// The lattices of one size that threads work on at one time: a chain a thread, or a group of 512 replicas a thread, with tempering at all couplings.
+fn lattices_at_work(sample: &SampleSection, size: usize, ensembles: u128) -> u128 {
+    if !sample.across_the_bits(size) {
+        let chains = ensembles.saturating_mul(sample.replicas as u128).min(threads() as u128);
+        return chains * lattice_bytes(sample, size);
+    }
+    let groups = (sample.replicas.div_ceil(REPLICAS) as u128).saturating_mul(if sample.tempering { 1 } else { ensembles });
+    let couplings = if sample.tempering { sample.coupling_count() } else { 1 };
+    groups.min(threads() as u128) * product(&[couplings, size, size, REPLICAS / 8])
 }
 
 /// The spins, and what the algorithm keeps a site: nothing of note for the packed checkerboard, a cluster label and its bookkeeping for the others.
 fn lattice_bytes(sample: &SampleSection, size: usize) -> u128 {
     let sites = product(&[size, size]);
     match sample.algorithm {
-        Algorithm::Metropolis => 2 * packed(size),
+        Algorithm::Metropolis | Algorithm::HeatBath => 2 * packed(size) + packed(size) / 10 + (1 << 14),
         Algorithm::SwendsenWang | Algorithm::Wolff => 2 * packed(size) + 8 * sites,
     }
 }
@@ -92,7 +181,7 @@ pub(super) fn refuse_excess(run: &RunFile, available: u64, sample: Option<&Secti
         (memory.lattices, "the lattices", sample, "algorithm"),
         (memory.series, "the measured series", sample, "sweeps"),
         (memory.configurations, "the kept configurations", sample, "configurations"),
-        (memory.network.saturating_add(memory.training), "the network and its training", train, "layers"),
+        (sum(&[memory.network, memory.training, memory.training_checkpoint]), "the network and its training", train, "layers"),
     ];
     if let Some((bytes, what, section, key)) = parts.into_iter().max_by_key(|part| part.0) {
         let place = section.map_or(0, |section| section.place_of(key));
@@ -110,7 +199,7 @@ pub(super) fn refuse_excess(run: &RunFile, available: u64, sample: Option<&Secti
 }
 
 /// A number of bytes for people: "3.2 GiB".
-pub(super) fn in_words(bytes: u128) -> String {
+pub fn in_words(bytes: u128) -> String {
     let gib = bytes as f64 / (1u64 << 30) as f64;
     if gib >= 1e6 {
         format!("{gib:.1e} GiB")

@@ -1,12 +1,21 @@
 //! `[renormalize]`: what the network is held against.
 
+use super::lattice::LatticeSection;
 use super::reader::Section;
 use super::sample::SampleSection;
 use super::train::TrainSection;
+use crate::rg::monte_carlo::SMALLEST_SIDE;
+use crate::rg::standards::tensor::LARGEST_BOND;
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] = &[
     "mapping",
+    "standards",
+    "tensor_bonds",
+    "couplings",
+    "side_by_side",
+    "monte_carlo",
+    "monte_carlo_levels",
     "receptive_fields",
     "reconstructions",
     "block_spins",
@@ -19,7 +28,7 @@ pub(super) const KEYS: &[&str] = &[
 ];
 
 /// How the likelihood of the first machine is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct LikelihoodSection {
     /// `annealing_chains` of annealed importance sampling, in each direction; default 128. Of the reverse direction there are at most `sampling_chains`.
     pub annealing_chains: usize,
@@ -32,10 +41,20 @@ pub struct LikelihoodSection {
 }
 
 /// `[renormalize]`, understood. A part that needs a stage which the file does not have is off by default and refused when asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct RenormalizeSection {
     /// `mapping`: the identities of arXiv:1410.3831, Eqs. 18 to 22, by enumeration of small systems; default true. Needs no other stage.
     pub mapping: bool,
+    /// `standards`: what other schemes of renormalization find for the square lattice; default true. Needs no other stage. `tensor_bonds`, the numbers of states chi of
+    /// the tensor renormalization group, are then not empty; default 2, 4, 8, 16.
+    pub standards: Option<Vec<usize>>,
+    /// `monte_carlo` renormalization of the configurations of every ensemble, `monte_carlo_levels` times; default off, and then as often as leaves a side of 4 at least.
+    /// Needs `[sample]` with `configurations`.
+    pub monte_carlo: Option<usize>,
+    /// `couplings` of the Hamiltonians of the machines, in the basis of spins +-1; default false. Needs `[train]`.
+    pub couplings: bool,
+    /// `side_by_side`: block spins by majority and by Kadanoff's kernel beside the layers of the stack; default true. Needs `[train]`.
+    pub side_by_side: bool,
     /// `receptive_fields` of every layer; default true. Needs `[train]`.
     pub receptive_fields: bool,
     /// `reconstructions` of held-out configurations from every layer; default true. Needs `[train]`.
@@ -51,13 +70,16 @@ pub struct RenormalizeSection {
 /// Reads the section. `trains` says whether `[train]` is written at all: if it is written but wrong, its absence is not reported a second time.
 pub(super) fn read(
     section: &Section,
+    lattice: Option<&LatticeSection>,
     sample: Option<&SampleSection>,
     train: Option<&TrainSection>,
     trains: bool,
 ) -> Option<RenormalizeSection> {
+    let standards = read_standards(section);
+    let monte_carlo = read_monte_carlo(section, lattice, sample);
     let mapping = section.optional("mapping", true, |field| field.boolean());
-    let with_network = |key: &str| {
-        section.optional(key, trains, |field| {
+    let with_network = |key: &str, default: bool| {
+        section.optional(key, default && trains, |field| {
             let wanted = field.boolean()?;
             if wanted && !trains {
                 return field.refuse("there is no network without a section [train]: write that section, or leave this key out");
@@ -65,9 +87,11 @@ pub(super) fn read(
             Some(wanted)
         })
     };
-    let receptive_fields = with_network("receptive_fields");
-    let reconstructions = with_network("reconstructions");
-    let block_spins = with_network("block_spins");
+    let couplings = with_network("couplings", false);
+    let side_by_side = with_network("side_by_side", true);
+    let receptive_fields = with_network("receptive_fields", true);
+    let reconstructions = with_network("reconstructions", true);
+    let block_spins = with_network("block_spins", true);
     let most = sample.and(train).map(|train| train.held_out as u64);
     let default = if reconstructions == Some(true) { most.unwrap_or(3).min(3) as usize } else { 0 };
     let examples = section.optional("examples", default, |field| {
@@ -80,20 +104,71 @@ pub(super) fn read(
             _ => Some(examples),
         }
     });
-    let likelihood = read_likelihood(section, with_network("likelihood"), most);
+    let likelihood = read_likelihood(section, with_network("likelihood", true), most);
     let section_value = RenormalizeSection {
         mapping: mapping?,
+        standards: standards?,
+        monte_carlo: monte_carlo?,
+        couplings: couplings?,
+        side_by_side: side_by_side?,
         receptive_fields: receptive_fields?,
         reconstructions: reconstructions?,
         block_spins: block_spins?,
         examples: examples?,
         likelihood: likelihood?,
     };
-    if !trains && !section_value.mapping {
-        section.refuse("mapping", "nothing is left to do in [renormalize]: write mapping = true, or leave the section out");
+    if !trains && !section_value.mapping && section_value.standards.is_none() && section_value.monte_carlo.is_none() {
+        section.refuse(
+            "mapping",
+            "nothing is left to do in [renormalize]: write mapping = true or standards = true, or leave the section out",
+        );
         return None;
     }
     Some(section_value)
+}
+
+/// The schemes that need no samples. The outer `None` is a mistake, the inner one that they are not wanted; likewise below.
+fn read_standards(section: &Section) -> Option<Option<Vec<usize>>> {
+    let wanted = section.optional("standards", true, |field| field.boolean());
+    let bonds = section.optional("tensor_bonds", vec![2, 4, 8, 16], |field| {
+        if wanted == Some(false) {
+            return field.refuse("it belongs to the standards, which are off here: write standards = true, or leave this key out");
+        }
+        field.distinct("numbers of states of a bond", |field| field.count(&format!("from 2 to {LARGEST_BOND}"), 2..=LARGEST_BOND as u64))
+    })?;
+    wanted.map(|wanted| wanted.then_some(bonds))
+}
+
+/// How often configurations can be blocked until a side of [`SMALLEST_SIDE`] is left.
+fn most_levels(side: usize) -> usize {
+    (0..).take_while(|&level| side.is_multiple_of(2 << level) && side >> (level + 1) >= SMALLEST_SIDE).count()
+}
+
+fn read_monte_carlo(section: &Section, lattice: Option<&LatticeSection>, sample: Option<&SampleSection>) -> Option<Option<usize>> {
+    let most = lattice.map(|lattice| lattice.sizes.iter().map(|&side| most_levels(side)).min().unwrap_or(0));
+    let wanted = section.optional("monte_carlo", false, |field| {
+        let wanted = field.boolean()?;
+        match (sample, most) {
+            (None, _) if wanted => field.refuse("it needs configurations: write a section [sample] with configurations = 20000"),
+            (Some(sample), _) if wanted && sample.configurations < 4 => {
+                field.refuse("it needs configurations: write configurations = 20000 (at least 4) in [sample]")
+            }
+            (_, Some(0)) if wanted => field.refuse(&format!(
+                "not every size of [lattice] can be halved to a side of {SMALLEST_SIDE} or more: write even sizes from 8"
+            )),
+            _ => Some(wanted),
+        }
+    });
+    let most = most.unwrap_or(16).max(1);
+    let levels = section.optional("monte_carlo_levels", most, |field| {
+        if wanted == Some(false) {
+            return field.refuse(
+                "it belongs to the Monte Carlo renormalization, which is off here: write monte_carlo = true, or leave this key out",
+            );
+        }
+        field.count(&format!("from 1 to {most}, because the smallest lattice must keep a side of {SMALLEST_SIDE}"), 1..=most as u64)
+    })?;
+    wanted.map(|wanted| wanted.then_some(levels))
 }
 
 /// The keys of the likelihood, which mean nothing without it. The outer `None` is a mistake, the inner one a likelihood that is not wanted.

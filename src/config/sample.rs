@@ -2,6 +2,8 @@
 
 use super::lattice::{Geometry, LatticeSection};
 use super::reader::{Field, Section};
+use crate::kernels::replicas::REPLICAS;
+use crate::sampler::replicas::LARGEST_SIDE;
 use crate::sampler::{Algorithm, Start};
 
 /// The keys of the section.
@@ -10,16 +12,24 @@ pub(super) const KEYS: &[&str] = &[
     "temperatures",
     "window",
     "algorithm",
+    "tempering",
+    "exchange_every",
+    "layout",
     "start",
     "replicas",
     "thermalization",
     "sweeps",
     "measure_every",
+    "correlation_length",
     "configurations",
 ];
 
-const ALGORITHMS: &[(&str, Algorithm)] =
-    &[("metropolis", Algorithm::Metropolis), ("swendsen-wang", Algorithm::SwendsenWang), ("wolff", Algorithm::Wolff)];
+const ALGORITHMS: &[(&str, Algorithm)] = &[
+    ("metropolis", Algorithm::Metropolis),
+    ("heat-bath", Algorithm::HeatBath),
+    ("swendsen-wang", Algorithm::SwendsenWang),
+    ("wolff", Algorithm::Wolff),
+];
 
 /// Above this coupling no spin of a finite run would ever flip: a value beyond it is a mistake.
 const LARGEST_COUPLING: f64 = 100.0;
@@ -27,7 +37,8 @@ const LARGEST_COUPLING: f64 = 100.0;
 const MOST_SWEEPS: u64 = 1_000_000_000_000;
 
 /// Where the couplings K = J / k_B T of a run come from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Couplings {
     /// `couplings` or `temperatures`: the same for every size, in the order of the file.
     Listed(Vec<f64>),
@@ -45,13 +56,31 @@ pub enum Couplings {
     },
 }
 
+/// How the spins of several chains lie in memory: `layout`. It changes which random numbers they get, and so the results, but not their law.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// `"auto"`: across the bits for tempering, and for Metropolis with at least 256 replicas of a side of at most 64.
+    Auto,
+    /// `"lattice"`: each chain by itself.
+    Lattice,
+    /// `"replicas"`: 512 chains of a coupling across the bits.
+    Replicas,
+}
+
 /// `[sample]`, understood.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct SampleSection {
     /// Exactly one of `couplings`, `temperatures` and `window`. Required.
     pub couplings: Couplings,
     /// `algorithm`; default `"swendsen-wang"`.
     pub algorithm: Algorithm,
+    /// `tempering`: exchange of replicas between neighbouring couplings; default false.
+    pub tempering: bool,
+    /// `exchange_every`: sweeps from one exchange to the next; default 1.
+    pub exchange_every: usize,
+    /// `layout`; default `"auto"`.
+    pub layout: Layout,
     /// `start`; default `"hot"`.
     pub start: Start,
     /// `replicas`: independent chains for each size and coupling; default 8.
@@ -62,6 +91,8 @@ pub struct SampleSection {
     pub sweeps: usize,
     /// `measure_every`: sweeps from one measurement to the next; default 1.
     pub measure_every: usize,
+    /// `correlation_length`: whether the waves k = 2 pi / L are measured, from which the correlation length comes; default true.
+    pub correlation_length: bool,
     /// `configurations`: kept for each size and coupling, all replicas together; default 0.
     pub configurations: usize,
 }
@@ -85,6 +116,13 @@ impl SampleSection {
             Couplings::Listed(values) => values.len(),
             Couplings::Window { points, .. } => *points,
         }
+    }
+
+    /// Whether the chains of a size lie across the bits of words, 512 a group.
+    pub fn across_the_bits(&self, size: usize) -> bool {
+        let fits = self.algorithm == Algorithm::Metropolis && size <= LARGEST_SIDE;
+        let pays = size <= 64 && self.replicas >= REPLICAS / 2;
+        self.tempering || self.layout == Layout::Replicas || (self.layout == Layout::Auto && fits && pays)
     }
 
     /// Measurements of one chain: sweeps / measure_every, rounded down.
@@ -112,19 +150,24 @@ impl SampleSection {
 
 /// Whether the section asks for the checkerboard algorithm, which odd sides cannot have.
 pub(super) fn needs_checkerboard(section: &Section) -> bool {
-    section.text_of("algorithm") == Some("metropolis")
+    matches!(section.text_of("algorithm"), Some("metropolis" | "heat-bath"))
 }
 
 /// Reads the section.
 pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Option<SampleSection> {
     let couplings = couplings(section, lattice);
     let algorithm = section.optional("algorithm", Algorithm::SwendsenWang, |field| field.choice(ALGORITHMS));
+    let tempering = section.optional("tempering", false, |field| field.boolean());
+    let exchange_every = section.optional("exchange_every", 1, |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
+    let layouts = [("auto", Layout::Auto), ("lattice", Layout::Lattice), ("replicas", Layout::Replicas)];
+    let layout = section.optional("layout", Layout::Auto, |field| field.choice(&layouts));
     let start = section.optional("start", Start::Hot, |field| field.choice(&[("hot", Start::Hot), ("cold", Start::Cold)]));
     let replicas = section.optional("replicas", 8, |field| field.count("from 1 to 1000000", 1..=1_000_000));
     let thermalization =
         section.required("thermalization", "thermalization = 1000", |field| field.count("from 0 to 10^12", 0..=MOST_SWEEPS));
     let sweeps = section.required("sweeps", "sweeps = 20000", |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
     let measure_every = section.optional("measure_every", 1, |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
+    let correlation_length = section.optional("correlation_length", true, |field| field.boolean());
     let configurations = section.optional("configurations", 0, |field| field.count("from 0 to 10^12", 0..=MOST_SWEEPS));
 
     if let (Some(sweeps), Some(every)) = (sweeps, measure_every) {
@@ -146,16 +189,49 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
             }
         }
     }
-    Some(SampleSection {
+    let section_read = SampleSection {
         couplings: couplings?,
         algorithm: algorithm?,
+        tempering: tempering?,
+        exchange_every: exchange_every?,
+        layout: layout?,
         start: start?,
         replicas: replicas?,
         thermalization: thermalization?,
         sweeps: sweeps?,
         measure_every: measure_every?,
+        correlation_length: correlation_length?,
         configurations: configurations?,
-    })
+    };
+    refuse_unfit_for_bits(section, &section_read, lattice);
+    Some(section_read)
+}
+
+/// Says why chains cannot exchange replicas, or lie across the bits.
+fn refuse_unfit_for_bits(section: &Section, sample: &SampleSection, lattice: Option<&LatticeSection>) {
+    let key = if sample.tempering { "tempering" } else { "layout" };
+    if sample.tempering && sample.coupling_count() < 2 {
+        section
+            .refuse("tempering", "one coupling has nothing to exchange replicas with: write two couplings or more, or tempering = false");
+    }
+    if sample.tempering && sample.layout == Layout::Lattice {
+        section.refuse("layout", "tempering has its replicas across the bits: write layout = \"replicas\", or leave the key out");
+    }
+    if sample.exchange_every > 1 && !sample.tempering {
+        section.refuse("exchange_every", "there is no exchange without tempering: write tempering = true, or leave the key out");
+    }
+    if !(sample.tempering || sample.layout == Layout::Replicas) {
+        return;
+    }
+    if sample.algorithm != Algorithm::Metropolis {
+        section.refuse(key, "replicas across the bits are moved by algorithm = \"metropolis\" alone: write it, or leave this key out");
+    }
+    if let Some(&size) = lattice.and_then(|lattice| lattice.sizes.iter().find(|&&size| size > LARGEST_SIDE)) {
+        section.refuse(
+            key,
+            &format!("a lattice of side {size} is too large to have 512 of them across the bits: write sizes up to {LARGEST_SIDE}"),
+        );
+    }
 }
 
 fn couplings(section: &Section, lattice: Option<&LatticeSection>) -> Option<Couplings> {

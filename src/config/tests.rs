@@ -95,7 +95,9 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("sweeps = 1000", "sweeps = 1000000000000", 9, "available are 8.0 GiB: reduce sweeps"),
     ("sweeps = 1000", "sweeps = 1000\nmeasure_every = 1001", 10, "leave none in 1000 sweeps: write at most 1000"),
     ("configurations = 2000", "configurations = 8001", 10, "write at most 8000"),
-    ("configurations = 2000", "configurations = 2000\ntempering = true", 11, "tempering: unknown key; the keys here are"),
+    ("configurations = 2000", "configurations = 2000\nboundary = true", 11, "boundary: unknown key; the keys here are"),
+    ("algorithm = \"metropolis\"", "algorithm = \"wolff\"\ntempering = true", 7, "moved by algorithm = \"metropolis\" alone"),
+    ("replicas = 8", "replicas = 8\nexchange_every = 5", 8, "there is no exchange without tempering"),
     // [train]
     ("configurations = 2000", "", 13, "[train] needs configurations, and [sample] keeps 0"),
     ("coupling = 0.408\n", "\n", 11, "[train] coupling is missing"),
@@ -126,7 +128,13 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("minibatch = 100", "reconstruction = 0.5", 15, "must be \"probabilities\" or \"states\""),
     ("minibatch = 100", "visible_bias = \"logodds\"", 15, "did you mean \"log-odds\"?"),
     ("sizes = [16]", "sizes = [4096]", 11, "more than 4194304 visible units"),
-    ("minibatch = 100", "method = \"pcd\"", 15, "must be \"cd\""),
+    ("minibatch = 100", "method = \"pdc\"", 15, "must be \"cd\" or \"pcd\""),
+    ("minibatch = 100", "chains = 100", 15, "it belongs to method = \"pcd\""),
+    ("minibatch = 100", "method = \"exact\"", 15, "exact method"),
+    ("minibatch = 100", "samples = 100", 15, "it belongs to data = \"fresh\""),
+    ("minibatch = 100", "last_learning_rate = 0", 15, "above 0"),
+    ("minibatch = 100", "gradient_limit = -1", 15, "above 0"),
+    ("minibatch = 100", "l2 = -1", 15, "at least 0"),
     ("minibatch = 100", "gibbs_steps = 0", 15, "must be a whole number from 1"),
     ("minibatch = 100", "held_out = 2000", 15, "from 1 to 1999, because 2000 configurations are kept"),
     ("minibatch = 100", "held_out = 0", 15, "from 1 to 1999"),
@@ -156,7 +164,7 @@ fn the_good_file_is_understood() {
     let likelihood = run.renormalize.as_ref().unwrap().likelihood.unwrap();
     assert_eq!((likelihood.annealing_chains, likelihood.annealing_temperatures), (128, 1000));
     assert_eq!((likelihood.sampling_chains, likelihood.sampling_sweeps), (128, 1000));
-    assert_eq!(run.memory().series, 2 * 8 * 1000 * 16);
+    assert_eq!(run.memory().series, 2 * 8 * 1000 * 24);
     assert_eq!(run.memory().configurations, 2 * 2000 * 32);
     assert_eq!(run.text, GOOD);
 }
@@ -218,7 +226,7 @@ fn a_stage_without_its_data_is_refused() {
         refusal(&format!("{mapping}receptive_fields = true\n"))
             .contains("run.toml:5: [renormalize] receptive_fields = true: there is no network")
     );
-    assert!(refusal(&format!("{mapping}mapping = false\n")).contains("nothing is left to do"));
+    assert!(refusal(&format!("{mapping}mapping = false\nstandards = false\n")).contains("nothing is left to do"));
 }
 
 #[test]

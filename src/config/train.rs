@@ -1,6 +1,7 @@
 //! `[train]`: the stack of restricted Boltzmann machines and how it learns.
 
 use super::lattice::LatticeSection;
+use super::learning::{self, LearningSection};
 use super::reader::{Field, Section};
 use super::sample::SampleSection;
 use crate::rbm::deep::ActivationKind;
@@ -20,11 +21,24 @@ pub(super) const KEYS: &[&str] = &[
     "visible_bias",
     "gradient",
     "activations",
-    "method",
     "gibbs_steps",
     "reconstruction",
     "held_out",
     "shards",
+    "data",
+    "samples",
+    "sweeps_between",
+    "method",
+    "chains",
+    "inverse_temperatures",
+    "lowest_inverse_temperature",
+    "last_learning_rate",
+    "schedule",
+    "last_momentum",
+    "momentum_epochs",
+    "l2",
+    "gradient_limit",
+    "largest_free_energy_gap",
 ];
 
 /// Units of a layer, visible or hidden.
@@ -32,7 +46,7 @@ const MOST_UNITS: u64 = 1 << 22;
 const MOST_LAYERS: usize = 256;
 
 /// `[train]`, understood. Lists have one entry for each layer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct TrainSection {
     /// `size`: the side of the lattice whose configurations are learned; needed if there are several sizes.
     pub size: usize,
@@ -66,8 +80,13 @@ pub struct TrainSection {
     pub reconstruction: Reconstruction,
     /// `held_out`: kept configurations set aside from training, at least 1; default a tenth.
     pub held_out: usize,
-    /// The configurations that are left to train on.
+    /// The configurations of an epoch: those that are left to train on, or `samples` fresh ones.
     pub samples: usize,
+    /// `data = "fresh"`: every epoch has configurations of its own, drawn while the machine learns, with `sweeps_between` sweeps from one to the next of the same chain. `None`: the kept
+    /// ones, again and again.
+    pub fresh_sweeps: Option<usize>,
+    /// How the layers learn.
+    pub learning: LearningSection,
     /// `shards`: parts of a minibatch that may be worked on side by side; it is part of the definition of the result. Default 4, or the minibatch if smaller.
     pub shards: usize,
 }
@@ -107,7 +126,6 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     let reconstruction = section.optional("reconstruction", Reconstruction::States, |field| {
         field.choice(&[("probabilities", Reconstruction::Probabilities), ("states", Reconstruction::States)])
     });
-    let method = section.optional("method", (), |field| field.choice(&[("cd", ())]));
     let gibbs_steps = section.optional("gibbs_steps", 1, |field| field.count("from 1 to 100000", 1..=100_000));
     let shards =
         section.optional("shards", minibatch.map_or(4, |minibatch| minibatch.min(4)), |field| field.count("from 1 to 4096", 1..=4096));
@@ -116,9 +134,27 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     {
         section.refuse("shards", &format!("{shards} parts cannot be made of a minibatch of {minibatch}: write at most {minibatch}"));
     }
-    let held_out = sample.and_then(|sample| held_out(section, sample, minibatch));
-    let ((size, coupling, coupling_index), (held_out, samples)) = (ensemble?, held_out?);
-    method?;
+    let fresh = section.optional("data", false, |field| field.choice(&[("kept", false), ("fresh", true)]));
+    let data = match fresh {
+        Some(true) => sample.and_then(|sample| fresh_data(section, sample, minibatch)),
+        _ => {
+            for key in ["samples", "sweeps_between"].into_iter().filter(|key| section.has(key)) {
+                section.refuse(key, "it belongs to data = \"fresh\": write that, or leave this key out");
+            }
+            sample.and_then(|sample| held_out(section, sample, minibatch)).map(|(held_out, samples)| (held_out, samples, None))
+        }
+    };
+    let before = learning::Before {
+        depth,
+        minibatch,
+        shards,
+        learning_rate: rate.as_ref(),
+        momentum,
+        sites: ensemble.map(|(size, _, _)| size * size),
+    };
+    let learning = learning::read(section, &before);
+    let ((size, coupling, coupling_index), (held_out, samples, fresh_sweeps)) = (ensemble?, data?);
+    fresh?;
     Some(TrainSection {
         size,
         coupling,
@@ -138,11 +174,13 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         held_out,
         samples,
         shards: shards?,
+        fresh_sweeps,
+        learning: learning?,
     })
 }
 
 /// A number of the training, which computes in single precision: it must neither overflow nor vanish there.
-fn single(field: &Field, rule: &str, passes: impl FnOnce(f64) -> bool) -> Option<f32> {
+pub(super) fn single(field: &Field, rule: &str, passes: impl FnOnce(f64) -> bool) -> Option<f32> {
     field
         .number(rule, |value| passes(value) && (value as f32).is_finite() && (value == 0.0 || value as f32 != 0.0))
         .map(|value| value as f32)
@@ -219,4 +257,24 @@ fn held_out(section: &Section, sample: &SampleSection, minibatch: Option<usize>)
         return None;
     }
     Some((held_out, samples))
+}
+
+/// Fresh data: (held out, trained on in an epoch, sweeps between two of a chain). All kept configurations are held out.
+fn fresh_data(section: &Section, sample: &SampleSection, minibatch: Option<usize>) -> Option<(usize, usize, Option<usize>)> {
+    if sample.configurations == 0 {
+        section.refuse(
+            "data",
+            "fresh data are drawn for the training alone, and [sample] keeps no configurations to judge it by: write configurations = 2000 in [sample]",
+        );
+        return None;
+    }
+    if section.has("held_out") {
+        section.refuse("held_out", "with data = \"fresh\" all kept configurations are held out: leave this key out");
+    }
+    let least = minibatch.unwrap_or(1) as u64;
+    let samples = section.required("samples", "samples = 20000 (configurations of an epoch)", |field| {
+        field.count(&format!("from {least} (a minibatch) to 10^9"), least..=1_000_000_000)
+    });
+    let sweeps = section.optional("sweeps_between", 10, |field| field.count("from 1 to 1000000", 1..=1_000_000));
+    Some((sample.configurations, samples?, Some(sweeps?)))
 }

@@ -6,23 +6,13 @@
 use super::dispatch;
 use super::float_vector::Vector;
 use super::generator::Lanes;
-use wide::f32x8;
+use super::numbers::Numbers;
+use super::vector::Generator;
 
-/// `lanes!(lane => expression)`: the vector of the expression's values. Loops this small become vector instructions, which closures do not promise.
-macro_rules! lanes {
-    ($lane:ident => $value:expr) => {{
-        let mut result = Vector::ZERO;
-        for $lane in 0..Vector::WIDTH {
-            result.0[$lane] = $value;
-        }
-        result
-    }};
-}
-
-/// The largest argument of [`exponential`]; its value 1.65e38 may be added to 1 and multiplied by a number below 1 without overflow.
+/// The largest argument of `exponential`; its value 1.65e38 may be added to 1 and multiplied by a number below 1 without overflow.
 pub const LARGEST_EXPONENT: f32 = 88.0;
 
-/// The smallest argument of [`exponential`], where it is still a normal number.
+/// The smallest argument of `exponential`, where it is still a normal number.
 pub const SMALLEST_EXPONENT: f32 = -87.0;
 
 /// Adding this to a number below 2^22 rounds it to the nearest integer, which then stands in the low bits.
@@ -37,181 +27,152 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// e^x = 2^n e^r with n the nearest integer to x / ln 2 and |r| <= ln 2 / 2; e^r by the polynomial of the Cephes library (Moshier 1992), Horner by
 /// fused multiply-adds.
 #[inline(always)]
-pub fn exponential(x: &Vector) -> Vector {
-    let x = lanes!(l => if x.0[l] > LARGEST_EXPONENT { LARGEST_EXPONENT } else { x.0[l] });
-    let x = lanes!(l => if x.0[l] < SMALLEST_EXPONENT { SMALLEST_EXPONENT } else { x.0[l] });
-    let shifted = lanes!(l => x.0[l].mul_add(std::f32::consts::LOG2_E, ROUNDER));
-    let count = lanes!(l => shifted.0[l] - ROUNDER);
-    let rest = lanes!(l => count.0[l].mul_add(-LN_2_HIGH, x.0[l]));
-    let rest = lanes!(l => count.0[l].mul_add(-LN_2_LOW, rest.0[l]));
-    let mut sum = lanes!(l => rest.0[l].mul_add(1.987_569_1e-4, 1.398_199_9e-3));
+pub(super) fn exponential<N: Numbers>(x: N) -> N {
+    let x = x.at_most(LARGEST_EXPONENT).at_least(SMALLEST_EXPONENT);
+    let shifted = x.fused(N::splat(std::f32::consts::LOG2_E), N::splat(ROUNDER));
+    let count = shifted.minus(N::splat(ROUNDER));
+    let rest = count.fused(N::splat(-LN_2_HIGH), x);
+    let rest = count.fused(N::splat(-LN_2_LOW), rest);
+    let mut sum = rest.fused(N::splat(1.987_569_1e-4), N::splat(1.398_199_9e-3));
     for coefficient in [8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        sum = lanes!(l => sum.0[l].mul_add(rest.0[l], coefficient));
+        sum = sum.fused(rest, N::splat(coefficient));
     }
-    let square = rest.times(&rest);
-    let tail = lanes!(l => rest.0[l] + 1.0);
-    let power = tail.plus_products(&sum, &square);
-    // The integer n stands in the low bits of `shifted`; the bits above it leave on the left.
-    lanes!(l => power.0[l] * f32::from_bits((shifted.0[l].to_bits() << 23).wrapping_add(0x3F80_0000)))
-}
-
-/// 1 / (1 + e^-x) in each lane.
-#[inline(always)]
-pub fn logistic(x: &Vector) -> Vector {
-    probability(&exponential(&x.negated()))
+    let power = sum.fused(rest.times(rest), rest.plus(N::splat(1.0)));
+    // The integer n stands in the low bits of `shifted`.
+    power.times_power(shifted)
 }
 
 /// 1 / (1 + odds_against) in each lane.
 #[inline(always)]
-fn probability(odds_against: &Vector) -> Vector {
-    lanes!(l => 1.0 / (1.0 + odds_against.0[l]))
+fn probability<N: Numbers>(odds_against: N) -> N {
+    let one = N::splat(1.0);
+    one.over(one.plus(odds_against))
 }
 
 /// ln(1 + e^x) in each lane, = max(x, 0) + ln(1 + y) with y = e^-|x|; absolute error below 2e-7 + 1e-7 |x|. NaN gives NaN.
 ///
 /// ln(1 + y) = 2 artanh(z) with z = y / (2 + y) <= 1/3, whose series in z^2 falls by nine a term.
 #[inline(always)]
-pub fn softplus(x: &Vector) -> Vector {
-    let y = exponential(&lanes!(l => -x.0[l].abs()));
-    let z = lanes!(l => y.0[l] / (2.0 + y.0[l]));
-    let square = z.times(&z);
-    let mut sum = lanes!(l => square.0[l].mul_add(2.0 / 15.0, 2.0 / 13.0));
+pub(super) fn softplus<N: Numbers>(x: N) -> N {
+    let y = exponential(x.magnitude().negated());
+    let z = y.over(N::splat(2.0).plus(y));
+    let square = z.times(z);
+    let mut sum = square.fused(N::splat(2.0 / 15.0), N::splat(2.0 / 13.0));
     for coefficient in [2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0] {
-        sum = lanes!(l => sum.0[l].mul_add(square.0[l], coefficient));
+        sum = sum.fused(square, N::splat(coefficient));
     }
-    let positive = lanes!(l => if x.0[l] < 0.0 { 0.0 } else { x.0[l] });
-    positive.plus_products(&sum, &z)
-}
-
-/// The next sixteen uniform numbers, odd multiples of 2^-24 between 0 and 1, so that u and 1 - u have the same law. Lane 2 l is the low half of the word of
-/// generator l and lane 2 l + 1 its high half, the upper 23 bits of each.
-#[inline(always)]
-fn uniforms(lanes: &mut Lanes) -> Vector {
-    let words = lanes.step();
-    let mut halves = [0u32; Vector::WIDTH];
-    for (pair, &word) in halves.chunks_exact_mut(2).zip(&words) {
-        pair[0] = word as u32;
-        pair[1] = (word >> 32) as u32;
-    }
-    // 1 + r 2^-23 with the bits of r as mantissa; then r 2^-23 + 2^-24, exact.
-    lanes!(l => f32::from_bits(halves[l] >> 9 | 0x3F80_0000) - (1.0 - f32::EPSILON / 2.0))
+    sum.fused(z, x.at_least(0.0))
 }
 
 /// One bit a lane: u (1 + odds_against) < 1, which is u < p without a division. p is met to the nearest multiple of 2^-23.
+///
+/// The next sixteen uniform numbers u are odd multiples of 2^-24 between 0 and 1, so that u and 1 - u have the same law. Lane 2 l is made of the low half of the word of
+/// generator l and lane 2 l + 1 of its high half, the upper 23 bits of each.
 #[inline(always)]
-pub(super) fn draw(odds_against: &Vector, lanes: &mut Lanes) -> u16 {
-    let uniforms = uniforms(lanes);
-    let [low, high] = lanes!(l => uniforms.0[l] * (1.0 + odds_against.0[l])).halves();
-    let one = f32x8::splat(1.0);
-    (low.simd_lt(one).to_bitmask() | high.simd_lt(one).to_bitmask() << 8) as u16
+pub(super) fn draw<N: Numbers>(odds_against: N, generator: &mut Generator<N::Words>) -> u16 {
+    // 1 + r 2^-23, made r 2^-23 + 2^-24: exact.
+    let uniform = N::above_one(generator.step()).minus(N::splat(1.0 - f32::EPSILON / 2.0));
+    uniform.times(N::splat(1.0).plus(odds_against)).below(1.0)
 }
 
 dispatch! {
     /// Replaces fields by p = 1 / (1 + e^-field), in the lanes of `mask`; the others become 0.
-    pub fn activate(fields: &mut [Vector], mask: u16) = activate_body;
+    pub fn activate(fields: &mut [Vector], mask: u16) = activate_body over Numbers;
 }
 
 dispatch! {
     /// Draws a state for each field: bit l of `bits[s]` is 1 with probability 1 / (1 + e^-field) to within 2^-24. Lanes outside `mask` are 0. One step of the
     /// generator a sample, samples ascending.
-    pub fn sample(fields: &[Vector], mask: u16, lanes: &mut Lanes, bits: &mut [u16]) = sample_body;
+    pub fn sample(fields: &[Vector], mask: u16, lanes: &mut Lanes, bits: &mut [u16]) = sample_body over Numbers;
 }
 
 dispatch! {
     /// [`sample`] and then [`activate`], with one exponential for both.
-    pub fn activate_and_sample(fields: &mut [Vector], mask: u16, lanes: &mut Lanes, bits: &mut [u16]) = activate_and_sample_body;
+    pub fn activate_and_sample(fields: &mut [Vector], mask: u16, lanes: &mut Lanes, bits: &mut [u16]) = activate_and_sample_body over Numbers;
 }
 
 dispatch! {
     /// Adds ln(1 + e^field) of all lanes in `mask` to the sum of each sample, in f64, lanes ascending.
-    pub fn add_softplus(fields: &[Vector], mask: u16, sums: &mut [f64]) = add_softplus_body;
+    pub fn add_softplus(fields: &[Vector], mask: u16, sums: &mut [f64]) = add_softplus_body over Numbers;
 }
 
 dispatch! {
     /// The sum over samples and lanes of (unit - probability)^2 for units given as bits: each lane in f32 over the samples, then the lanes in f64. Lanes
     /// outside a mask must be 0 on both sides.
-    pub fn squared_distance_to_bits(bits: &[u16], probabilities: &[Vector]) -> f64 = squared_distance_to_bits_body;
+    pub fn squared_distance_to_bits(bits: &[u16], probabilities: &[Vector]) -> f64 = squared_distance_to_bits_body over Numbers;
 }
 
 dispatch! {
     /// The same for units given as numbers.
-    pub fn squared_distance(units: &[Vector], probabilities: &[Vector]) -> f64 = squared_distance_body;
-}
-
-/// The bits of a mask as factors 0 and 1.
-#[inline(always)]
-pub fn bits_to_vector(bits: u16) -> Vector {
-    lanes!(l => (u32::from(bits) >> l & 1) as f32)
-}
-
-/// Zero outside the mask, whatever stood there.
-#[inline(always)]
-pub(super) fn masked(x: &Vector, mask: u16) -> Vector {
-    if mask == u16::MAX { *x } else { lanes!(l => if mask >> l & 1 == 1 { x.0[l] } else { 0.0 }) }
+    pub fn squared_distance(units: &[Vector], probabilities: &[Vector]) -> f64 = squared_distance_body over Numbers;
 }
 
 #[inline(always)]
-fn activate_body(fields: &mut [Vector], mask: u16) {
+fn activate_body<N: Numbers>(fields: &mut [Vector], mask: u16) {
     for field in fields {
-        *field = masked(&logistic(field), mask);
+        probability(exponential(N::load(field).negated())).masked(mask).store(field);
     }
 }
 
 #[inline(always)]
-fn sample_body(fields: &[Vector], mask: u16, lanes: &mut Lanes, bits: &mut [u16]) {
-    let mut state = *lanes;
+fn sample_body<N: Numbers>(fields: &[Vector], mask: u16, lanes: &mut Lanes, bits: &mut [u16]) {
+    let mut generator = Generator::new(lanes);
     for (field, bits) in fields.iter().zip(bits) {
-        *bits = draw(&exponential(&field.negated()), &mut state) & mask;
+        *bits = draw(exponential(N::load(field).negated()), &mut generator) & mask;
     }
-    *lanes = state;
+    *lanes = generator.lanes();
 }
 
 #[inline(always)]
-fn activate_and_sample_body(fields: &mut [Vector], mask: u16, lanes: &mut Lanes, bits: &mut [u16]) {
-    let mut state = *lanes;
+fn activate_and_sample_body<N: Numbers>(fields: &mut [Vector], mask: u16, lanes: &mut Lanes, bits: &mut [u16]) {
+    let mut generator = Generator::new(lanes);
     for (field, bits) in fields.iter_mut().zip(bits) {
-        let odds_against = exponential(&field.negated());
-        *bits = draw(&odds_against, &mut state) & mask;
-        *field = masked(&probability(&odds_against), mask);
+        let odds_against = exponential(N::load(field).negated());
+        *bits = draw(odds_against, &mut generator) & mask;
+        probability(odds_against).masked(mask).store(field);
     }
-    *lanes = state;
+    *lanes = generator.lanes();
 }
 
 #[inline(always)]
-fn add_softplus_body(fields: &[Vector], mask: u16, sums: &mut [f64]) {
+fn add_softplus_body<N: Numbers>(fields: &[Vector], mask: u16, sums: &mut [f64]) {
     for (field, sum) in fields.iter().zip(sums) {
-        *sum += masked(&softplus(field), mask).sum();
+        *sum += softplus(N::load(field)).masked(mask).to_vector().sum();
     }
 }
 
 #[inline(always)]
-fn squared_distance_to_bits_body(bits: &[u16], probabilities: &[Vector]) -> f64 {
-    let mut sums = Vector::ZERO;
-    for (&bits, probability) in bits.iter().zip(probabilities) {
-        let difference = bits_to_vector(bits).plus(&probability.negated());
-        sums = sums.plus_products(&difference, &difference);
-    }
-    sums.sum()
+fn squared_distance_to_bits_body<N: Numbers>(bits: &[u16], probabilities: &[Vector]) -> f64 {
+    let one = N::splat(1.0);
+    let add = |sums: N, (&bits, probability): (&u16, &Vector)| {
+        let difference = one.masked(bits).minus(N::load(probability));
+        difference.fused(difference, sums)
+    };
+    bits.iter().zip(probabilities).fold(N::zero(), add).to_vector().sum()
 }
 
 #[inline(always)]
-fn squared_distance_body(units: &[Vector], probabilities: &[Vector]) -> f64 {
-    let mut sums = Vector::ZERO;
-    for (unit, probability) in units.iter().zip(probabilities) {
-        let difference = unit.plus(&probability.negated());
-        sums = sums.plus_products(&difference, &difference);
-    }
-    sums.sum()
+fn squared_distance_body<N: Numbers>(units: &[Vector], probabilities: &[Vector]) -> f64 {
+    let add = |sums: N, (unit, probability): (&Vector, &Vector)| {
+        let difference = N::load(unit).minus(N::load(probability));
+        difference.fused(difference, sums)
+    };
+    units.iter().zip(probabilities).fold(N::zero(), add).to_vector().sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernels::InstructionSet;
+    use crate::kernels::numbers::Halves;
     use crate::random::{LaneStream, Purpose};
 
-    fn one(function: impl Fn(&Vector) -> Vector, x: f32) -> f32 {
-        function(&Vector::splat(x)).0[3]
+    fn one(function: impl Fn(Halves) -> Halves, x: f32) -> f32 {
+        function(Halves::splat(x)).to_vector().0[3]
+    }
+
+    fn logistic(x: Halves) -> Halves {
+        probability(exponential(x.negated()))
     }
 
     #[test]
@@ -282,7 +243,7 @@ mod tests {
                     add_softplus(InstructionSet::PORTABLE, &fields, mask, &mut portable);
                     assert!(sums == portable, "{set}");
                     let distance = squared_distance_to_bits(set, &naive, &probabilities);
-                    let units: Vec<Vector> = naive.iter().map(|&bits| bits_to_vector(bits)).collect();
+                    let units: Vec<Vector> = naive.iter().map(|&bits| Halves::splat(1.0).masked(bits).to_vector()).collect();
                     assert_eq!(distance, squared_distance(InstructionSet::PORTABLE, &units, &activated), "{set}");
                 }
             }

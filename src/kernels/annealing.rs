@@ -3,10 +3,12 @@
 //! A machine on the way from a base to its end has the fields bias + factor x, where x = units . weights carries no bias; so x is computed once by `forward`, and what is
 //! done with it here costs no further product. Orders and generators are those of `activation`.
 
-use super::activation::{bits_to_vector, draw, exponential, masked, softplus};
+use super::activation::{draw, exponential, softplus};
 use super::dispatch;
 use super::float_vector::Vector;
 use super::generator::Lanes;
+use super::numbers::Numbers;
+use super::vector::Generator;
 
 /// One panel of a layer at one temperature: fields are `bias + factor * x`, rounded once.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,38 +21,51 @@ pub struct Tempered {
 
 impl Tempered {
     #[inline(always)]
-    fn field(&self, sums: &Vector) -> Vector {
-        self.bias.plus_product(self.factor, sums)
+    fn field<N: Numbers>(&self, sums: &Vector) -> N {
+        N::splat(self.factor).fused(N::load(sums), N::load(&self.bias))
     }
 }
 
 dispatch! {
     /// Draws a state for each sample at the temperature `at`; see `activation::sample`.
-    pub fn sample(sums: &[Vector], at: &Tempered, mask: u16, lanes: &mut Lanes, bits: &mut [u16]) = sample_body;
+    pub fn sample(sums: &[Vector], at: &Tempered, mask: u16, lanes: &mut Lanes, bits: &mut [u16]) = sample_body over Numbers;
 }
 
 dispatch! {
     /// Adds ln(1 + e^field) at the temperature `to` minus the same at `from`, over the lanes of `mask`, to the weight of each sample; then draws its states at `to`.
     pub fn weigh_and_sample(sums: &[Vector], from: &Tempered, to: &Tempered, mask: u16, lanes: &mut Lanes, weights: &mut [f64], bits: &mut [u16])
-        = weigh_and_sample_body;
+        = weigh_and_sample_body over Numbers;
+}
+
+dispatch! {
+    /// The weighing of [`weigh_and_sample`] alone.
+    pub fn weigh(sums: &[Vector], from: &Tempered, to: &Tempered, mask: u16, weights: &mut [f64]) = weigh_body over Numbers;
 }
 
 dispatch! {
     /// Adds the sum of `values` over the set bits of each sample, times `factor`, to its weight: in f64, lanes ascending.
-    pub fn add_products(values: &Vector, factor: f64, bits: &[u16], weights: &mut [f64]) = add_products_body;
+    pub fn add_products(values: &Vector, factor: f64, bits: &[u16], weights: &mut [f64]) = add_products_body over Numbers;
 }
 
 #[inline(always)]
-fn sample_body(sums: &[Vector], at: &Tempered, mask: u16, lanes: &mut Lanes, bits: &mut [u16]) {
-    let mut state = *lanes;
+fn sample_body<N: Numbers>(sums: &[Vector], at: &Tempered, mask: u16, lanes: &mut Lanes, bits: &mut [u16]) {
+    let mut generator = Generator::new(lanes);
     for (sum, bits) in sums.iter().zip(bits) {
-        *bits = draw(&exponential(&at.field(sum).negated()), &mut state) & mask;
+        *bits = draw(exponential(at.field::<N>(sum).negated()), &mut generator) & mask;
     }
-    *lanes = state;
+    *lanes = generator.lanes();
 }
 
 #[inline(always)]
-fn weigh_and_sample_body(
+fn weigh_body<N: Numbers>(sums: &[Vector], from: &Tempered, to: &Tempered, mask: u16, weights: &mut [f64]) {
+    for (sum, weight) in sums.iter().zip(weights) {
+        let (old, new): (N, N) = (from.field(sum), to.field(sum));
+        *weight += softplus(new).minus(softplus(old)).masked(mask).to_vector().sum();
+    }
+}
+
+#[inline(always)]
+fn weigh_and_sample_body<N: Numbers>(
     sums: &[Vector],
     from: &Tempered,
     to: &Tempered,
@@ -59,25 +74,26 @@ fn weigh_and_sample_body(
     weights: &mut [f64],
     bits: &mut [u16],
 ) {
-    let mut state = *lanes;
+    let mut generator = Generator::new(lanes);
     for ((sum, weight), bits) in sums.iter().zip(weights).zip(bits) {
-        let (old, new) = (from.field(sum), to.field(sum));
+        let (old, new): (N, N) = (from.field(sum), to.field(sum));
         // The two are close, so that their difference in single precision loses nothing that the single logarithms had.
-        *weight += masked(&softplus(&new).plus(&softplus(&old).negated()), mask).sum();
-        *bits = draw(&exponential(&new.negated()), &mut state) & mask;
+        *weight += softplus(new).minus(softplus(old)).masked(mask).to_vector().sum();
+        *bits = draw(exponential(new.negated()), &mut generator) & mask;
     }
-    *lanes = state;
+    *lanes = generator.lanes();
 }
 
 #[inline(always)]
-fn add_products_body(values: &Vector, factor: f64, bits: &[u16], weights: &mut [f64]) {
+fn add_products_body<N: Numbers>(values: &Vector, factor: f64, bits: &[u16], weights: &mut [f64]) {
     for (&bits, weight) in bits.iter().zip(weights) {
-        *weight += factor * bits_to_vector(bits).times(values).sum();
+        *weight += factor * N::splat(1.0).masked(bits).times(N::load(values)).to_vector().sum();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::numbers::Halves;
     use super::super::{InstructionSet, activation};
     use super::*;
     use crate::random::{LaneStream, Purpose};
@@ -88,7 +104,7 @@ mod tests {
         let sums: Vec<Vector> =
             (0..samples).map(|sample| Vector(std::array::from_fn(|lane| ((sample * 16 + lane) as f32 * 0.37).sin() * 6.0))).collect();
         let at = |factor: f32| Tempered { factor, bias: Vector::splat(factor * -1.5) };
-        let fields = |factor: f32| sums.iter().map(|sum| at(factor).field(sum)).collect::<Vec<Vector>>();
+        let fields = |factor: f32| sums.iter().map(|sum| at(factor).field::<Halves>(sum).to_vector()).collect::<Vec<Vector>>();
         let (portable, start) = (InstructionSet::PORTABLE, LaneStream::new(9, Purpose::Check, 60).lanes);
         for mask in [u16::MAX, 0x01FF] {
             let (mut lanes, mut expected) = (start, vec![0u16; samples]);
@@ -107,6 +123,9 @@ mod tests {
                 let (mut drawn, mut bits, mut weights) = (start, vec![0u16; samples], vec![0.0; samples]);
                 weigh_and_sample(set, &sums, &at(0.5), &at(0.6), mask, &mut drawn, &mut weights, &mut bits);
                 assert!(bits == expected && drawn == lanes, "{set}");
+                let mut alone = vec![0.0; samples];
+                weigh(set, &sums, &at(0.5), &at(0.6), mask, &mut alone);
+                assert!(alone == weights, "{set}");
                 assert!(weights.iter().zip(&differences).all(|(found, exact)| (found - exact).abs() < 2e-5), "{set}");
                 add_products(set, &Vector::splat(0.25), 3.0, &bits, &mut weights);
                 let last = weights[samples - 1] - differences[samples - 1];

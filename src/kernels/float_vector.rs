@@ -1,10 +1,9 @@
 //! Sixteen single-precision numbers, the unit in which all float kernels work: one register of AVX-512, two of AVX2.
 //!
-//! Read this first, then `tables`, `forward`, `statistics` (what is summed), `activation` (what is drawn), `update` (what is learned). Chains of additions
-//! are written over the array, so that each instruction set takes its widest registers; what needs named instructions (transposing, comparing to bits)
-//! goes through `wide`, which picks them at compile time. Neither way changes a bit of the result.
+//! Read this first, then `numbers` (what can be done with them in registers), `tables`, `forward`, `statistics` (what is summed), `activation` (what is drawn), `update`
+//! (what is learned).
 
-use wide::{f32x4, f32x8};
+use wide::f32x8;
 
 /// Sixteen numbers, aligned to a cache line.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,42 +88,5 @@ impl Vector {
     pub fn set_halves(&mut self, low: f32x8, high: f32x8) {
         self.0[..8].copy_from_slice(low.as_array());
         self.0[8..].copy_from_slice(high.as_array());
-    }
-}
-
-/// Writes the transposed tile of sixteen vectors, in blocks of 4 x 4: these need no instruction that crosses the 128-bit halves of a register.
-#[inline(always)]
-pub fn transpose(tile: &[Vector], turned: &mut [Vector; Vector::WIDTH]) {
-    let tile = &tile[..Vector::WIDTH];
-    for row in (0..Vector::WIDTH).step_by(4) {
-        for column in (0..Vector::WIDTH).step_by(4) {
-            let mut block = [f32x4::ZERO; 4];
-            for line in 0..4 {
-                let mut four = [0.0; 4];
-                four.copy_from_slice(&tile[row + line].0[column..column + 4]);
-                block[line] = f32x4::new(four);
-            }
-            let block = f32x4::transpose(block);
-            for line in 0..4 {
-                turned[column + line].0[row..row + 4].copy_from_slice(block[line].as_array());
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tile_is_transposed() {
-        let tile: [Vector; 16] = std::array::from_fn(|row| Vector(std::array::from_fn(|column| (row * 16 + column) as f32)));
-        let mut turned = [Vector::ZERO; 16];
-        transpose(&tile, &mut turned);
-        for row in 0..16 {
-            for column in 0..16 {
-                assert_eq!(turned[row].0[column], tile[column].0[row]);
-            }
-        }
     }
 }

@@ -1,174 +1,278 @@
-//! From one layer to the other: fields = bias + units . weights, for sixteen units of the receiving layer ("a panel") and all samples.
+//! From one layer to the other: fields = bias + units . weights, for some panels of sixteen receiving units and all samples.
 //!
 //! Weights lie in panels: the sixteen columns of one hidden panel together, a vector a visible unit, padded with zero vectors to whole tiles of 16 x 16.
 //! Units travel in panels too: sixteen of them for one sample after the other, as bits (`u16`) or as numbers ([`Vector`]). So a tile serves both directions,
-//! upwards as it stands and downwards transposed, and threads that take a panel each write to memory of their own.
+//! upwards as it stands and downwards transposed, and threads that take some panels each write to memory of their own.
 //!
-//! Order of the sums, for each sample and unit by itself: bits start with the bias and add one table entry for every [`UNITS_PER_GROUP`] sending units,
-//! ascending (see `tables`); numbers start with the bias and add w * x with one rounding each, sending units ascending.
+//! Order of the sums, for each sample and unit by itself: bits start with the bias and add one table entry for every [`UNITS_PER_GROUP`] sending
+//! units, ascending (see `tables`); numbers start with the bias and add w * x with one rounding each, sending units ascending. How many panels are worked on together changes
+//! nothing.
 
 use super::dispatch;
-use super::float_vector::{Vector, transpose};
-use super::tables::{UNITS_PER_GROUP, fill};
+use super::float_vector::Vector;
+use super::numbers::Numbers;
+use super::tables::{ABREAST, UNITS_PER_GROUP, fill};
 
 const TILE: usize = Vector::WIDTH;
-const ENTRIES: usize = 1 << UNITS_PER_GROUP;
-const GROUPS: usize = TILE / UNITS_PER_GROUP;
 
 dispatch! {
-    /// Upwards from bits: `fields[s] = bias + sum_i v_i W_i`. `weights` is the panel of the receiving units, one vector a sending unit (a multiple of 16);
-    /// `bits[p * samples + s]` holds the sending units 16 p ... 16 p + 15 of sample s, with clear bits where there is no unit.
-    pub fn up_from_bits(weights: &[Vector], bias: &Vector, bits: &[u16], fields: &mut [Vector]) = up_from_bits_body;
+    /// Upwards from bits: `fields[p * samples + s] = bias[p] + sum_i v_i W_i` for the receiving panels that `bias` counts. `weights` holds their panels, one vector a
+    /// sending unit (a multiple of 16 each); `bits[q * samples + s]` holds the sending units 16 q ... 16 q + 15 of sample s, with clear bits where there is no unit.
+    pub fn up_from_bits(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector]) = up_from_bits_body over Numbers;
 }
 
 dispatch! {
-    /// Downwards from bits: the same with the weights transposed. `weights` holds all hidden panels of `visible` vectors each, `panel` names the receiving
+    /// Downwards from bits: the same with the weights transposed. `weights` holds all hidden panels of `visible` vectors each, `panel` is the first receiving
     /// visible panel, `bits` holds the hidden units.
-    pub fn down_from_bits(weights: &[Vector], visible: usize, panel: usize, bias: &Vector, bits: &[u16], fields: &mut [Vector]) = down_from_bits_body;
+    pub fn down_from_bits(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], fields: &mut [Vector])
+        = down_from_bits_body over Numbers;
 }
 
 dispatch! {
-    /// Upwards from numbers: as [`up_from_bits`] with `units[p * samples + s]`, zero where there is no unit.
-    pub fn up_from_numbers(weights: &[Vector], bias: &Vector, units: &[Vector], fields: &mut [Vector]) = up_from_numbers_body;
+    /// Upwards from numbers: as [`up_from_bits`] with `units[q * samples + s]`, zero where there is no unit.
+    pub fn up_from_numbers(weights: &[Vector], bias: &[Vector], units: &[Vector], fields: &mut [Vector]) = up_from_numbers_body over Numbers;
 }
 
 dispatch! {
-    /// Downwards from numbers: as [`down_from_bits`] with `units[p * samples + s]`, zero where there is no unit.
-    pub fn down_from_numbers(weights: &[Vector], visible: usize, panel: usize, bias: &Vector, units: &[Vector], fields: &mut [Vector]) = down_from_numbers_body;
+    /// Downwards from numbers: as [`down_from_bits`] with `units[q * samples + s]`, zero where there is no unit.
+    pub fn down_from_numbers(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], units: &[Vector], fields: &mut [Vector])
+        = down_from_numbers_body over Numbers;
 }
 
 #[inline(always)]
-fn up_from_bits_body(weights: &[Vector], bias: &Vector, bits: &[u16], fields: &mut [Vector]) {
-    from_bits::<false>(Source { weights, stride: TILE, first: 0 }, bias, bits, fields);
+fn up_from_bits_body<N: Numbers>(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
+    let rows = weights.len() / bias.len();
+    from_bits::<N, false>(Source { weights, stride: TILE, first: 0, next: rows, tiles: rows / TILE }, bias, bits, fields);
 }
 
 #[inline(always)]
-fn down_from_bits_body(weights: &[Vector], visible: usize, panel: usize, bias: &Vector, bits: &[u16], fields: &mut [Vector]) {
-    from_bits::<true>(Source { weights, stride: visible, first: panel * TILE }, bias, bits, fields);
+fn down_from_bits_body<N: Numbers>(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
+    let source = Source { weights, stride: visible, first: panel * TILE, next: TILE, tiles: weights.len() / visible };
+    from_bits::<N, true>(source, bias, bits, fields);
 }
 
 #[inline(always)]
-fn up_from_numbers_body(weights: &[Vector], bias: &Vector, units: &[Vector], fields: &mut [Vector]) {
-    from_numbers::<false>(Source { weights, stride: TILE, first: 0 }, bias, units, fields);
+fn up_from_numbers_body<N: Numbers>(weights: &[Vector], bias: &[Vector], units: &[Vector], fields: &mut [Vector]) {
+    let rows = weights.len() / bias.len();
+    from_numbers::<N, false>(Source { weights, stride: TILE, first: 0, next: rows, tiles: rows / TILE }, bias, units, fields);
 }
 
 #[inline(always)]
-fn down_from_numbers_body(weights: &[Vector], visible: usize, panel: usize, bias: &Vector, units: &[Vector], fields: &mut [Vector]) {
-    from_numbers::<true>(Source { weights, stride: visible, first: panel * TILE }, bias, units, fields);
+fn down_from_numbers_body<N: Numbers>(
+    weights: &[Vector],
+    visible: usize,
+    panel: usize,
+    bias: &[Vector],
+    units: &[Vector],
+    fields: &mut [Vector],
+) {
+    let source = Source { weights, stride: visible, first: panel * TILE, next: TILE, tiles: weights.len() / visible };
+    from_numbers::<N, true>(source, bias, units, fields);
 }
 
-/// Where the tiles of weights are: tile t begins at vector first + t * stride.
+/// Where the tiles of weights are: tile t of receiving panel p begins at vector first + p * next + t * stride.
 #[derive(Clone, Copy)]
 struct Source<'a> {
     weights: &'a [Vector],
     stride: usize,
     first: usize,
+    next: usize,
+    tiles: usize,
 }
 
-impl<'a> Source<'a> {
+impl Source<'_> {
+    /// The same from a later receiving panel on.
     #[inline(always)]
-    fn tiles(self) -> usize {
-        self.weights.len() / self.stride
+    fn skip(self, panels: usize) -> Self {
+        Source { first: self.first + panels * self.next, ..self }
     }
 
-    /// The sixteen vectors of a tile, turned over in `memory` if they are to be used downwards.
+    /// One vector for each of the sixteen sending units of a tile: its rows, or its columns if it is used downwards.
     #[inline(always)]
-    fn tile<'b, const TRANSPOSED: bool>(self, tile: usize, memory: &'b mut [Vector; TILE]) -> &'b [Vector]
-    where
-        'a: 'b,
-    {
-        let rows = &self.weights[self.first + tile * self.stride..][..TILE];
-        if TRANSPOSED {
-            transpose(rows, memory);
-            memory
-        } else {
-            rows
-        }
+    fn tile<N: Numbers, const TRANSPOSED: bool>(self, panel: usize, tile: usize) -> [N; TILE] {
+        let rows: &[Vector; TILE] =
+            self.weights[self.first + panel * self.next + tile * self.stride..].first_chunk().expect("weights are whole tiles");
+        if TRANSPOSED { N::columns(rows) } else { std::array::from_fn(|row| N::load(&rows[row])) }
     }
 }
 
-/// The tables of one tile.
-type Tables = [[Vector; ENTRIES]; GROUPS];
+const ENTRIES: usize = 1 << UNITS_PER_GROUP;
+const GROUPS: usize = TILE / UNITS_PER_GROUP;
+
+/// The tables of one tile for some receiving panels.
+type Tables<const PANELS: usize> = [[[Vector; PANELS]; ENTRIES]; GROUPS];
 
 #[inline(always)]
-fn from_bits<const TRANSPOSED: bool>(source: Source, bias: &Vector, bits: &[u16], fields: &mut [Vector]) {
-    let samples = fields.len();
-    let tiles = source.tiles();
-    assert!(bits.len() >= tiles * samples, "one panel of bits a tile of weights");
-    fields.fill(*bias);
-    // Four tiles of tables are 16 KiB: half the fastest cache, and sixteen additions for each load and store of a field.
-    let mut tables = [[[Vector::ZERO; ENTRIES]; GROUPS]; 4];
-    let mut first = 0;
-    while first + 4 <= tiles {
-        fill_tiles::<TRANSPOSED>(source, first, &mut tables);
-        let panels = &bits[first * samples..][..4 * samples];
-        let (one, rest) = panels.split_at(samples);
-        let (two, rest) = rest.split_at(samples);
-        let (three, four) = rest.split_at(samples);
-        for ((((field, &one), &two), &three), &four) in fields.iter_mut().zip(one).zip(two).zip(three).zip(four) {
-            let sum = add_tile(*field, &tables[0], one);
-            let sum = add_tile(sum, &tables[1], two);
-            let sum = add_tile(sum, &tables[2], three);
-            *field = add_tile(sum, &tables[3], four);
-        }
-        first += 4;
+fn from_bits<N: Numbers, const TRANSPOSED: bool>(source: Source, bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
+    let samples = fields.len() / bias.len();
+    assert!(fields.len() == samples * bias.len() && bits.len() >= source.tiles * samples, "one panel of bits a tile of weights");
+    if samples == 0 {
+        return;
     }
-    while first < tiles {
-        fill_tiles::<TRANSPOSED>(source, first, &mut tables[..1]);
-        for (field, &bits) in fields.iter_mut().zip(&bits[first * samples..]) {
-            *field = add_tile(*field, &tables[0], bits);
+    let mut receivers = fields.chunks_exact_mut(ABREAST * samples);
+    let mut panel = 0;
+    for fields in receivers.by_ref() {
+        let (low, high) = fields.split_at_mut(samples);
+        some_panels::<N, ABREAST, 2, TRANSPOSED>(source.skip(panel), &bias[panel..], bits, [low, high]);
+        panel += ABREAST;
+    }
+    if panel < bias.len() {
+        some_panels::<N, 1, 4, TRANSPOSED>(source.skip(panel), &bias[panel..], bits, [receivers.into_remainder()]);
+    }
+}
+
+/// Receiving panels together, with the tables of `BLOCK` tiles at a time: 16 KiB, so that they stay in the fastest cache and each load and store of a field serves many
+/// additions.
+#[inline(always)]
+fn some_panels<N: Numbers, const PANELS: usize, const BLOCK: usize, const TRANSPOSED: bool>(
+    source: Source,
+    bias: &[Vector],
+    bits: &[u16],
+    mut fields: [&mut [Vector]; PANELS],
+) {
+    let samples = fields[0].len();
+    for (fields, bias) in fields.iter_mut().zip(bias) {
+        fields.fill(*bias);
+    }
+    let mut tables: [Tables<PANELS>; BLOCK] = [[[[Vector::ZERO; PANELS]; ENTRIES]; GROUPS]; BLOCK];
+    let mut first = 0;
+    while first + BLOCK <= source.tiles {
+        let mut panels: [&[u16]; BLOCK] = [&[]; BLOCK];
+        for index in 0..BLOCK {
+            prepare::<N, PANELS, TRANSPOSED>(source, first + index, &mut tables[index]);
+            panels[index] = &bits[(first + index) * samples..][..samples];
         }
+        add::<N, PANELS, BLOCK>(&tables, &panels, &mut fields);
+        first += BLOCK;
+    }
+    while first < source.tiles {
+        prepare::<N, PANELS, TRANSPOSED>(source, first, &mut tables[0]);
+        add::<N, PANELS, 1>(std::array::from_ref(&tables[0]), &[&bits[first * samples..][..samples]], &mut fields);
         first += 1;
     }
 }
 
+/// The tables of one tile.
 #[inline(always)]
-fn fill_tiles<const TRANSPOSED: bool>(source: Source, first: usize, tables: &mut [Tables]) {
-    let mut memory = [Vector::ZERO; TILE];
-    for (index, tables) in tables.iter_mut().enumerate() {
-        let rows = source.tile::<TRANSPOSED>(first + index, &mut memory);
-        for (group, table) in tables.iter_mut().enumerate() {
-            fill(table, &rows[group * UNITS_PER_GROUP..][..UNITS_PER_GROUP]);
+fn prepare<N: Numbers, const PANELS: usize, const TRANSPOSED: bool>(source: Source, tile: usize, tables: &mut Tables<PANELS>) {
+    for panel in 0..PANELS {
+        let rows = source.tile::<N, TRANSPOSED>(panel, tile);
+        let groups: &[[N; UNITS_PER_GROUP]] = rows.as_chunks().0;
+        for group in 0..GROUPS {
+            fill::<N, PANELS, UNITS_PER_GROUP>(&mut tables[group], panel, &groups[group]);
         }
     }
 }
 
 #[inline(always)]
-fn add_tile(mut sum: Vector, tables: &Tables, bits: u16) -> Vector {
-    for group in 0..GROUPS {
-        sum = sum.plus(&tables[group][usize::from(bits) >> (group * UNITS_PER_GROUP) & (ENTRIES - 1)]);
-    }
-    sum
-}
-
-/// Samples whose sums stay in registers together.
-const ABREAST: usize = 4;
-
-#[inline(always)]
-fn from_numbers<const TRANSPOSED: bool>(source: Source, bias: &Vector, units: &[Vector], fields: &mut [Vector]) {
-    let samples = fields.len();
-    let tiles = source.tiles();
-    assert!(units.len() >= tiles * samples, "one panel of units a tile of weights");
-    fields.fill(*bias);
-    let mut memory = [Vector::ZERO; TILE];
-    for index in 0..tiles {
-        let rows = source.tile::<TRANSPOSED>(index, &mut memory);
-        let panel = &units[index * samples..][..samples];
-        let mut blocks = fields.chunks_exact_mut(ABREAST);
-        let mut sources = panel.chunks_exact(ABREAST);
-        for (block, source) in blocks.by_ref().zip(sources.by_ref()) {
-            let mut sums = [block[0], block[1], block[2], block[3]];
-            for unit in 0..TILE {
-                for sample in 0..ABREAST {
-                    sums[sample] = sums[sample].plus_product(source[sample].0[unit], &rows[unit]);
+fn add<N: Numbers, const PANELS: usize, const BLOCK: usize>(
+    tables: &[Tables<PANELS>; BLOCK],
+    bits: &[&[u16]; BLOCK],
+    fields: &mut [&mut [Vector]; PANELS],
+) {
+    let samples = fields[0].len();
+    assert!(bits.iter().all(|bits| bits.len() == samples) && fields.iter().all(|fields| fields.len() == samples), "one entry a sample");
+    for sample in 0..samples {
+        let mut sums = [N::zero(); PANELS];
+        for panel in 0..PANELS {
+            sums[panel] = N::load(&fields[panel][sample]);
+        }
+        for tile in 0..BLOCK {
+            let chosen = usize::from(bits[tile][sample]);
+            for group in 0..GROUPS {
+                let entry = &tables[tile][group][chosen >> (group * UNITS_PER_GROUP) & (ENTRIES - 1)];
+                for panel in 0..PANELS {
+                    sums[panel] = sums[panel].plus(N::load(&entry[panel]));
                 }
             }
-            block.copy_from_slice(&sums);
         }
-        for (field, source) in blocks.into_remainder().iter_mut().zip(sources.remainder()) {
-            for unit in 0..TILE {
-                *field = field.plus_product(source.0[unit], &rows[unit]);
+        for panel in 0..PANELS {
+            sums[panel].store(&mut fields[panel][sample]);
+        }
+    }
+}
+
+#[inline(always)]
+fn from_numbers<N: Numbers, const TRANSPOSED: bool>(source: Source, bias: &[Vector], units: &[Vector], fields: &mut [Vector]) {
+    let samples = fields.len() / bias.len();
+    assert!(fields.len() == samples * bias.len() && units.len() >= source.tiles * samples, "one panel of units a tile of weights");
+    if samples == 0 {
+        return;
+    }
+    let mut receivers = fields.chunks_exact_mut(ABREAST * samples);
+    let mut panel = 0;
+    for fields in receivers.by_ref() {
+        let (low, high) = fields.split_at_mut(samples);
+        multiply::<N, ABREAST, TRANSPOSED>(source.skip(panel), &bias[panel..], units, [low, high]);
+        panel += ABREAST;
+    }
+    if panel < bias.len() {
+        multiply::<N, 1, TRANSPOSED>(source.skip(panel), &bias[panel..], units, [receivers.into_remainder()]);
+    }
+}
+
+#[inline(always)]
+fn multiply<N: Numbers, const PANELS: usize, const TRANSPOSED: bool>(
+    source: Source,
+    bias: &[Vector],
+    units: &[Vector],
+    mut fields: [&mut [Vector]; PANELS],
+) {
+    let samples = fields[0].len();
+    for (fields, bias) in fields.iter_mut().zip(bias) {
+        fields.fill(*bias);
+    }
+    let mut rows = [[Vector::ZERO; PANELS]; TILE];
+    for tile in 0..source.tiles {
+        for panel in 0..PANELS {
+            let tile = source.tile::<N, TRANSPOSED>(panel, tile);
+            rows.iter_mut().zip(tile).for_each(|(row, numbers)| numbers.store(&mut row[panel]));
+        }
+        let units = &units[tile * samples..][..samples];
+        let mut sample = 0;
+        while N::WIDE && sample + 8 <= samples {
+            multiply_samples::<N, PANELS, 8>(&rows, units, sample, &mut fields);
+            sample += 8;
+        }
+        if N::WIDE && sample + 4 <= samples {
+            multiply_samples::<N, PANELS, 4>(&rows, units, sample, &mut fields);
+            sample += 4;
+        }
+        while !N::WIDE && sample + 3 <= samples {
+            multiply_samples::<N, PANELS, 3>(&rows, units, sample, &mut fields);
+            sample += 3;
+        }
+        while sample < samples {
+            multiply_samples::<N, PANELS, 1>(&rows, units, sample, &mut fields);
+            sample += 1;
+        }
+    }
+}
+
+/// `SAMPLES` samples whose sums stay in registers together.
+#[inline(always)]
+fn multiply_samples<N: Numbers, const PANELS: usize, const SAMPLES: usize>(
+    rows: &[[Vector; PANELS]; TILE],
+    units: &[Vector],
+    first: usize,
+    fields: &mut [&mut [Vector]; PANELS],
+) {
+    let units: &[Vector; SAMPLES] = units[first..].first_chunk().expect("as many samples as were asked for");
+    let mut sums: [[N; PANELS]; SAMPLES] =
+        std::array::from_fn(|sample| std::array::from_fn(|panel| N::load(&fields[panel][first + sample])));
+    for (unit, row) in rows.iter().enumerate() {
+        let row: [N; PANELS] = std::array::from_fn(|panel| N::load(&row[panel]));
+        for sample in 0..SAMPLES {
+            let value = N::splat(units[sample].0[unit]);
+            for panel in 0..PANELS {
+                sums[sample][panel] = value.fused(row[panel], sums[sample][panel]);
             }
+        }
+    }
+    for panel in 0..PANELS {
+        let fields = &mut fields[panel][first..first + SAMPLES];
+        for sample in 0..SAMPLES {
+            sums[sample][panel].store(&mut fields[sample]);
         }
     }
 }
@@ -210,12 +314,31 @@ mod tests {
         }
     }
 
+    /// The fields of one receiving panel, one addition at a time: from bits, and from numbers.
+    fn naive(rows: &[Vector], bias: Vector, bits: &[u16], numbers: &[Vector], samples: usize) -> (Vec<Vector>, Vec<Vector>) {
+        let (mut from_bits, mut from_numbers) = (vec![bias; samples], vec![bias; samples]);
+        for sample in 0..samples {
+            for (panel, rows) in rows.chunks(16).enumerate() {
+                let place = panel * samples + sample;
+                for (group, rows) in rows.chunks(UNITS_PER_GROUP).enumerate() {
+                    let chosen = usize::from(bits[place]) >> (group * UNITS_PER_GROUP) & (ENTRIES - 1);
+                    let entry = group_sum(rows, chosen);
+                    (0..16).for_each(|lane| from_bits[sample].0[lane] += entry.0[lane]);
+                }
+                for (unit, row) in rows.iter().enumerate() {
+                    let (value, sum) = (numbers[place].0[unit], &mut from_numbers[sample]);
+                    (0..16).for_each(|lane| sum.0[lane] = value.mul_add(row.0[lane], sum.0[lane]));
+                }
+            }
+        }
+        (from_bits, from_numbers)
+    }
+
     #[test]
     fn every_instruction_set_equals_the_naive_loop_bit_by_bit() {
         let mut stream = Stream::new(1, Purpose::Check, 31);
         for (visible, hidden) in [(1, 1), (7, 65), (63, 7), (65, 63), (1000, 65), (65, 1000)] {
             let case = case(visible, hidden, &mut stream);
-            let bias = Vector(std::array::from_fn(|_| stream.normal() as f32));
             for samples in [1, 3, 100, 257] {
                 for upwards in [true, false] {
                     let (senders, panels) = if upwards { (visible, case.hidden_panels) } else { (hidden, case.visible / 16) };
@@ -228,41 +351,37 @@ mod tests {
                             numbers[place].0[unit % 16] = stream.uniform() as f32;
                         }
                     }
-                    // The last panel has the padding, the first one is whole; between them nothing is new.
-                    for panel in [0, panels - 1] {
-                        let rows: Vec<Vector> = (0..senders.next_multiple_of(16)).map(|unit| row(&case, upwards, panel, unit)).collect();
-                        let mut naive = vec![bias; samples];
-                        let mut naive_numbers = vec![bias; samples];
-                        for sample in 0..samples {
-                            for (group, rows) in rows.chunks(UNITS_PER_GROUP).enumerate() {
-                                let first = group * UNITS_PER_GROUP;
-                                let chosen = usize::from(bits[first / 16 * samples + sample]) >> (first % 16) & (ENTRIES - 1);
-                                let entry = group_sum(rows, chosen);
-                                (0..16).for_each(|lane| naive[sample].0[lane] += entry.0[lane]);
+                    // The last panels have the padding, and they are two, one, or a pair and one; the panels before them are nothing new.
+                    for first in (panels.saturating_sub(3)..panels).rev() {
+                        let bias: Vec<Vector> = (first..panels).map(|_| Vector(std::array::from_fn(|_| stream.normal() as f32))).collect();
+                        {
+                            let expected: Vec<(Vec<Vector>, Vec<Vector>)> = (first..panels)
+                                .map(|panel| {
+                                    let rows: Vec<Vector> =
+                                        (0..senders.next_multiple_of(16)).map(|unit| row(&case, upwards, panel, unit)).collect();
+                                    naive(&rows, bias[panel - first], &bits, &numbers, samples)
+                                })
+                                .collect();
+                            for set in InstructionSet::available() {
+                                let mut fields = vec![Vector::ZERO; bias.len() * samples];
+                                let mut number_fields = fields.clone();
+                                if upwards {
+                                    let weights = &case.weights[first * case.visible..];
+                                    up_from_bits(set, weights, &bias, &bits, &mut fields);
+                                    up_from_numbers(set, weights, &bias, &numbers, &mut number_fields);
+                                } else {
+                                    down_from_bits(set, &case.weights, case.visible, first, &bias, &bits, &mut fields);
+                                    down_from_numbers(set, &case.weights, case.visible, first, &bias, &numbers, &mut number_fields);
+                                }
+                                for (index, (naive, naive_numbers)) in expected.iter().enumerate() {
+                                    let place = index * samples..(index + 1) * samples;
+                                    assert!(
+                                        fields[place.clone()] == naive[..] && number_fields[place] == naive_numbers[..],
+                                        "{set}: {visible} x {hidden}, {samples} samples, upwards {upwards}, panel {index} of {}",
+                                        bias.len()
+                                    );
+                                }
                             }
-                            for (unit, row) in rows.iter().enumerate() {
-                                let value = numbers[unit / 16 * samples + sample].0[unit % 16];
-                                (0..16).for_each(|lane| {
-                                    naive_numbers[sample].0[lane] = value.mul_add(row.0[lane], naive_numbers[sample].0[lane])
-                                });
-                            }
-                        }
-                        for set in InstructionSet::available() {
-                            let mut fields = vec![Vector::ZERO; samples];
-                            let mut number_fields = vec![Vector::ZERO; samples];
-                            if upwards {
-                                let weights = &case.weights[panel * case.visible..(panel + 1) * case.visible];
-                                up_from_bits(set, weights, &bias, &bits, &mut fields);
-                                up_from_numbers(set, weights, &bias, &numbers, &mut number_fields);
-                            } else {
-                                down_from_bits(set, &case.weights, case.visible, panel, &bias, &bits, &mut fields);
-                                down_from_numbers(set, &case.weights, case.visible, panel, &bias, &numbers, &mut number_fields);
-                            }
-                            assert!(fields == naive, "{set}: {visible} x {hidden}, {samples} samples, bits, upwards {upwards}");
-                            assert!(
-                                number_fields == naive_numbers,
-                                "{set}: {visible} x {hidden}, {samples} samples, numbers, upwards {upwards}"
-                            );
                         }
                     }
                 }

@@ -1,28 +1,55 @@
-//! The sums of a gradient: for a panel of sixteen hidden units, sum over the samples of v_i p_j, data minus model.
+//! The sums of a gradient: for some panels of sixteen hidden units, sum over the samples of v_i p_j, data minus model.
 //!
 //! It is the look-up product of `tables` turned round: the samples are what is grouped, the probabilities p are the rows, and the bits of one visible unit
 //! choose among the sums of [`SAMPLES_PER_GROUP`] of them. One table serves all visible units.
 //!
 //! Order of the sums, for each (i, j) by itself: a shard starts at +0, takes the samples of the data ascending (bits: one table entry a group; numbers: one
 //! fused v * p a sample), then those of the model with the sign changed. The finished shard is added to the total, shards ascending. How many groups share
-//! one pass over memory changes nothing.
+//! one pass over memory, and how many panels, changes nothing.
 
 use super::dispatch;
 use super::float_vector::Vector;
-use super::tables::{SAMPLES_PER_GROUP, fill};
+use super::numbers::Numbers;
+use super::tables::{ABREAST, SAMPLES_PER_GROUP, fill};
 
 /// Entries of one table.
 pub const ENTRIES: usize = 1 << SAMPLES_PER_GROUP;
 
-/// Tables in one pass: 20 KiB, so that they and a strip of sums stay in the fastest cache.
+/// Tables in one pass: 20 KiB a panel, so that they and a strip of sums stay in the fastest cache. Two panels together share the decoding of choices, where that cache has
+/// 48 KiB.
 pub const TABLES_PER_PASS: usize = 10;
 
-/// For the sixteen units of a visible panel, the table entry that the samples of one group choose: unit 4 q + r has byte r of word q.
-pub type Choices = [u32; Vector::WIDTH / ABREAST];
+/// Of these, so many stand in one word of [`Choices`].
+const TABLES_PER_WORD: usize = TABLES_PER_PASS / 2;
 
-/// The sums of one hidden panel while a shard is worked on in several passes.
+/// The tables of one pass, for one or two panels.
+pub type Tables<const PANELS: usize> = [[[Vector; PANELS]; ENTRIES]; TABLES_PER_PASS];
+
+/// For the sixteen units of a visible panel, as bit patterns, the table entries that they choose in one pass: bits 5 g ... 5 g + 4 of the first word for table g = 0 ... 4,
+/// the same of the second word for tables 5 to 9.
+pub type Choices = [Vector; 2];
+
+/// The memory in which the sums of one or two hidden panels are made.
+#[derive(Debug, Clone)]
+pub struct Scratch {
+    single: Box<Tables<1>>,
+    double: Box<Tables<ABREAST>>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Scratch {
+            single: Box::new([[[Vector::ZERO]; ENTRIES]; TABLES_PER_PASS]),
+            double: Box::new([[[Vector::ZERO; ABREAST]; ENTRIES]; TABLES_PER_PASS]),
+        }
+    }
+}
+
+/// The sums of some hidden panels while a shard is worked on in several passes; panel after panel, a vector a visible unit.
 pub struct Sums<'a> {
-    /// The unfinished shard, a vector a visible unit.
+    /// Hidden panels: 1 or [`ABREAST`].
+    pub panels: usize,
+    /// The unfinished shard.
     pub partial: &'a mut [Vector],
     /// The sum of the finished shards.
     pub total: &'a mut [Vector],
@@ -32,145 +59,257 @@ pub struct Sums<'a> {
     pub ends: bool,
 }
 
-dispatch! {
-    /// The choices of one visible panel for one shard: `bits` are its samples, one entry of `choices` a group of [`SAMPLES_PER_GROUP`].
-    pub fn choose(bits: &[u16], choices: &mut [Choices]) = choose_body;
+/// Probabilities of the hidden units: those of hidden panel p are `all[p * stride..]`, a vector a sample.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    /// All of them.
+    pub all: &'a [Vector],
+    /// Samples a panel.
+    pub stride: usize,
+    /// Those of one panel that are meant, counted within the panel; at most one pass.
+    pub first: usize,
+    /// Their number.
+    pub count: usize,
 }
 
 dispatch! {
-    /// The tables of all groups of `rows` (the last one may be shorter), with the sign changed if `negative`.
-    pub fn fill_tables(rows: &[Vector], negative: bool, tables: &mut [[Vector; ENTRIES]]) = fill_tables_body;
+    /// The choices of one visible panel in one pass for the samples `bits`, whose first group has table number `table`.
+    pub fn choose(bits: &[u16], table: usize, choices: &mut Choices) = choose_body over Numbers;
 }
 
 dispatch! {
-    /// One pass over all visible units: adds the entry of each table. Visible panel p makes the choices `choices[p * stride + first ..]`.
-    pub fn add_bits(choices: &[Choices], stride: usize, first: usize, tables: &[[Vector; ENTRIES]], sums: Sums<'_>) = add_bits_body;
+    /// One pass over all visible units: adds what they choose of the tables of `data`, then of those of `model` with the sign changed. Visible panel p makes the choices
+    /// `choices[p * stride]`.
+    pub fn add_bits(choices: &[Choices], stride: usize, data: Rows<'_>, model: Rows<'_>, scratch: &mut Scratch, sums: Sums<'_>)
+        = add_bits_body over Numbers;
 }
 
 dispatch! {
-    /// One pass over all visible units that are numbers: `units[p * stride + first + s]` is visible panel p in sample s of the shard, `rows[s]` the probabilities.
-    pub fn add_numbers(units: &[Vector], stride: usize, first: usize, rows: &[Vector], negative: bool, sums: Sums<'_>) = add_numbers_body;
+    /// One pass over all visible units that are numbers: `units[p * stride + first + s]` is visible panel p in sample s of `rows`.
+    pub fn add_numbers(units: &[Vector], stride: usize, first: usize, rows: Rows<'_>, negative: bool, sums: Sums<'_>) = add_numbers_body over Numbers;
 }
 
 dispatch! {
     /// The sum over the samples of each lane, samples ascending from +0.
-    pub fn column_sums(rows: &[Vector]) -> Vector = column_sums_body;
+    pub fn column_sums(rows: &[Vector]) -> Vector = column_sums_body over Numbers;
 }
 
 dispatch! {
     /// The number of set bits of each lane, exact.
-    pub fn column_counts(bits: &[u16]) -> Vector = column_counts_body;
+    pub fn column_counts(bits: &[u16]) -> Vector = column_counts_body over Numbers;
 }
 
 #[inline(always)]
-fn choose_body(bits: &[u16], choices: &mut [Choices]) {
-    for (group, choices) in bits.chunks(SAMPLES_PER_GROUP).zip(choices) {
-        let mut chosen = [0u16; Vector::WIDTH];
-        for (place, &bits) in group.iter().enumerate() {
-            for (lane, chosen) in chosen.iter_mut().enumerate() {
-                *chosen |= (bits >> lane & 1) << place;
-            }
-        }
-        for (word, four) in choices.iter_mut().zip(chosen.chunks_exact(ABREAST)) {
-            *word = u32::from(four[0]) | u32::from(four[1]) << 8 | u32::from(four[2]) << 16 | u32::from(four[3]) << 24;
-        }
+fn choose_body<N: Numbers>(bits: &[u16], table: usize, choices: &mut Choices) {
+    for (group, bits) in bits.chunks(SAMPLES_PER_GROUP).enumerate() {
+        let word = &mut choices[(table + group) / TABLES_PER_WORD];
+        let first = (table + group) % TABLES_PER_WORD * SAMPLES_PER_GROUP;
+        let chosen = bits.iter().enumerate().fold(N::load(word), |chosen, (sample, &bits)| chosen.with_bit(bits, 1 << (first + sample)));
+        chosen.store(word);
     }
 }
 
+/// The tables of all groups of `rows` (the last one may be shorter), with the sign changed if `negative`. Returns their number.
 #[inline(always)]
-fn fill_tables_body(rows: &[Vector], negative: bool, tables: &mut [[Vector; ENTRIES]]) {
-    for (group, table) in rows.chunks(SAMPLES_PER_GROUP).zip(tables) {
-        let mut signed = [Vector::ZERO; SAMPLES_PER_GROUP];
-        for (signed, row) in signed.iter_mut().zip(group) {
-            *signed = if negative { row.negated() } else { *row };
+fn fill_tables<N: Numbers, const PANELS: usize>(rows: Rows, negative: bool, tables: &mut [[[Vector; PANELS]; ENTRIES]]) -> usize {
+    for panel in 0..PANELS {
+        let rows = &rows.all[panel * rows.stride + rows.first..][..rows.count];
+        for (group, table) in rows.chunks(SAMPLES_PER_GROUP).zip(tables.iter_mut()) {
+            let row = |index: usize| match group.get(index) {
+                None => N::zero(),
+                Some(row) if negative => N::load(row).negated(),
+                Some(row) => N::load(row),
+            };
+            fill::<N, PANELS, SAMPLES_PER_GROUP>(table, panel, &std::array::from_fn(row));
         }
-        fill(table, &signed);
     }
-}
-
-/// Visible units whose sums stay in registers together.
-const ABREAST: usize = 4;
-
-/// Four visible units in their panel: where their choices or states begin, and their first lane.
-#[inline(always)]
-fn place_of(index: usize, stride: usize, first: usize) -> (usize, usize) {
-    const FOURS: usize = Vector::WIDTH / ABREAST;
-    (index / FOURS * stride + first, index % FOURS * ABREAST)
+    rows.count.div_ceil(SAMPLES_PER_GROUP)
 }
 
 #[inline(always)]
-fn begin(partial: &[Vector], begins: bool) -> [Vector; ABREAST] {
-    if begins { [Vector::ZERO; ABREAST] } else { [partial[0], partial[1], partial[2], partial[3]] }
-}
-
-#[inline(always)]
-fn end(four: &[Vector; ABREAST], ends: bool, partial: &mut [Vector], total: &mut [Vector]) {
-    if ends {
-        for row in 0..ABREAST {
-            total[row] = total[row].plus(&four[row]);
-        }
+fn add_bits_body<N: Numbers>(choices: &[Choices], stride: usize, data: Rows<'_>, model: Rows<'_>, scratch: &mut Scratch, sums: Sums<'_>) {
+    if sums.panels == ABREAST {
+        add_pass::<N, ABREAST>(choices, stride, data, model, &mut scratch.double, sums);
     } else {
-        partial.copy_from_slice(four);
+        add_pass::<N, 1>(choices, stride, data, model, &mut scratch.single, sums);
     }
 }
 
 #[inline(always)]
-fn add_bits_body(choices: &[Choices], stride: usize, first: usize, tables: &[[Vector; ENTRIES]], sums: Sums<'_>) {
-    let Sums { partial, total, begins, ends } = sums;
-    assert_eq!(partial.len(), total.len(), "partial and total sums have one shape");
-    for (index, (partial, total)) in partial.chunks_exact_mut(ABREAST).zip(total.chunks_exact_mut(ABREAST)).enumerate() {
-        let mut four = begin(partial, begins);
-        let (start, lane) = place_of(index, stride, first);
-        for (table, choices) in tables.iter().zip(&choices[start..][..tables.len()]) {
-            let chosen = choices[lane / ABREAST] as usize;
-            for row in 0..ABREAST {
-                four[row] = four[row].plus(&table[chosen >> (8 * row) & (ENTRIES - 1)]);
+fn add_pass<N: Numbers, const PANELS: usize>(
+    choices: &[Choices],
+    stride: usize,
+    data: Rows<'_>,
+    model: Rows<'_>,
+    tables: &mut Tables<PANELS>,
+    sums: Sums<'_>,
+) {
+    let count = fill_tables::<N, PANELS>(data, false, tables);
+    let count = count + fill_tables::<N, PANELS>(model, true, &mut tables[count..]);
+    let Sums { partial, total, begins, ends, .. } = sums;
+    let rows = total.len() / PANELS;
+    let (partial, total) = (split::<PANELS>(partial, rows), split::<PANELS>(total, rows));
+    // The common cases by themselves, so that the compiler unrolls their loops.
+    match (begins && ends, count) {
+        (true, 10) => add_tables::<N, PANELS, 2>(choices, stride, tables, total),
+        (true, 5) => add_tables::<N, PANELS, 1>(choices, stride, tables, total),
+        _ => add_any_tables::<N, PANELS>(choices, stride, &tables[..count], partial, total, begins, ends),
+    }
+}
+
+/// Adds what one unit chooses of the tables whose choices stand in one word.
+#[inline(always)]
+fn add_word<N: Numbers, const PANELS: usize>(sums: &mut [N; PANELS], tables: &[[[Vector; PANELS]; ENTRIES]], chosen: usize) {
+    for (place, table) in tables.iter().enumerate() {
+        let entry = &table[chosen >> (SAMPLES_PER_GROUP * place) & (ENTRIES - 1)];
+        for panel in 0..PANELS {
+            sums[panel] = sums[panel].plus(N::load(&entry[panel]));
+        }
+    }
+}
+
+/// A shard of one pass.
+#[inline(always)]
+fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize>(
+    choices: &[Choices],
+    stride: usize,
+    tables: &Tables<PANELS>,
+    total: [&mut [Vector]; PANELS],
+) {
+    let tables: &[[[[Vector; PANELS]; ENTRIES]; TABLES_PER_WORD]] = tables.as_chunks().0;
+    let tables: &[_; WORDS] = tables.first_chunk().expect("one or two words of tables");
+    let mut total = total.map(|total| total.as_chunks_mut::<{ Vector::WIDTH }>().0);
+    for visible in 0..total[0].len() {
+        let choices = &choices[visible * stride];
+        let rows: [&mut [Vector; Vector::WIDTH]; PANELS] = total.each_mut().map(|total| &mut total[visible]);
+        for lane in 0..Vector::WIDTH {
+            let mut sums = [N::zero(); PANELS];
+            for word in 0..WORDS {
+                // An array of known length: the compiler unrolls the loop.
+                add_word::<N, PANELS>(&mut sums, &tables[word], choices[word].0[lane].to_bits() as usize);
+            }
+            for panel in 0..PANELS {
+                let total = &mut rows[panel][lane];
+                N::load(total).plus(sums[panel]).store(total);
             }
         }
-        end(&four, ends, partial, total);
     }
 }
 
+/// Any number of tables of a shard of one or more passes.
 #[inline(always)]
-fn add_numbers_body(units: &[Vector], stride: usize, first: usize, rows: &[Vector], negative: bool, sums: Sums<'_>) {
-    let Sums { partial, total, begins, ends } = sums;
-    assert_eq!(partial.len(), total.len(), "partial and total sums have one shape");
-    let sign = if negative { -1.0 } else { 1.0 };
-    for (index, (partial, total)) in partial.chunks_exact_mut(ABREAST).zip(total.chunks_exact_mut(ABREAST)).enumerate() {
-        let mut four = begin(partial, begins);
-        let (start, lane) = place_of(index, stride, first);
-        for (units, row) in units[start..][..rows.len()].iter().zip(rows) {
-            let values = &units.0[lane..][..ABREAST];
-            for offset in 0..ABREAST {
-                four[offset] = four[offset].plus_product(sign * values[offset], row);
+fn add_any_tables<N: Numbers, const PANELS: usize>(
+    choices: &[Choices],
+    stride: usize,
+    tables: &[[[Vector; PANELS]; ENTRIES]],
+    partial: [&mut [Vector]; PANELS],
+    total: [&mut [Vector]; PANELS],
+    begins: bool,
+    ends: bool,
+) {
+    for row in 0..total[0].len() {
+        let choices = &choices[row / Vector::WIDTH * stride];
+        let mut sums: [N; PANELS] = std::array::from_fn(|panel| if begins { N::zero() } else { N::load(&partial[panel][row]) });
+        for (word, tables) in choices.iter().zip(tables.chunks(TABLES_PER_WORD)) {
+            add_word::<N, PANELS>(&mut sums, tables, word.0[row % Vector::WIDTH].to_bits() as usize);
+        }
+        for panel in 0..PANELS {
+            if ends {
+                let total = &mut total[panel][row];
+                N::load(total).plus(sums[panel]).store(total);
+            } else {
+                sums[panel].store(&mut partial[panel][row]);
             }
         }
-        end(&four, ends, partial, total);
+    }
+}
+
+/// The rows of each panel.
+#[inline(always)]
+fn split<const PANELS: usize>(sums: &mut [Vector], rows: usize) -> [&mut [Vector]; PANELS] {
+    let mut parts = sums.chunks_exact_mut(rows);
+    std::array::from_fn(|_| parts.next().expect("as many panels as are meant"))
+}
+
+#[inline(always)]
+fn add_numbers_body<N: Numbers>(units: &[Vector], stride: usize, first: usize, rows: Rows<'_>, negative: bool, sums: Sums<'_>) {
+    if sums.panels == ABREAST {
+        multiply::<N, ABREAST>(units, stride, first, rows, negative, sums);
+    } else {
+        multiply::<N, 1>(units, stride, first, rows, negative, sums);
     }
 }
 
 #[inline(always)]
-fn column_sums_body(rows: &[Vector]) -> Vector {
-    let mut sum = Vector::ZERO;
-    for row in rows {
-        sum = sum.plus(row);
+fn multiply<N: Numbers, const PANELS: usize>(
+    units: &[Vector],
+    stride: usize,
+    first: usize,
+    rows: Rows<'_>,
+    negative: bool,
+    sums: Sums<'_>,
+) {
+    if N::WIDE {
+        multiply_units::<N, PANELS, 8>(units, stride, first, rows, negative, sums);
+    } else {
+        multiply_units::<N, PANELS, 2>(units, stride, first, rows, negative, sums);
     }
-    sum
 }
 
+/// `UNITS` visible units whose sums stay in registers together.
 #[inline(always)]
-fn column_counts_body(bits: &[u16]) -> Vector {
-    let mut counts = [0u32; Vector::WIDTH];
-    for &bits in bits {
-        for (lane, count) in counts.iter_mut().enumerate() {
-            *count += u32::from(bits >> lane & 1);
+fn multiply_units<N: Numbers, const PANELS: usize, const UNITS: usize>(
+    units: &[Vector],
+    stride: usize,
+    first: usize,
+    rows: Rows<'_>,
+    negative: bool,
+    sums: Sums<'_>,
+) {
+    let Sums { partial, total, begins, ends, .. } = sums;
+    let length = total.len() / PANELS;
+    let (partial, total) = (split::<PANELS>(partial, length), split::<PANELS>(total, length));
+    let hidden: [&[Vector]; PANELS] = std::array::from_fn(|panel| &rows.all[panel * rows.stride + rows.first..][..rows.count]);
+    let sign = N::splat(if negative { -1.0 } else { 1.0 });
+    for start in (0..length).step_by(UNITS) {
+        let units = &units[start / Vector::WIDTH * stride + first..][..rows.count];
+        let lane = start % Vector::WIDTH;
+        let mut sums: [[N; PANELS]; UNITS] = std::array::from_fn(|unit| {
+            std::array::from_fn(|panel| if begins { N::zero() } else { N::load(&partial[panel][start + unit]) })
+        });
+        for (sample, values) in units.iter().enumerate() {
+            let row: [N; PANELS] = std::array::from_fn(|panel| N::load(&hidden[panel][sample]).times(sign));
+            let values: &[f32; UNITS] = values.0[lane..].first_chunk().expect("a part of a panel of units");
+            for unit in 0..UNITS {
+                let value = N::splat(values[unit]);
+                for panel in 0..PANELS {
+                    sums[unit][panel] = value.fused(row[panel], sums[unit][panel]);
+                }
+            }
+        }
+        for panel in 0..PANELS {
+            for unit in 0..UNITS {
+                let sum = sums[unit][panel];
+                if ends {
+                    let total = &mut total[panel][start + unit];
+                    N::load(total).plus(sum).store(total);
+                } else {
+                    sum.store(&mut partial[panel][start + unit]);
+                }
+            }
         }
     }
-    let mut result = Vector::ZERO;
-    for (number, &count) in result.0.iter_mut().zip(&counts) {
-        *number = count as f32;
-    }
-    result
+}
+
+#[inline(always)]
+fn column_sums_body<N: Numbers>(rows: &[Vector]) -> Vector {
+    rows.iter().fold(N::zero(), |sum, row| sum.plus(N::load(row))).to_vector()
+}
+
+#[inline(always)]
+fn column_counts_body<N: Numbers>(bits: &[u16]) -> Vector {
+    // Whole numbers far below 2^24.
+    bits.iter().fold(N::zero(), |sum, &bits| sum.plus(N::splat(1.0).masked(bits))).to_vector()
 }
 
 #[cfg(test)]
@@ -227,31 +366,47 @@ mod tests {
                     (0..16).for_each(|lane| naive_numbers[unit].0[lane] += shard.0[lane]);
                 }
 
+                // The same two panels of hidden units, or one alone.
+                let both = |rows: &[Vector]| [rows, rows].concat();
+                let (data_rows, model_rows) = (both(&data), both(&model));
                 for set in InstructionSet::available() {
-                    let mut choices = vec![[0; 4]; panels * groups];
-                    for panel in 0..panels {
-                        choose(set, &bits[panel * samples..(panel + 1) * samples], &mut choices[panel * groups..(panel + 1) * groups]);
-                    }
-                    // Passes of 10 tables and of 3: the bits may not depend on it.
-                    for most in [TABLES_PER_PASS, 3] {
-                        let (mut partial, mut total) = (vec![Vector::ZERO; panels * 16], vec![start; panels * 16]);
-                        for (negative, rows) in [(false, &data), (true, &model)] {
-                            let mut tables = vec![[Vector::ZERO; ENTRIES]; groups];
-                            fill_tables(set, rows, negative, &mut tables);
-                            for (pass, tables) in tables.chunks(most).enumerate() {
-                                let (begins, ends) = (!negative && pass == 0, negative && (pass + 1) * most >= groups);
-                                let sums = Sums { partial: &mut partial, total: &mut total, begins, ends };
-                                add_bits(set, &choices, groups, pass * most, tables, sums);
+                    for hidden_panels in [1, ABREAST] {
+                        let rows = |all, first: usize, count| Rows { all, stride: samples, first, count };
+                        let expected = |naive: &[Vector]| naive.repeat(hidden_panels);
+                        // Passes of ten tables and of two: the bits may not depend on it.
+                        for most in [TABLES_PER_PASS, 2] {
+                            let (mut partial, mut total) =
+                                (vec![Vector::ZERO; hidden_panels * panels * 16], vec![start; hidden_panels * panels * 16]);
+                            let mut scratch = Scratch::default();
+                            let passes = (2 * groups).div_ceil(most);
+                            let in_samples = |group: usize| samples.min(group * SAMPLES_PER_GROUP);
+                            for pass in 0..passes {
+                                let (first, end) = (pass * most, (2 * groups).min((pass + 1) * most));
+                                let of_data = in_samples(first.min(groups))..in_samples(end.min(groups));
+                                let of_model = in_samples(first.max(groups) - groups)..in_samples(end.max(groups) - groups);
+                                let mut choices = vec![[Vector::ZERO; 2]; panels];
+                                for (panel, choices) in choices.iter_mut().enumerate() {
+                                    let bits = &bits[panel * samples..(panel + 1) * samples];
+                                    choose(set, &bits[of_data.clone()], 0, choices);
+                                    choose(set, &bits[of_model.clone()], of_data.len().div_ceil(SAMPLES_PER_GROUP), choices);
+                                }
+                                let data = rows(&data_rows, of_data.start, of_data.len());
+                                let model = rows(&model_rows, of_model.start, of_model.len());
+                                let (begins, ends) = (pass == 0, pass + 1 == passes);
+                                let sums = Sums { panels: hidden_panels, partial: &mut partial, total: &mut total, begins, ends };
+                                add_bits(set, &choices, 1, data, model, &mut scratch, sums);
                             }
+                            assert!(total == expected(&naive), "{set}: {visible} units, {samples} samples, bits, {most} tables a pass");
                         }
-                        assert!(total == naive, "{set}: {visible} units, {samples} samples, bits, {most} tables a pass");
+                        let (mut partial, mut total) =
+                            (vec![Vector::ZERO; hidden_panels * panels * 16], vec![start; hidden_panels * panels * 16]);
+                        for (negative, all) in [(false, &data_rows), (true, &model_rows)] {
+                            let sums =
+                                Sums { panels: hidden_panels, partial: &mut partial, total: &mut total, begins: !negative, ends: negative };
+                            add_numbers(set, &numbers, samples, 0, rows(all, 0, samples), negative, sums);
+                        }
+                        assert!(total == expected(&naive_numbers), "{set}: {visible} units, {samples} samples, numbers");
                     }
-                    let (mut partial, mut total) = (vec![Vector::ZERO; panels * 16], vec![start; panels * 16]);
-                    for (negative, rows) in [(false, &data), (true, &model)] {
-                        let sums = Sums { partial: &mut partial, total: &mut total, begins: !negative, ends: negative };
-                        add_numbers(set, &numbers, samples, 0, rows, negative, sums);
-                    }
-                    assert!(total == naive_numbers, "{set}: {visible} units, {samples} samples, numbers");
                     let counts = column_counts(set, &bits[..samples]);
                     assert_eq!(counts.0[0] as usize, bits[..samples].iter().filter(|&&bits| bits & 1 == 1).count());
                     assert_eq!(column_sums(set, &data), column_sums(InstructionSet::PORTABLE, &data));

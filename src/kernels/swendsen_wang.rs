@@ -27,6 +27,7 @@ use super::generator::Lanes;
 use super::tiles::{Bytes, RIM, SITES, TILE, TileGrid};
 use super::vector::Vector;
 use super::{Chosen, InstructionSet, dispatch};
+use crate::error::Result;
 use std::ops::Range;
 
 /// Rows of tiles that share a random stream. Part of the definition of every result.
@@ -83,15 +84,18 @@ pub struct Strip {
 impl Strip {
     /// The strips of a lattice, each with its stream.
     ///
+    /// # Errors
+    /// Those of `lanes`.
+    ///
     /// # Panics
     /// If the nodes cannot be numbered in 32 bits.
-    pub fn all(grid: &TileGrid, stream: impl Fn(usize) -> Lanes) -> Vec<Strip> {
+    pub fn all(grid: &TileGrid, lanes: impl Fn(usize) -> Result<Lanes>) -> Result<Vec<Strip>> {
         let (per_side, stride) = (grid.per_side(), grid.stride());
         let strip = |number: usize| {
             let rows = number * STRIP..per_side.min(number * STRIP + STRIP);
             let band = band_rows(grid).min(rows.len());
-            Strip {
-                lanes: stream(number),
+            Ok(Strip {
+                lanes: lanes(number)?,
                 base: u32::try_from(number * node_stride(grid)).expect("the side is bounded so that nodes have 32 bits"),
                 nodes: 0,
                 right: vec![0; band * stride],
@@ -101,7 +105,7 @@ impl Strip {
                 first: vec![Rim::default(); per_side],
                 pairs: forest::Pairs::new(2 * TILE * per_side + TILE),
                 rows,
-            }
+            })
         };
         (0..per_side.div_ceil(STRIP)).map(strip).collect()
     }

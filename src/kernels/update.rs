@@ -2,6 +2,7 @@
 
 use super::dispatch;
 use super::float_vector::Vector;
+use super::numbers::Numbers;
 
 /// What a step of learning is made of.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,6 +15,10 @@ pub struct Step {
     pub momentum: f32,
     /// The strength of the L1 penalty: l1 * sign(w) is subtracted from the gradient. At w = 0 the sign is 0, so a weight that is exactly zero is free.
     pub l1: f32,
+    /// The strength of the L2 penalty: l2 * w is subtracted from the gradient.
+    pub l2: f32,
+    /// The gradient without penalties is kept between plus and minus this; infinite for no limit.
+    pub limit: f32,
 }
 
 /// The sums of squares of one panel, lane by lane in f32 over the visible units. A number that is not finite, or whose square is not, shows in them.
@@ -26,23 +31,23 @@ pub struct Squares {
 }
 
 dispatch! {
-    /// gradient = sums * scale - visible_shift_i - hidden_shift_j; velocity = learning_rate * (gradient - l1 sign(w)) + momentum * velocity (the first product
-    /// and the sum rounded once); w += velocity. Vectors past `visible_shift.len()` and lanes outside `mask` are left alone.
-    pub fn learn(sums: &[Vector], visible_shift: &[f32], hidden_shift: &Vector, mask: u16, step: &Step, velocity: &mut [Vector], weights: &mut [Vector]) -> Squares = learn_body;
+    /// gradient = sums * scale - visible_shift_i - hidden_shift_j, kept within the limit; velocity = learning_rate * (gradient - l1 sign(w) - l2 w) + momentum * velocity (the
+    /// first product and the sum rounded once); w += velocity. Vectors past `visible_shift.len()` and lanes outside `mask` are left alone.
+    pub fn learn(sums: &[Vector], visible_shift: &[f32], hidden_shift: &Vector, mask: u16, step: &Step, velocity: &mut [Vector], weights: &mut [Vector]) -> Squares = learn_body over Numbers;
 }
 
 dispatch! {
     /// The sum of all vectors, ascending from +0: the column sums of a panel of weights.
-    pub fn total(rows: &[Vector]) -> Vector = total_body;
+    pub fn total(rows: &[Vector]) -> Vector = total_body over Numbers;
 }
 
 dispatch! {
     /// Adds `rows` to `sums`, one by one: the row sums of the weights, panel after panel.
-    pub fn accumulate(rows: &[Vector], sums: &mut [Vector]) = accumulate_body;
+    pub fn accumulate(rows: &[Vector], sums: &mut [Vector]) = accumulate_body over Numbers;
 }
 
 #[inline(always)]
-fn learn_body(
+fn learn_body<N: Numbers>(
     sums: &[Vector],
     visible_shift: &[f32],
     hidden_shift: &Vector,
@@ -51,44 +56,33 @@ fn learn_body(
     velocity: &mut [Vector],
     weights: &mut [Vector],
 ) -> Squares {
-    let step = *step;
-    let factors = super::activation::bits_to_vector(mask);
-    let mut squares = Squares { gradient: Vector::ZERO, weights: Vector::ZERO };
+    let Step { scale, learning_rate, momentum, .. } = *step;
+    let (scale, learning_rate, momentum) = (N::splat(scale), N::splat(learning_rate), N::splat(momentum));
+    let (hidden_shift, inside) = (N::load(hidden_shift), N::splat(1.0).masked(mask));
+    let mut squares = [N::zero(); 2];
     for (((sums, &shift), velocity), weights) in sums.iter().zip(visible_shift).zip(velocity).zip(weights) {
-        let (mut gradient, mut new, mut moved) = (Vector::ZERO, Vector::ZERO, Vector::ZERO);
-        for lane in 0..Vector::WIDTH {
-            gradient.0[lane] = (sums.0[lane].mul_add(step.scale, -shift) - hidden_shift.0[lane]) * factors.0[lane];
-        }
-        for lane in 0..Vector::WIDTH {
-            let weight = weights.0[lane];
-            let shrink = if weight > 0.0 { step.l1 } else { 0.0 };
-            let grow = if weight < 0.0 { step.l1 } else { 0.0 };
-            new.0[lane] = step.learning_rate.mul_add(gradient.0[lane] - shrink + grow, step.momentum * velocity.0[lane]);
-        }
-        for lane in 0..Vector::WIDTH {
-            moved.0[lane] = weights.0[lane] + new.0[lane];
-        }
-        *velocity = new;
-        *weights = moved;
-        squares.gradient = squares.gradient.plus_products(&gradient, &gradient);
-        squares.weights = squares.weights.plus_products(&moved, &moved);
+        let gradient = N::load(sums).fused(scale, N::splat(-shift)).minus(hidden_shift).times(inside);
+        let weight = N::load(weights);
+        let limited = gradient.at_most(step.limit).at_least(-step.limit);
+        let penalized = limited.minus(weight.if_positive(step.l1)).plus(weight.negated().if_positive(step.l1));
+        let new = learning_rate.fused(weight.fused(N::splat(-step.l2), penalized), momentum.times(N::load(velocity)));
+        let moved = weight.plus(new);
+        new.store(velocity);
+        moved.store(weights);
+        squares = [gradient.fused(gradient, squares[0]), moved.fused(moved, squares[1])];
     }
-    squares
+    Squares { gradient: squares[0].to_vector(), weights: squares[1].to_vector() }
 }
 
 #[inline(always)]
-fn total_body(rows: &[Vector]) -> Vector {
-    let mut sum = Vector::ZERO;
-    for row in rows {
-        sum = sum.plus(row);
-    }
-    sum
+fn total_body<N: Numbers>(rows: &[Vector]) -> Vector {
+    rows.iter().fold(N::zero(), |sum, row| sum.plus(N::load(row))).to_vector()
 }
 
 #[inline(always)]
-fn accumulate_body(rows: &[Vector], sums: &mut [Vector]) {
+fn accumulate_body<N: Numbers>(rows: &[Vector], sums: &mut [Vector]) {
     for (sum, row) in sums.iter_mut().zip(rows) {
-        *sum = sum.plus(row);
+        N::load(sum).plus(N::load(row)).store(sum);
     }
 }
 
@@ -107,7 +101,7 @@ mod tests {
             weights[0] = Vector::ZERO;
             let shift: Vec<f32> = (0..rows).map(|row| row as f32 * 1e-3).collect();
             let hidden_shift = Vector(std::array::from_fn(|lane| lane as f32 * 0.1));
-            let step = Step { scale: 0.01, learning_rate: 0.1, momentum: 0.5, l1: 0.3 };
+            let step = Step { scale: 0.01, learning_rate: 0.1, momentum: 0.5, l1: 0.3, l2: 0.2, limit: 0.11 };
             let mask = 0x0FFF;
             let (mut naive_velocity, mut naive_weights) = (velocity.clone(), weights.clone());
             for row in 0..rows {
@@ -116,7 +110,8 @@ mod tests {
                     let gradient = (sums[row].0[lane].mul_add(step.scale, -shift[row]) - hidden_shift.0[lane]) * inside;
                     let weight = weights[row].0[lane];
                     let sign = if weight == 0.0 { 0.0 } else { weight.signum() };
-                    let new = step.learning_rate.mul_add(gradient - step.l1 * sign, step.momentum * velocity[row].0[lane]);
+                    let cut = gradient.clamp(-step.limit, step.limit) - step.l1 * sign;
+                    let new = step.learning_rate.mul_add((-step.l2).mul_add(weight, cut), step.momentum * velocity[row].0[lane]);
                     naive_velocity[row].0[lane] = new;
                     naive_weights[row].0[lane] += new;
                 }

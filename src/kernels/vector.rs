@@ -1,7 +1,7 @@
 //! Eight words as one value, so that a kernel is written once and still keeps its values in registers.
 //!
-//! There are two kinds. `Register` is one 512-bit register, for AVX-512, by name of its instructions. [`Halves`] is two `wide::u64x4`, for everything
-//! else: `wide` chooses its instructions for the baseline of the build, which has AVX2 wherever there is x86. Loops over `[u64; 8]` would be shorter, but
+//! There are three kinds. `Register` is one 512-bit register, for AVX-512, by name of its instructions; `Pair` (`pair`) is two of 256 bits, where a
+//! kernel wants AVX2 by name. [`Halves`] is two `wide::u64x4`, for everything else: `wide` chooses its instructions for the baseline of the build, which has AVX2 wherever there is x86. Loops over `[u64; 8]` would be shorter, but
 //! where such values live across a loop the compiler (1.95) takes them apart into eight scalars for AVX2, at half the speed, and shuffles pieces of
 //! registers for AVX-512.
 
@@ -29,10 +29,24 @@ pub trait Vector:
     fn add(self, other: Self) -> Self;
     /// Each word shifted left.
     fn shift_left<const BITS: u32>(self) -> Self;
+    /// Each word shifted left, by less than 64.
+    fn shift_left_by(self, bits: u32) -> Self;
+    /// Each word shifted right, by less than 64.
+    fn shift_right_by(self, bits: u32) -> Self;
     /// Each word rotated left, 0 < BITS < 64.
     fn rotate_left<const BITS: u32>(self) -> Self;
     /// Whether any bit is set.
     fn any(self) -> bool;
+    /// Each word shifted right.
+    fn shift_right<const BITS: u32>(self) -> Self;
+    /// The sum modulo 2 of three bits.
+    fn parity(self, second: Self, third: Self) -> Self;
+    /// The majority of three bits: the carry of their sum.
+    fn majority(self, second: Self, third: Self) -> Self;
+    /// The number of set bits of each word.
+    fn ones(self) -> Self;
+    /// Each word takes the place of the one before it, the first that of the last.
+    fn next_words(self) -> Self;
 
     /// Eight words of a slice, from `at` on.
     #[inline(always)]
@@ -72,6 +86,7 @@ macro_rules! operators {
         }
     )*};
 }
+pub(super) use operators;
 
 operators! { Halves:
     BitAnd bitand BitAndAssign bitand_assign = |a, b| Halves(a.0 & b.0, a.1 & b.1);
@@ -110,6 +125,14 @@ impl Vector for Halves {
         Halves(self.0 << BITS, self.1 << BITS)
     }
     #[inline(always)]
+    fn shift_left_by(self, bits: u32) -> Self {
+        Halves(self.0 << bits, self.1 << bits)
+    }
+    #[inline(always)]
+    fn shift_right_by(self, bits: u32) -> Self {
+        Halves(self.0 >> bits, self.1 >> bits)
+    }
+    #[inline(always)]
     fn rotate_left<const BITS: u32>(self) -> Self {
         // The two shifts share no bit.
         self.shift_left::<BITS>() | Halves(self.0 >> (64 - BITS), self.1 >> (64 - BITS))
@@ -117,6 +140,27 @@ impl Vector for Halves {
     #[inline(always)]
     fn any(self) -> bool {
         (self.0 | self.1).to_array().iter().fold(0, |all, word| all | word) != 0
+    }
+    #[inline(always)]
+    fn shift_right<const BITS: u32>(self) -> Self {
+        Halves(self.0 >> BITS, self.1 >> BITS)
+    }
+    #[inline(always)]
+    fn parity(self, second: Self, third: Self) -> Self {
+        self ^ second ^ third
+    }
+    #[inline(always)]
+    fn majority(self, second: Self, third: Self) -> Self {
+        (self & second) | (third & (self ^ second))
+    }
+    #[inline(always)]
+    fn ones(self) -> Self {
+        Self::from_block(self.to_block().map(|word| u64::from(word.count_ones())))
+    }
+    #[inline(always)]
+    fn next_words(self) -> Self {
+        let [a, b, c, d, e, f, g, h] = self.to_block();
+        Self::from_block([b, c, d, e, f, g, h, a])
     }
 }
 
@@ -131,7 +175,15 @@ mod register {
     /// Eight words in one register of 512 bits. Hidden from all but the kernels: every function here asks the processor for AVX-512 F, and only bodies
     /// that `dispatch!` runs as `avx512` may use it.
     #[derive(Debug, Clone, Copy)]
-    pub(in super::super) struct Register(__m512i);
+    pub(in super::super) struct Register(pub(in super::super) __m512i);
+
+    impl Register {
+        /// The register itself, for `numbers`.
+        #[inline(always)]
+        pub(in super::super) fn bits(self) -> __m512i {
+            self.0
+        }
+    }
 
     // SAFETY, of each `unsafe` in this module: the instruction exists, because code over `Register` runs only behind `Chosen::Avx512`, which was made
     // after the processor was asked. The instructions touch no memory.
@@ -174,6 +226,14 @@ mod register {
             Register(unsafe { _mm512_slli_epi64::<BITS>(self.0) })
         }
         #[inline(always)]
+        fn shift_left_by(self, bits: u32) -> Self {
+            Register(unsafe { _mm512_sll_epi64(self.0, _mm_cvtsi32_si128(bits as i32)) })
+        }
+        #[inline(always)]
+        fn shift_right_by(self, bits: u32) -> Self {
+            Register(unsafe { _mm512_srl_epi64(self.0, _mm_cvtsi32_si128(bits as i32)) })
+        }
+        #[inline(always)]
         fn rotate_left<const BITS: u32>(self) -> Self {
             // The form with an immediate wants a signed constant, which a generic one cannot be turned into; the compiler finds the immediate itself.
             Register(unsafe { _mm512_rolv_epi64(self.0, _mm512_set1_epi64(i64::from(BITS))) })
@@ -181,6 +241,26 @@ mod register {
         #[inline(always)]
         fn any(self) -> bool {
             unsafe { _mm512_test_epi64_mask(self.0, self.0) != 0 }
+        }
+        #[inline(always)]
+        fn shift_right<const BITS: u32>(self) -> Self {
+            Register(unsafe { _mm512_srli_epi64::<BITS>(self.0) })
+        }
+        #[inline(always)]
+        fn parity(self, second: Self, third: Self) -> Self {
+            Register(unsafe { _mm512_ternarylogic_epi64::<0x96>(self.0, second.0, third.0) })
+        }
+        #[inline(always)]
+        fn majority(self, second: Self, third: Self) -> Self {
+            Register(unsafe { _mm512_ternarylogic_epi64::<0xE8>(self.0, second.0, third.0) })
+        }
+        #[inline(always)]
+        fn ones(self) -> Self {
+            Register(unsafe { _mm512_popcnt_epi64(self.0) })
+        }
+        #[inline(always)]
+        fn next_words(self) -> Self {
+            Register(unsafe { _mm512_alignr_epi64::<1>(self.0, self.0) })
         }
     }
 }
@@ -209,8 +289,8 @@ impl<V: Vector> Generator<V> {
     pub fn step(&mut self) -> V {
         let [s0, s1, s2, s3] = self.state;
         let output = s0.add(s3).rotate_left::<23>().add(s0);
-        let (s2_new, s3_new) = (s2 ^ s0, s3 ^ s1);
-        self.state = [s0 ^ s3_new, s1 ^ s2_new, s2_new ^ s1.shift_left::<17>(), s3_new.rotate_left::<45>()];
+        // Three at a time where there is an instruction for it; otherwise s3 ^ s1 and s2 ^ s0 are found once.
+        self.state = [s3.parity(s1, s0), s2.parity(s0, s1), s2.parity(s0, s1.shift_left::<17>()), (s3 ^ s1).rotate_left::<45>()];
         output
     }
 }

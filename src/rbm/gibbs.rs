@@ -3,9 +3,10 @@
 //! The samples are cut into strips, and each strip has a random stream for every panel of sixteen units; so neither threads, which take panels, nor ranks,
 //! which own strips, can change what is drawn.
 
-use super::panels::{Machine, Units, WIDTH, bits_to_matrix, mask};
+use super::panels::{Machine, Units, WIDTH, bits_to_matrix, least_lots, lot, mask};
 use super::{Rbm, TrainingData};
 use crate::kernels::float_vector::Vector;
+use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::BitMatrix;
@@ -22,11 +23,25 @@ pub enum Conditional<'a> {
 }
 
 impl Conditional<'_> {
-    /// The fields of one panel.
-    pub fn fields(&self, set: InstructionSet, panel: usize, fields: &mut [Vector]) {
+    /// The fields of some panels, panel after panel.
+    pub fn fields(&self, set: InstructionSet, panels: Range<usize>, fields: &mut [Vector]) {
         match self {
-            Conditional::Hidden(machine, visible) => machine.hidden_fields(set, panel, visible, fields),
-            Conditional::Visible(machine, hidden) => machine.visible_fields(set, panel, hidden, fields),
+            Conditional::Hidden(machine, visible) => machine.hidden_fields(set, panels, visible, fields),
+            Conditional::Visible(machine, hidden) => machine.visible_fields(set, panels, hidden, fields),
+        }
+    }
+
+    /// How many lots of panels a thread takes at least.
+    pub fn least_lots(&self, samples: usize) -> usize {
+        let (Conditional::Hidden(machine, _) | Conditional::Visible(machine, _)) = self;
+        least_lots(machine.visible, machine.hidden, samples)
+    }
+
+    /// The number of panels.
+    pub fn panels(&self) -> usize {
+        match self {
+            Conditional::Hidden(machine, _) => machine.hidden_panels(),
+            Conditional::Visible(machine, _) => machine.visible_panels(),
         }
     }
 
@@ -45,16 +60,30 @@ pub fn sample(set: InstructionSet, layer: Conditional, strips: &[Range<usize>], 
     if samples == 0 {
         return;
     }
-    let panels = bits.par_chunks_mut(samples).zip(lanes.par_chunks_mut(strips.len())).enumerate();
-    panels.for_each_init(
-        || vec![Vector::ZERO; samples],
-        |fields, (panel, (bits, lanes))| {
-            layer.fields(set, panel, fields);
-            for (strip, stream) in strips.iter().zip(lanes) {
-                activation::sample(set, &fields[strip.clone()], layer.mask(panel), &mut stream.lanes, &mut bits[strip.clone()]);
+    let lots = bits.par_chunks_mut(ABREAST * samples).zip(lanes.par_chunks_mut(ABREAST * strips.len())).enumerate();
+    lots.with_min_len(layer.least_lots(samples)).for_each_init(
+        || vec![Vector::ZERO; ABREAST * samples],
+        |fields, (index, (bits, lanes))| {
+            let panels = lot(index, layer.panels());
+            let fields = &mut fields[..bits.len()];
+            layer.fields(set, panels.clone(), fields);
+            let parts = fields.chunks_exact(samples).zip(bits.chunks_exact_mut(samples)).zip(lanes.chunks_exact_mut(strips.len()));
+            for (panel, ((fields, bits), lanes)) in panels.zip(parts) {
+                for (strip, stream) in strips.iter().zip(lanes) {
+                    activation::sample(set, &fields[strip.clone()], layer.mask(panel), &mut stream.lanes, &mut bits[strip.clone()]);
+                }
             }
         },
     );
+}
+
+/// Computes the fields of all panels for `samples` samples.
+pub fn fields(set: InstructionSet, layer: Conditional, samples: usize, fields: &mut [Vector]) {
+    if samples == 0 {
+        return;
+    }
+    let lots = fields.par_chunks_mut(ABREAST * samples).enumerate();
+    lots.with_min_len(layer.least_lots(samples)).for_each(|(index, fields)| layer.fields(set, lot(index, layer.panels()), fields));
 }
 
 /// Computes the probabilities of all panels for `samples` samples.
@@ -62,9 +91,13 @@ pub fn activate(set: InstructionSet, layer: Conditional, samples: usize, probabi
     if samples == 0 {
         return;
     }
-    probabilities.par_chunks_mut(samples).enumerate().for_each(|(panel, fields)| {
-        layer.fields(set, panel, fields);
-        activation::activate(set, fields, layer.mask(panel));
+    let lots = probabilities.par_chunks_mut(ABREAST * samples).enumerate();
+    lots.with_min_len(layer.least_lots(samples)).for_each(|(index, fields)| {
+        let panels = lot(index, layer.panels());
+        layer.fields(set, panels.clone(), fields);
+        for (panel, fields) in panels.zip(fields.chunks_exact_mut(samples)) {
+            activation::activate(set, fields, layer.mask(panel));
+        }
     });
 }
 
@@ -81,15 +114,33 @@ pub fn activate_and_sample(
     if samples == 0 {
         return;
     }
-    let panels =
-        probabilities.par_chunks_mut(samples).zip(bits.par_chunks_mut(samples)).zip(lanes.par_chunks_mut(strips.len())).enumerate();
-    panels.for_each(|(panel, ((fields, bits), lanes))| {
-        layer.fields(set, panel, fields);
+    let width = ABREAST * samples;
+    let lots = probabilities.par_chunks_mut(width).zip(bits.par_chunks_mut(width)).zip(lanes.par_chunks_mut(ABREAST * strips.len()));
+    lots.enumerate().with_min_len(layer.least_lots(samples)).for_each(|(index, ((fields, bits), lanes))| {
+        let panels = lot(index, layer.panels());
+        layer.fields(set, panels.clone(), fields);
+        activate_lot(set, layer, panels, strips, lanes, fields, bits);
+    });
+}
+
+/// Makes probabilities and states of the fields of some panels.
+pub fn activate_lot(
+    set: InstructionSet,
+    layer: Conditional,
+    panels: Range<usize>,
+    strips: &[Range<usize>],
+    lanes: &mut [LaneStream],
+    fields: &mut [Vector],
+    bits: &mut [u16],
+) {
+    let samples = fields.len() / panels.len();
+    let parts = fields.chunks_exact_mut(samples).zip(bits.chunks_exact_mut(samples)).zip(lanes.chunks_exact_mut(strips.len()));
+    for (panel, ((fields, bits), lanes)) in panels.zip(parts) {
         for (strip, stream) in strips.iter().zip(lanes) {
             let (fields, bits) = (&mut fields[strip.clone()], &mut bits[strip.clone()]);
             activation::activate_and_sample(set, fields, layer.mask(panel), &mut stream.lanes, bits);
         }
-    });
+    }
 }
 
 /// The streams of a layer, panel-major: panel p and strip t from `index(p, t)`.

@@ -1,8 +1,10 @@
 //! What is watched of a training machine: cheap, exact in its meaning, the same on every rank.
 
-use super::panels::{Machine, Units, mask};
+use super::gibbs::{self, Conditional};
+use super::panels::{Machine, Units, lot, mask};
 use super::{Rbm, TrainingData};
 use crate::kernels::float_vector::Vector;
+use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
 use rayon::prelude::*;
 
@@ -15,16 +17,21 @@ pub const SAMPLES_AT_ONCE: usize = 256;
 /// One epoch in numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Epoch {
-    /// Mean squared difference between a visible unit and its probability after one Gibbs step, per unit, over the samples as they were trained on.
+    /// Mean squared difference between a visible unit and its probability after one Gibbs step, per unit, over the samples as they were trained on; for other methods than contrastive
+    /// divergence that of [`reconstruction_error`] at the end of the epoch.
     pub reconstruction_error: f64,
     /// Mean free energy of the held-out data minus that of as many training data (the first ones, at most 2000), in nats; 0 without held-out data.
     pub free_energy_gap: f64,
+    /// Estimated mean logarithm of p(v_i given all other units) a visible unit over the held-out data, in nats ([`pseudo_likelihood`]).
+    pub pseudo_likelihood: Option<f64>,
     /// Root mean square of the weights.
     pub weight_norm: f64,
     /// Largest absolute weight.
     pub weight_maximum: f64,
     /// Root mean square of the last minibatch's gradient of the weights, penalty not counted.
     pub gradient_norm: f64,
+    /// The learning rate of this epoch.
+    pub learning_rate: f64,
 }
 
 /// The free energies F(v) = -c.v - sum_j ln(1 + e^(b_j + v.W_j)) = H^RBM\[v\] of the first `samples` samples, in nats: fields in f32, sums in f64 in the order of the units.
@@ -36,10 +43,14 @@ pub fn free_energies(set: InstructionSet, machine: &Machine, data: &TrainingData
         let mut units = Units::like(data);
         units.load(data, rows.clone());
         let mut sums: Vec<f64> = rows.map(|row| visible_part(machine, data, row)).collect();
-        let mut fields = vec![Vector::ZERO; count];
-        for panel in 0..machine.hidden_panels() {
-            machine.hidden_fields(set, panel, &units, &mut fields);
-            activation::add_softplus(set, &fields, mask(panel, machine.hidden), &mut sums);
+        let mut fields = vec![Vector::ZERO; ABREAST * count];
+        for index in 0..machine.hidden_panels().div_ceil(ABREAST) {
+            let panels = lot(index, machine.hidden_panels());
+            let fields = &mut fields[..panels.len() * count];
+            machine.hidden_fields(set, panels.clone(), &units, fields);
+            for (panel, fields) in panels.zip(fields.chunks_exact(count)) {
+                activation::add_softplus(set, fields, mask(panel, machine.hidden), &mut sums);
+            }
         }
         sums.into_iter().map(|sum| -sum).collect::<Vec<f64>>()
     };
@@ -65,6 +76,57 @@ pub fn free_energy_gap(set: InstructionSet, machine: &Machine, data: &TrainingDa
     let mean = |energies: Vec<f64>| energies.iter().sum::<f64>() / energies.len() as f64;
     let training = count.min(data.samples()).min(MOST_TRAINING_SAMPLES);
     mean(free_energies(set, machine, held_out, count)) - mean(free_energies(set, machine, data, training))
+}
+
+/// Mean squared difference between a visible unit and its probability after going up and down with probabilities, per unit, over the first samples (at most
+/// [`MOST_TRAINING_SAMPLES`]). Sums in f64 in a fixed order.
+pub fn reconstruction_error(set: InstructionSet, machine: &Machine, data: &TrainingData) -> f64 {
+    let samples = data.samples().min(MOST_TRAINING_SAMPLES);
+    let blocks: Vec<usize> = (0..samples).step_by(SAMPLES_AT_ONCE).collect();
+    let of_block = |start: usize| {
+        let rows = start..samples.min(start + SAMPLES_AT_ONCE);
+        let count = rows.len();
+        let mut units = Units::like(data);
+        units.load(data, rows);
+        let mut hidden = vec![Vector::ZERO; machine.hidden_panels() * count];
+        gibbs::activate(set, Conditional::Hidden(machine, &units), count, &mut hidden);
+        let mut back = vec![Vector::ZERO; machine.visible_panels() * count];
+        gibbs::activate(set, Conditional::Visible(machine, &Units::Numbers(hidden)), count, &mut back);
+        let distance = |(panel, probabilities): (usize, &[Vector])| match &units {
+            Units::Bits(bits) => activation::squared_distance_to_bits(set, &bits[panel * count..(panel + 1) * count], probabilities),
+            Units::Numbers(numbers) => activation::squared_distance(set, &numbers[panel * count..(panel + 1) * count], probabilities),
+        };
+        back.chunks_exact(count).enumerate().map(distance).sum::<f64>()
+    };
+    let errors: Vec<f64> = blocks.into_par_iter().map(of_block).collect();
+    errors.iter().sum::<f64>() / (samples * machine.visible) as f64
+}
+
+/// Samples of which the pseudo-likelihood is estimated, at most.
+const MOST_PSEUDO_SAMPLES: usize = 1000;
+
+/// The mean of ln p(v_i given the other units) over one unit i of each of the first samples (at most 1000), in nats: ln p = -ln(1 + e^(F(v) - F(v with unit i flipped))). The unit
+/// walks through the layer from sample to sample, so that nothing is drawn. `None` for data that are not binary, or none.
+///
+/// J. Besag, The Statistician 24, 179 (1975). It is cheap and falls short: a machine may know its neighbours and still be wrong at large.
+pub fn pseudo_likelihood(set: InstructionSet, machine: &Machine, data: &TrainingData) -> Option<f64> {
+    let TrainingData::Binary(matrix) = data else { return None };
+    let samples = matrix.rows().min(MOST_PSEUDO_SAMPLES);
+    if samples == 0 {
+        return None;
+    }
+    let mut flipped = matrix.slice_rows(0..samples);
+    for row in 0..samples {
+        // 0.618 of the layer a step: no two of the first samples look at the same unit where there are enough.
+        let unit = (row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let unit = (u128::from(unit) * machine.visible as u128) >> 64;
+        let value = flipped.get(row, unit as usize);
+        flipped.set(row, unit as usize, !value);
+    }
+    let here = free_energies(set, machine, data, samples);
+    let there = free_energies(set, machine, &TrainingData::Binary(flipped), samples);
+    let logarithm = |(here, there): (&f64, &f64)| -crate::rbm::exact::softplus(here - there);
+    Some(here.iter().zip(&there).map(logarithm).sum::<f64>() / samples as f64)
 }
 
 /// Root mean square and largest absolute value of the weights.

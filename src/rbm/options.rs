@@ -3,6 +3,9 @@
 use super::TrainingData;
 use crate::error::{Error, Result};
 
+/// The most inverse temperatures of the tempered method.
+pub const MOST_TEMPERATURES: usize = 128;
+
 /// In which coordinates the gradient is taken.
 ///
 /// Plain: the energy is -v.W.h - c.v - b.h, and a step follows the gradient with respect to W, c, b.
@@ -50,6 +53,49 @@ pub enum VisibleBias {
     LogOdds,
 }
 
+/// Where the statistics of the model come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Contrastive divergence: chains that start at the data of the minibatch and take `gibbs_steps` steps (Hinton 2002).
+    #[serde(rename = "cd")]
+    ContrastiveDivergence,
+    /// Persistent chains, which go on from one minibatch to the next (T. Tieleman, ICML 2008).
+    #[serde(rename = "pcd")]
+    Persistent,
+    /// Persistent chains at several inverse temperatures beta of the machine, p ~ e^(-beta E), which exchange their states (G. Desjardins et al., AISTATS 2010).
+    Tempered,
+    /// No chains: sums over all states of a small machine and over the exact law of the data.
+    Exact,
+}
+
+impl Method {
+    /// The name in run files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::ContrastiveDivergence => "cd",
+            Method::Persistent => "pcd",
+            Method::Tempered => "tempered",
+            Method::Exact => "exact",
+        }
+    }
+
+    /// Whether chains go on from one minibatch to the next.
+    pub fn is_persistent(self) -> bool {
+        matches!(self, Method::Persistent | Method::Tempered)
+    }
+}
+
+/// How the learning rate moves from its first to its last value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// By equal factors from epoch to epoch.
+    Geometric,
+    /// By equal differences.
+    Linear,
+}
+
 /// The settings of one layer's training. Change what differs from [`TrainingOptions::new`].
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TrainingOptions {
@@ -59,13 +105,33 @@ pub struct TrainingOptions {
     pub epochs: u64,
     /// Samples a step. The last minibatch of an epoch is as short as it happens to be; its gradient is the mean over the samples it has.
     pub minibatch: usize,
-    /// Learning rate for the gradient of the mean over the minibatch.
+    /// Learning rate for the gradient of the mean over the minibatch, in the first epoch.
     pub learning_rate: f32,
-    /// The share of the last step that is added to the next, 0 to below 1.
+    /// The learning rate of the last planned epoch; `None`: it stays what it is.
+    pub last_learning_rate: Option<f32>,
+    /// How it gets there.
+    pub schedule: Schedule,
+    /// The share of the last step that is added to the next, 0 to below 1, in the first epoch.
     pub momentum: f32,
+    /// The same from epoch `momentum_epochs` on, it changes linearly until then; `None`: it stays what it is.
+    pub last_momentum: Option<f32>,
+    /// Epochs until the momentum has its last value.
+    pub momentum_epochs: u64,
     /// Strength of the penalty l1 sum |W|: l1 sign(W) is subtracted from the gradient, 0 at W = 0. Biases are free.
     pub l1: f32,
-    /// k of contrastive divergence: returns to the visible layer before the model's statistics are taken.
+    /// Strength of the penalty l2 / 2 sum W^2: l2 W is subtracted from the gradient.
+    pub l2: f32,
+    /// The largest absolute value that the mean gradient of a weight may have, penalties not counted; larger ones are cut. Infinite: none is.
+    pub gradient_limit: f32,
+    /// Where the statistics of the model come from.
+    pub method: Method,
+    /// Persistent chains (at each temperature).
+    pub chains: usize,
+    /// Inverse temperatures of the tempered method, in equal steps from 1 down to `lowest_inverse_temperature`.
+    pub temperatures: usize,
+    /// The lowest of them.
+    pub lowest_inverse_temperature: f32,
+    /// k of contrastive divergence: returns to the visible layer before the model's statistics are taken; for persistent chains, sweeps a minibatch.
     pub gibbs_steps: usize,
     /// Coordinates of the gradient.
     pub gradient: GradientKind,
@@ -92,8 +158,18 @@ impl TrainingOptions {
             epochs: 200,
             minibatch: 100,
             learning_rate: 0.1,
+            last_learning_rate: None,
+            schedule: Schedule::Geometric,
             momentum: 0.5,
+            last_momentum: None,
+            momentum_epochs: 5,
             l1: 0.0,
+            l2: 0.0,
+            gradient_limit: f32::INFINITY,
+            method: Method::ContrastiveDivergence,
+            chains: 100,
+            temperatures: 1,
+            lowest_inverse_temperature: 0.0,
             gibbs_steps: 1,
             gradient: GradientKind::Plain,
             reconstruction: Reconstruction::States,
@@ -103,6 +179,34 @@ impl TrainingOptions {
             seed,
             layer,
         }
+    }
+
+    /// The learning rate of epoch number `epoch`, from 0.
+    pub fn learning_rate_in(&self, epoch: u64) -> f32 {
+        let (first, last) = (f64::from(self.learning_rate), f64::from(self.last_learning_rate.unwrap_or(self.learning_rate)));
+        let share = epoch.min(self.epochs.saturating_sub(1)) as f64 / self.epochs.saturating_sub(1).max(1) as f64;
+        match self.schedule {
+            _ if first == last => self.learning_rate,
+            Schedule::Linear => (first + (last - first) * share) as f32,
+            Schedule::Geometric => (first * (last / first).powf(share)) as f32,
+        }
+    }
+
+    /// The momentum of epoch number `epoch`, from 0.
+    pub fn momentum_in(&self, epoch: u64) -> f32 {
+        let share = epoch.min(self.momentum_epochs) as f32 / self.momentum_epochs.max(1) as f32;
+        match self.last_momentum {
+            None => self.momentum,
+            Some(last) if epoch >= self.momentum_epochs => last,
+            Some(last) => self.momentum + (last - self.momentum) * share,
+        }
+    }
+
+    /// The inverse temperatures of the persistent chains: 1 first.
+    pub fn inverse_temperatures(&self) -> Vec<f32> {
+        let count = if self.method == Method::Tempered { self.temperatures } else { 1 };
+        let step = (1.0 - self.lowest_inverse_temperature) / count.saturating_sub(1).max(1) as f32;
+        (0..count).map(|place| 1.0 - place as f32 * step).collect()
     }
 
     /// Looks for settings that cannot be meant.
@@ -127,10 +231,30 @@ impl TrainingOptions {
         if !(1..=4096).contains(&self.shards) || self.layer >= 256 || self.epochs >= 1 << 24 {
             return refuse("shards are 1 to 4096, layers fewer than 257, epochs fewer than 2^24".to_string());
         }
-        if !within(self.momentum, 0.0..1.0) {
-            return refuse(format!("momentum = {} is not from 0 to below 1", self.momentum));
+        if self.method.is_persistent() && !(self.shards..1 << 24).contains(&self.chains) {
+            return refuse(format!("{} chains: write from {} (one a shard) to 2^24", self.chains, self.shards));
         }
-        for (name, value) in [("learning_rate", self.learning_rate), ("l1", self.l1), ("initial_weight", self.initial_weight)] {
+        if self.method == Method::Tempered && !(2..=MOST_TEMPERATURES).contains(&self.temperatures) {
+            return refuse(format!("{} temperatures: write from 2 to {MOST_TEMPERATURES}", self.temperatures));
+        }
+        if !within(self.lowest_inverse_temperature, 0.0..1.0) {
+            return refuse(format!("lowest_inverse_temperature = {} is not from 0 to below 1", self.lowest_inverse_temperature));
+        }
+        for momentum in [self.momentum, self.last_momentum.unwrap_or(0.0)] {
+            if !within(momentum, 0.0..1.0) {
+                return refuse(format!("momentum = {momentum} is not from 0 to below 1"));
+            }
+        }
+        if self.gradient_limit.is_nan() || self.gradient_limit <= 0.0 {
+            return refuse(format!("gradient_limit = {} is not above 0", self.gradient_limit));
+        }
+        for (name, value) in [
+            ("learning_rate", self.learning_rate),
+            ("last_learning_rate", self.last_learning_rate.unwrap_or(0.0)),
+            ("l1", self.l1),
+            ("l2", self.l2),
+            ("initial_weight", self.initial_weight),
+        ] {
             if !within(value, 0.0..f32::INFINITY) {
                 return refuse(format!("{name} = {value} is not a finite number of at least 0"));
             }

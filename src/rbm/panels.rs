@@ -5,8 +5,10 @@
 
 use super::{Matrix, Rbm, TrainingData};
 use crate::kernels::float_vector::Vector;
-use crate::kernels::{InstructionSet, activation, forward};
+use crate::kernels::tables::ABREAST;
+use crate::kernels::{InstructionSet, forward};
 use crate::spins::BitMatrix;
+use std::ops::Range;
 
 /// Units a panel.
 pub const WIDTH: usize = Vector::WIDTH;
@@ -174,43 +176,36 @@ impl Machine {
         rbm
     }
 
-    /// The fields b_j + sum_i v_i W_ij of one hidden panel, for as many samples as `fields` holds.
-    pub fn hidden_fields(&self, set: InstructionSet, panel: usize, visible: &Units, fields: &mut [Vector]) {
-        let (weights, bias) = (&self.weights[panel * self.rows()..(panel + 1) * self.rows()], &self.hidden_bias[panel]);
+    /// The fields b_j + sum_i v_i W_ij of some hidden panels, panel after panel, for as many samples as `fields` holds.
+    pub fn hidden_fields(&self, set: InstructionSet, panels: Range<usize>, visible: &Units, fields: &mut [Vector]) {
+        let (weights, bias) = (&self.weights[panels.start * self.rows()..panels.end * self.rows()], &self.hidden_bias[panels]);
         match visible {
             Units::Bits(bits) => forward::up_from_bits(set, weights, bias, bits, fields),
             Units::Numbers(numbers) => forward::up_from_numbers(set, weights, bias, numbers, fields),
         }
     }
 
-    /// The fields c_i + sum_j W_ij h_j of one visible panel.
-    pub fn visible_fields(&self, set: InstructionSet, panel: usize, hidden: &Units, fields: &mut [Vector]) {
-        let bias = &self.visible_bias[panel];
+    /// The fields c_i + sum_j W_ij h_j of some visible panels.
+    pub fn visible_fields(&self, set: InstructionSet, panels: Range<usize>, hidden: &Units, fields: &mut [Vector]) {
+        let (first, bias) = (panels.start, &self.visible_bias[panels]);
         match hidden {
-            Units::Bits(bits) => forward::down_from_bits(set, &self.weights, self.rows(), panel, bias, bits, fields),
-            Units::Numbers(numbers) => forward::down_from_numbers(set, &self.weights, self.rows(), panel, bias, numbers, fields),
+            Units::Bits(bits) => forward::down_from_bits(set, &self.weights, self.rows(), first, bias, bits, fields),
+            Units::Numbers(numbers) => forward::down_from_numbers(set, &self.weights, self.rows(), first, bias, numbers, fields),
         }
     }
+}
 
-    /// p(h = 1 | v) of all samples, as panels of numbers.
-    pub fn hidden_probabilities(&self, set: InstructionSet, visible: &Units, samples: usize) -> Vec<Vector> {
-        let mut all = vec![Vector::ZERO; self.hidden_panels() * samples];
-        for (panel, fields) in all.chunks_exact_mut(samples.max(1)).enumerate() {
-            self.hidden_fields(set, panel, visible, fields);
-            activation::activate(set, fields, mask(panel, self.hidden));
-        }
-        all
-    }
+/// How many lots of panels a thread takes at least: all of them where the work is too small to be worth waking another thread for. Changes nothing but time.
+pub fn least_lots(visible: usize, hidden: usize, samples: usize) -> usize {
+    // A product of two panels and a sample takes about a nanosecond, a thread some microseconds to wake.
+    const WORTH_SHARING: usize = 40_000;
+    let work = (visible.div_ceil(WIDTH) * hidden.div_ceil(WIDTH)).saturating_mul(samples);
+    if work < WORTH_SHARING { usize::MAX } else { 1 }
+}
 
-    /// p(v = 1 | h) of all samples, as panels of numbers.
-    pub fn visible_probabilities(&self, set: InstructionSet, hidden: &Units, samples: usize) -> Vec<Vector> {
-        let mut all = vec![Vector::ZERO; self.visible_panels() * samples];
-        for (panel, fields) in all.chunks_exact_mut(samples.max(1)).enumerate() {
-            self.visible_fields(set, panel, hidden, fields);
-            activation::activate(set, fields, mask(panel, self.visible));
-        }
-        all
-    }
+/// The panels that a kernel works on together, of `panels`: the `index`-th lot of them.
+pub fn lot(index: usize, panels: usize) -> Range<usize> {
+    index * ABREAST..panels.min((index + 1) * ABREAST)
 }
 
 impl From<&Rbm> for Machine {

@@ -1,4 +1,5 @@
-//! Contrastive divergence: the trainer of one layer. Read [`Trainer::epoch`], then `minibatch`, then `train/gradient.rs` (the sums) and `train/learn.rs` (the step).
+//! The trainer of one layer. Read [`Trainer::epoch`], then `minibatch`, then `train/gradient.rs` (the sums) and `train/learn.rs` (the step); [`chains`] are the chains that outlive
+//! a minibatch, [`exact`] are the sums without chains, [`snapshot`] is what a checkpoint holds.
 //!
 //! As in the code of Hinton and Salakhutdinov (Science 313, 504 (2006)): the statistics of the data take the hidden probabilities, drawn hidden states drive
 //! the reconstruction, and the statistics of the model take the last hidden probabilities. Of the reconstruction the drawn states are taken by default
@@ -8,21 +9,28 @@
 //! are added in the order of the shards. Ranks own shards, threads take panels of units: neither can be seen in the result. All ranks hold the whole
 //! training data and the same machine, and call everything together.
 
+pub mod chains;
+pub mod exact;
 mod gradient;
 mod learn;
+mod reconstruct;
+pub mod snapshot;
+
+pub use snapshot::{PassSnapshot, Snapshot};
 
 use super::gibbs::{self, Conditional};
 use super::monitor::{self, Epoch};
 use super::panels::{Machine, Units};
-use super::{Rbm, Reconstruction, TrainingData, TrainingOptions, VisibleBias};
+use super::{Method, Rbm, TrainingData, TrainingOptions, VisibleBias};
 use crate::error::{Error, Result};
+use crate::kernels::InstructionSet;
 use crate::kernels::float_vector::Vector;
 use crate::kernels::statistics::Choices;
-use crate::kernels::{InstructionSet, activation};
 use crate::random::{LaneStream, Purpose, Stream};
+use chains::{PersistentChains, Swaps};
 use gradient::{Side, Statistics};
-use rayon::prelude::*;
-use std::collections::BTreeMap;
+use learn::Sums;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// How the shards of a minibatch are divided over ranks, and how their sums come together.
@@ -52,32 +60,6 @@ impl ShardExchange for Alone {
     }
 }
 
-/// All that a trainer must remember between two minibatches. The numbers are, one after the other: W (row-major, visible by hidden), c, b in the
-/// coordinates of the gradient ([`super::GradientKind`]), then the last steps of W, c, b.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Snapshot {
-    /// Epochs done.
-    pub epochs: u64,
-    /// Parameters and their last steps, the same on every rank.
-    pub numbers: Vec<f32>,
-    /// The epoch that has begun, if one has.
-    pub pass: Option<PassSnapshot>,
-}
-
-/// Where a trainer is inside an epoch.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct PassSnapshot {
-    /// Minibatches done in this epoch.
-    pub minibatches: u64,
-    /// The squared error of these, summed.
-    pub squared_error: f64,
-    /// The sum of the squares of the last gradient.
-    pub gradient_squares: f64,
-    /// The random streams of each shard, by its number: the states of the hidden panels, then of the visible ones. A snapshot holds the shards of its rank; to go
-    /// on, a rank needs its own, so that the shards of all ranks belong into a checkpoint.
-    pub streams: BTreeMap<usize, Vec<u64>>,
-}
-
 /// A pass over the training data that has begun.
 struct Pass {
     order: Vec<usize>,
@@ -91,7 +73,7 @@ struct Pass {
 /// Trains one restricted Boltzmann machine.
 pub struct Trainer<'a> {
     set: InstructionSet,
-    data: &'a TrainingData,
+    data: Cow<'a, TrainingData>,
     held_out: &'a TrainingData,
     options: TrainingOptions,
     exchange: &'a dyn ShardExchange,
@@ -105,6 +87,12 @@ pub struct Trainer<'a> {
     epochs: u64,
     pass: Option<Pass>,
     choices: Vec<Choices>,
+    pool: gradient::Pool,
+    chains: Option<PersistentChains>,
+    /// The probability of every visible state, for the exact method.
+    law: Vec<f64>,
+    /// The share of accepted exchanges of each pair of temperatures in the last epoch.
+    swap_rates: Vec<f64>,
 }
 
 /// What one minibatch leaves behind, the same on every rank.
@@ -141,8 +129,25 @@ impl<'a> Trainer<'a> {
         let biases = [machine.visible_bias.clone(), machine.hidden_bias.clone()];
         let velocity = Machine::zero(rbm.visible(), rbm.hidden());
         let set = InstructionSet::chosen();
-        let mut trainer =
-            Trainer { set, data, held_out, options, exchange, machine, biases, velocity, rbm, epochs: 0, pass: None, choices: Vec::new() };
+        let chains = chains::of_method(&options, rbm.visible(), rbm.hidden(), exchange.own_shards(options.shards));
+        let mut trainer = Trainer {
+            set,
+            data: Cow::Borrowed(data),
+            held_out,
+            options,
+            exchange,
+            machine,
+            biases,
+            velocity,
+            rbm,
+            epochs: 0,
+            pass: None,
+            choices: Vec::new(),
+            pool: gradient::Pool::default(),
+            chains,
+            law: Vec::new(),
+            swap_rates: Vec::new(),
+        };
         trainer.set_biases();
         trainer.rbm = trainer.machine.to_rbm();
         Ok(trainer)
@@ -152,6 +157,42 @@ impl<'a> Trainer<'a> {
     pub fn on(mut self, set: InstructionSet) -> Self {
         self.set = set;
         self
+    }
+
+    /// The same trainer for data whose law is known: the probability of every visible state, in the order of their numbers (bit i is unit i). The exact method learns it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is not one probability a state, or the states are too many.
+    pub fn with_law(mut self, law: Vec<f64>) -> Result<Self> {
+        let visible = self.machine.visible;
+        if visible > exact::MOST_VISIBLE || law.len() != 1 << visible {
+            return Err(Error::Usage(format!(
+                "the exact method sums over the states of at most {} visible units, each with its probability; here are {visible} units and {} probabilities",
+                exact::MOST_VISIBLE,
+                law.len()
+            )));
+        }
+        self.law = law;
+        Ok(self)
+    }
+
+    /// Other data of the same shape, from the next epoch on or, inside an epoch, from the next minibatch on.
+    ///
+    /// # Panics
+    /// If the shape differs.
+    pub fn set_data(&mut self, data: TrainingData) {
+        assert_eq!((data.samples(), data.units()), (self.data.samples(), self.data.units()), "fresh data have the shape of the old ones");
+        self.data = Cow::Owned(data);
+    }
+
+    /// The training data, those of the present epoch if they are fresh.
+    pub fn data(&self) -> &TrainingData {
+        &self.data
+    }
+
+    /// The share of accepted exchanges of each pair of neighbouring temperatures in the last epoch; empty for other methods than the tempered one.
+    pub fn swap_rates(&self) -> &[f64] {
+        &self.swap_rates
     }
 
     /// The machine after the epochs done so far.
@@ -164,94 +205,9 @@ impl<'a> Trainer<'a> {
         self.epochs
     }
 
-    /// Changes the learning rate from the next epoch on.
+    /// Changes the learning rate from the next epoch on, to a constant one.
     pub fn set_learning_rate(&mut self, learning_rate: f32) {
-        self.options.learning_rate = learning_rate;
-    }
-
-    /// What [`Self::restore`] needs to go on with the same bits.
-    pub fn snapshot(&self) -> Snapshot {
-        let mut parameters = self.machine.clone();
-        let mut numbers = Vec::new();
-        [parameters.visible_bias, parameters.hidden_bias] = self.biases.clone();
-        for part in [parameters.to_rbm(), self.velocity.to_rbm()] {
-            numbers.extend(part.weights.to_unpadded());
-            numbers.extend(part.visible_bias);
-            numbers.extend(part.hidden_bias);
-        }
-        Snapshot { epochs: self.epochs, numbers, pass: self.pass.as_ref().map(|pass| self.pass_snapshot(pass)) }
-    }
-
-    fn pass_snapshot(&self, pass: &Pass) -> PassSnapshot {
-        let own = self.exchange.own_shards(self.options.shards);
-        let lanes_of = |strip: usize| {
-            let every = |lanes: &[LaneStream]| lanes.iter().skip(strip).step_by(own.len()).flat_map(LaneStream::state).collect::<Vec<_>>();
-            [every(&pass.hidden_lanes), every(&pass.visible_lanes)].concat()
-        };
-        PassSnapshot {
-            minibatches: pass.minibatches as u64,
-            squared_error: pass.squared_error,
-            gradient_squares: pass.gradient_squares,
-            streams: own.clone().map(|shard| (shard, lanes_of(shard - own.start))).collect(),
-        }
-    }
-
-    /// Goes on from a snapshot of a trainer with the same options and data.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if it belongs to a machine of another shape, or lacks the streams of a shard of this rank.
-    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let (visible, hidden) = (self.machine.visible, self.machine.hidden);
-        let length = visible * hidden + visible + hidden;
-        if snapshot.numbers.len() != 2 * length {
-            return Err(Error::Refused(format!(
-                "a snapshot of {} numbers does not fit layer {} of {visible} x {hidden} units, which has {}: it belongs to another network",
-                snapshot.numbers.len(),
-                self.options.layer + 1,
-                2 * length
-            )));
-        }
-        let part = |numbers: &[f32]| {
-            let (weights, biases) = numbers.split_at(visible * hidden);
-            let mut rbm = Rbm::zero(visible, hidden);
-            rbm.weights = super::Matrix::from_unpadded(visible, hidden, weights);
-            rbm.visible_bias = biases[..visible].to_vec();
-            rbm.hidden_bias = biases[visible..].to_vec();
-            Machine::from(&rbm)
-        };
-        let (parameters, velocity) = snapshot.numbers.split_at(length);
-        self.machine = part(parameters);
-        self.velocity = part(velocity);
-        self.biases = [self.machine.visible_bias.clone(), self.machine.hidden_bias.clone()];
-        self.epochs = snapshot.epochs;
-        self.set_biases();
-        self.rbm = self.machine.to_rbm();
-        self.pass = snapshot.pass.as_ref().map(|stored| self.restored_pass(stored)).transpose()?;
-        Ok(())
-    }
-
-    fn restored_pass(&self, stored: &PassSnapshot) -> Result<Pass> {
-        let mut pass = self.new_pass();
-        let misfit = || {
-            Error::Refused(format!("a snapshot inside an epoch does not fit layer {}: it belongs to another run", self.options.layer + 1))
-        };
-        pass.minibatches = usize::try_from(stored.minibatches).map_err(|_| misfit())?;
-        if pass.minibatches > self.minibatches_per_epoch() {
-            return Err(misfit());
-        }
-        (pass.squared_error, pass.gradient_squares) = (stored.squared_error, stored.gradient_squares);
-        let own = self.exchange.own_shards(self.options.shards);
-        let panels = self.machine.hidden_panels() + self.machine.visible_panels();
-        for (strip, shard) in own.clone().enumerate() {
-            let (states, rest) = stored.streams.get(&shard).ok_or_else(misfit)?.as_chunks();
-            if states.len() != panels || !rest.is_empty() {
-                return Err(misfit());
-            }
-            let places = pass.hidden_lanes.iter_mut().skip(strip).step_by(own.len());
-            let places = places.chain(pass.visible_lanes.iter_mut().skip(strip).step_by(own.len()));
-            places.zip(states).for_each(|(lanes, state)| *lanes = LaneStream::from_state(state));
-        }
-        Ok(pass)
+        (self.options.learning_rate, self.options.last_learning_rate) = (learning_rate, None);
     }
 
     /// The beginning of an epoch: a new order, new random streams.
@@ -290,7 +246,11 @@ impl<'a> Trainer<'a> {
         let mut pass = self.pass.take().unwrap_or_else(|| self.new_pass());
         let order = std::mem::take(&mut pass.order);
         for rows in order.chunks(self.options.minibatch).skip(pass.minibatches).take(minibatches) {
-            let outcome = self.minibatch(rows, &mut pass.hidden_lanes, &mut pass.visible_lanes)?;
+            let outcome = self.minibatch(rows, &mut pass.hidden_lanes, &mut pass.visible_lanes).map_err(|error| match error {
+                // The exact sums find it before a step is taken.
+                Error::NotFinite(_) => self.not_finite(&format!("minibatch {}", pass.minibatches + 1)),
+                other => other,
+            })?;
             pass.minibatches += 1;
             if !(outcome.squared_error.is_finite() && outcome.gradient_squares.is_finite() && outcome.weight_squares.is_finite()) {
                 return Err(self.not_finite(&format!("minibatch {}", pass.minibatches)));
@@ -319,17 +279,24 @@ impl<'a> Trainer<'a> {
     fn end_epoch(&mut self, pass: &Pass) -> Result<Epoch> {
         self.rbm = self.machine.to_rbm();
         let (weight_norm, weight_maximum) = monitor::weight_size(&self.rbm);
+        let squared_error = match self.options.method {
+            Method::ContrastiveDivergence => pass.squared_error / (pass.order.len() * self.machine.visible) as f64,
+            _ => monitor::reconstruction_error(self.set, &self.machine, &self.data),
+        };
         let record = Epoch {
-            reconstruction_error: pass.squared_error / (pass.order.len() * self.machine.visible) as f64,
-            free_energy_gap: monitor::free_energy_gap(self.set, &self.machine, self.data, self.held_out),
+            reconstruction_error: squared_error,
+            free_energy_gap: monitor::free_energy_gap(self.set, &self.machine, &self.data, self.held_out),
+            pseudo_likelihood: monitor::pseudo_likelihood(self.set, &self.machine, self.held_out),
             weight_norm,
             weight_maximum,
             gradient_norm: (pass.gradient_squares / (self.machine.visible * self.machine.hidden) as f64).sqrt(),
+            learning_rate: f64::from(self.options.learning_rate_in(self.epochs)),
         };
         let watched = [record.reconstruction_error, record.free_energy_gap, weight_norm, weight_maximum, record.gradient_norm];
         if !self.rbm.is_finite() || watched.iter().any(|number| !number.is_finite()) {
             return Err(self.not_finite("the end of the epoch"));
         }
+        self.swap_rates = self.gather_swap_rates()?;
         self.epochs += 1;
         Ok(record)
     }
@@ -344,18 +311,81 @@ impl<'a> Trainer<'a> {
         ))
     }
 
+    /// The share of accepted exchanges of each pair of temperatures, over all shards; the counts begin anew.
+    fn gather_swap_rates(&mut self) -> Result<Vec<f64>> {
+        let Some(counts) = self.chains.as_mut().map(PersistentChains::take_swaps) else { return Ok(Vec::new()) };
+        let shards = self.options.shards;
+        let pairs = self.options.inverse_temperatures().len() - 1;
+        if pairs == 0 {
+            return Ok(Vec::new());
+        }
+        // Counts travel in two parts that single precision holds exactly.
+        let parts = |&count: &u64| [(count >> 20) as f32, (count & 0xF_FFFF) as f32];
+        let own: Vec<f32> = counts.iter().flatten().flatten().flat_map(parts).collect();
+        let mut all = vec![0.0; shards * pairs * 4];
+        self.exchange.gather(shards, &own, &mut all)?;
+        let mut total: Vec<Swaps> = vec![[0; 2]; pairs];
+        for (place, parts) in all.chunks_exact(2).enumerate() {
+            total[place / 2 % pairs][place % 2] += ((parts[0] as u64) << 20) + parts[1] as u64;
+        }
+        Ok(total.iter().map(|&[attempts, successes]| successes as f64 / attempts.max(1) as f64).collect())
+    }
+
     /// One step of learning from the samples `rows`.
     fn minibatch(&mut self, rows: &[usize], hidden_lanes: &mut [LaneStream], visible_lanes: &mut [LaneStream]) -> Result<Outcome> {
-        let (set, shards) = (self.set, self.options.shards);
+        match self.options.method {
+            Method::ContrastiveDivergence => self.diverge(rows, hidden_lanes, visible_lanes),
+            Method::Persistent | Method::Tempered => self.persist(rows),
+            Method::Exact => {
+                let gradient = exact::gradient(&self.machine.to_rbm(), &self.law)?;
+                self.learn(&Sums::Exact(&gradient), &[], 1)
+            }
+        }
+    }
+
+    /// The samples of this rank's shards in a minibatch of the rows `rows`: the rows, and the strip of each shard among them.
+    fn own_samples<'b>(&self, rows: &'b [usize]) -> (&'b [usize], Vec<Range<usize>>) {
+        let shards = self.options.shards;
         let own = self.exchange.own_shards(shards);
         let bound = |shard: usize| (rows.len() as u128 * shard as u128 / shards as u128) as usize;
         let first = bound(own.start);
-        let strips: Vec<Range<usize>> = own.clone().map(|shard| bound(shard) - first..bound(shard + 1) - first).collect();
-        let own_rows = &rows[first..bound(own.end)];
+        let strips = own.clone().map(|shard| bound(shard) - first..bound(shard + 1) - first).collect();
+        (&rows[first..bound(own.end)], strips)
+    }
+
+    /// Data against the chains that go on from minibatch to minibatch.
+    fn persist(&mut self, rows: &[usize]) -> Result<Outcome> {
+        let set = self.set;
+        let (own_rows, strips) = self.own_samples(rows);
+        let mut data = Units::like(&self.data);
+        data.load(&self.data, own_rows.iter().copied());
+        let mut data_hidden = vec![Vector::ZERO; self.machine.hidden_panels() * own_rows.len()];
+        gibbs::activate(set, Conditional::Hidden(&self.machine, &data), own_rows.len(), &mut data_hidden);
+
+        let mut chains = self.chains.take().ok_or_else(|| Error::Bug("the persistent chains are lost.".to_string()))?;
+        (0..self.options.gibbs_steps).for_each(|_| chains.sweep(set, &self.machine));
+        let states = chains.states();
+        // Both sides are divided by the samples of the minibatch.
+        let weight = rows.len() as f32 / self.options.chains as f32;
+        let model_hidden = chains.hidden_probabilities(set, &self.machine, &states, weight);
+        let data_side = Side { visible: &data, hidden: &data_hidden, strips: &strips, weight: 1.0 };
+        let model_side = Side { visible: &states, hidden: &model_hidden, strips: chains.strips(), weight };
+        let choices = std::mem::take(&mut self.choices);
+        let statistics = Statistics::new(set, [data_side, model_side], &self.machine, choices);
+        let outcome = self.learn(&Sums::Samples(&statistics), &vec![0.0; strips.len()], rows.len());
+        self.choices = statistics.into_memory();
+        self.chains = Some(chains);
+        outcome
+    }
+
+    /// Data against the chains that begin at them.
+    fn diverge(&mut self, rows: &[usize], hidden_lanes: &mut [LaneStream], visible_lanes: &mut [LaneStream]) -> Result<Outcome> {
+        let set = self.set;
+        let (own_rows, strips) = self.own_samples(rows);
         let samples = own_rows.len();
 
-        let mut data = Units::like(self.data);
-        data.load(self.data, own_rows.iter().copied());
+        let mut data = Units::like(&self.data);
+        data.load(&self.data, own_rows.iter().copied());
         let mut hidden = vec![0u16; self.machine.hidden_panels() * samples];
         let mut data_hidden = vec![Vector::ZERO; self.machine.hidden_panels() * samples];
         gibbs::activate_and_sample(set, Conditional::Hidden(&self.machine, &data), &strips, hidden_lanes, &mut data_hidden, &mut hidden);
@@ -375,68 +405,13 @@ impl<'a> Trainer<'a> {
             }
         }
 
-        let sides = [Side { visible: &data, hidden: &data_hidden }, Side { visible: &model, hidden: &model_hidden }];
+        let side = |visible, hidden| Side { visible, hidden, strips: &strips, weight: 1.0 };
+        let sides = [side(&data, &data_hidden), side(&model, &model_hidden)];
         let choices = std::mem::take(&mut self.choices);
-        let statistics = Statistics::new(set, sides, &strips, self.machine.visible_panels(), choices);
-        let outcome = self.learn(&statistics, &errors, rows.len());
+        let statistics = Statistics::new(set, sides, &self.machine, choices);
+        let outcome = self.learn(&Sums::Samples(&statistics), &errors, rows.len());
         self.choices = statistics.into_memory();
         outcome
-    }
-
-    /// Draws the visible layer given the hidden one. With `compared`, adds the squared distance of its probabilities from these units to the strips' `errors`.
-    fn reconstruct(
-        &self,
-        hidden: &Units,
-        compared: Option<&Units>,
-        strips: &[Range<usize>],
-        lanes: &mut [LaneStream],
-        errors: &mut [f64],
-    ) -> Units {
-        let (set, machine) = (self.set, &self.machine);
-        let samples = strips.last().map_or(0, |strip| strip.end);
-        let layer = Conditional::Visible(machine, hidden);
-        let distance = |panel: usize, strip: &Range<usize>, probabilities: &[Vector]| match compared {
-            None => 0.0,
-            Some(Units::Bits(bits)) => activation::squared_distance_to_bits(set, &bits[panel * samples..][strip.clone()], probabilities),
-            Some(Units::Numbers(units)) => activation::squared_distance(set, &units[panel * samples..][strip.clone()], probabilities),
-        };
-        let distances: Vec<Vec<f64>>;
-        let units;
-        if self.options.reconstruction == Reconstruction::Probabilities {
-            let mut probabilities = vec![Vector::ZERO; machine.visible_panels() * samples];
-            gibbs::activate(set, layer, samples, &mut probabilities);
-            let of_panel =
-                |(panel, all): (usize, &[Vector])| strips.iter().map(|strip| distance(panel, strip, &all[strip.clone()])).collect();
-            distances = probabilities.par_chunks(samples.max(1)).enumerate().map(of_panel).collect();
-            units = Units::Numbers(probabilities);
-        } else {
-            let mut bits = vec![0u16; machine.visible_panels() * samples];
-            if compared.is_none() || samples == 0 {
-                gibbs::sample(set, layer, strips, lanes, &mut bits);
-                return Units::Bits(bits);
-            }
-            let panels = bits.par_chunks_mut(samples).zip(lanes.par_chunks_mut(strips.len())).enumerate();
-            distances = panels
-                .map_init(
-                    || vec![Vector::ZERO; samples],
-                    |fields, (panel, (bits, lanes))| {
-                        layer.fields(set, panel, fields);
-                        let mut distances = Vec::with_capacity(strips.len());
-                        for (strip, stream) in strips.iter().zip(lanes) {
-                            let fields = &mut fields[strip.clone()];
-                            activation::activate_and_sample(set, fields, layer.mask(panel), &mut stream.lanes, &mut bits[strip.clone()]);
-                            distances.push(distance(panel, strip, fields));
-                        }
-                        distances
-                    },
-                )
-                .collect();
-            units = Units::Bits(bits);
-        }
-        for of_panel in distances {
-            errors.iter_mut().zip(of_panel).for_each(|(error, distance)| *error += distance);
-        }
-        units
     }
 }
 

@@ -49,6 +49,11 @@ impl Scale {
         value.clamp(self.low.min(self.high), self.low.max(self.high))
     }
 
+    /// Whether a value lies on the scale.
+    pub fn holds(self, value: f64) -> bool {
+        self.share(value).is_some()
+    }
+
     /// Where a value falls, 0 at the low end and 1 at the high end; `None` outside or not finite.
     fn share(self, value: f64) -> Option<f64> {
         let share = if self.logarithmic {

@@ -3,11 +3,14 @@
 use super::ensemble::{self, LARGE_DEVIATION, SHORT_CHAIN, deviation};
 use super::html::escape;
 use super::number::{fixed, list, percent, significant, thousands};
-use super::{likelihood, mapping, reconstruction};
+use super::{likelihood, mapping, reconstruction, scaling};
 use crate::record::{RenormalizationRecord, RunRecord, SamplingRecord, TrainingRecord};
+use crate::statistics::drift;
 
 /// Share of dead units beyond which a layer is warned of.
 const DEAD_SHARE: f64 = 0.02;
+/// Probability of a drift that is warned of.
+const RARE_DRIFT: f64 = 1e-5;
 /// Warnings of one kind that are spelt out.
 const SPELT_OUT: usize = 4;
 
@@ -18,6 +21,7 @@ pub(super) fn warnings(record: &RunRecord) -> Vec<String> {
     if let Some(sampling) = &record.sampling {
         sampling_warnings(sampling, &mut warnings);
     }
+    warnings.extend(record.scaling.as_ref().and_then(scaling::warnings));
     if let Some(training) = &record.training {
         training_warnings(training, &mut warnings);
     }
@@ -131,6 +135,13 @@ fn sampling_warnings(sampling: &SamplingRecord, warnings: &mut Vec<String>) {
             some_of(short)
         ));
     }
+    let drifting: Vec<String> = sampling.ensembles.iter().filter_map(drifting).collect();
+    if !drifting.is_empty() {
+        warnings.push(format!(
+            "<b>Chains that still drift:</b> the first tenth differs from the last half in {}. Thermalization was too short; the averages are those of chains on their way.",
+            some_of(drifting)
+        ));
+    }
     let unfinished = sampling
         .ensembles
         .iter()
@@ -145,15 +156,30 @@ fn sampling_warnings(sampling: &SamplingRecord, warnings: &mut Vec<String>) {
     }
 }
 
+/// An ensemble whose energies or squared magnetizations drift, more than happens once in a hundred thousand ensembles.
+fn drifting(ensemble: &crate::record::Ensemble) -> Option<String> {
+    type Value = fn(&crate::measure::Series) -> Vec<f64>;
+    let observables: [(&str, Value); 2] = [
+        ("energy", |series| series.energy.iter().map(|&energy| energy as f64).collect()),
+        ("squared magnetization", |series| series.magnetization.iter().map(|&magnetization| (magnetization as f64).powi(2)).collect()),
+    ];
+    observables.into_iter().find_map(|(name, of)| {
+        let chains: Vec<Vec<f64>> = ensemble.chains.iter().map(of).collect();
+        let moved = drift::drift(&chains)?;
+        (drift::probability(moved, chains.len()) < RARE_DRIFT)
+            .then(|| format!("the {name} at {} by {} errors", ensemble::name(ensemble), fixed(moved.abs(), 1)))
+    })
+}
+
 fn training_warnings(training: &TrainingRecord, warnings: &mut Vec<String>) {
     let dead: Vec<String> = training
         .layers
         .iter()
         .enumerate()
-        .filter(|(_, layer)| layer.hidden > 0 && layer.dead_units as f64 > DEAD_SHARE * layer.hidden as f64)
+        .filter(|(_, layer)| layer.hidden > 0 && layer.dead_units.len() as f64 > DEAD_SHARE * layer.hidden as f64)
         .map(|(index, layer)| {
-            let share = percent(layer.dead_units as f64 / layer.hidden as f64, 1);
-            format!("{} of {} in layer {} ({share} %)", layer.dead_units, layer.hidden, index + 1)
+            let share = percent(layer.dead_units.len() as f64 / layer.hidden as f64, 1);
+            format!("{} of {} in layer {} ({share} %)", layer.dead_units.len(), layer.hidden, index + 1)
         })
         .collect();
     if !dead.is_empty() {

@@ -9,7 +9,14 @@ use super::style::{self, EXACT, INK};
 use crate::record::{Observable, SamplingRecord};
 
 /// The panels: observable, its unit in the label.
-const PANELS: [&str; 5] = ["energy_per_site", "specific_heat_per_site", "absolute_magnetization", "susceptibility", "binder_cumulant"];
+const PANELS: [&str; 6] = [
+    "energy_per_site",
+    "specific_heat_per_site",
+    "absolute_magnetization",
+    "susceptibility",
+    "binder_cumulant",
+    "correlation_length_over_side",
+];
 
 /// ln(1 + sqrt 2) / 2, the critical coupling of the square lattice (Kramers and Wannier 1941).
 fn critical_coupling() -> f64 {
@@ -112,7 +119,7 @@ fn draw(sampling: &SamplingRecord, couplings: &[f64], sizes: &[usize]) -> (Drawi
         drawing.heading(&letter.to_string(), [left - 4.0, top - 10.0], 13.0, INK, Anchor::Start);
         letters.push(format!("({letter}) {}", escape(&sample.long_name)));
         for (index, &size) in sizes.iter().enumerate() {
-            let colour = style::category(index);
+            let colour = style::ordered(index, sizes.len());
             panel.curve(
                 &mut drawing,
                 points(size).iter().map(|(coupling, observable)| (*coupling, observable.estimate.mean)),
@@ -121,7 +128,7 @@ fn draw(sampling: &SamplingRecord, couplings: &[f64], sizes: &[usize]) -> (Drawi
             );
         }
         for (index, &size) in sizes.iter().enumerate() {
-            let colour = style::category(index);
+            let colour = style::ordered(index, sizes.len());
             for (coupling, observable) in points(size) {
                 if let Some(exact) = observable.exact.and_then(|exact| panel.at(coupling, exact)) {
                     drawing.ring(exact, 4.2, EXACT);
@@ -133,7 +140,8 @@ fn draw(sampling: &SamplingRecord, couplings: &[f64], sizes: &[usize]) -> (Drawi
             }
         }
     }
-    let entries: Vec<_> = sizes.iter().enumerate().map(|(index, size)| (style::category(index), format!("L = {size}"))).collect();
+    let entries: Vec<_> =
+        sizes.iter().enumerate().map(|(index, size)| (style::ordered(index, sizes.len()), format!("L = {size}"))).collect();
     let end = legend(&mut drawing, [74.0, 24.0], &entries);
     drawing.ring([end + 8.0, 20.0], 4.2, EXACT);
     drawing.text("exact", [end + 19.0, 24.0], 11.0, INK, Anchor::Start);

@@ -201,7 +201,7 @@ fn table(layers: &[ReceptiveFieldRecord], training: Option<&TrainingRecord>) -> 
     for (index, layer) in layers.iter().enumerate() {
         let dead = training
             .and_then(|training| training.layers.get(index))
-            .map_or(number::DASH.to_string(), |trained| trained.dead_units.to_string());
+            .map_or(number::DASH.to_string(), |trained| trained.dead_units.len().to_string());
         let mut cells = vec![(index + 1).to_string(), layer.units.to_string(), dead];
         for shares in [layer.mean_window_share, layer.median_window_share, layer.random_window_share] {
             cells.extend(shares.map(|share| percent(share, 1)));

@@ -38,6 +38,17 @@ pub(super) fn category(index: usize) -> Colour {
     CATEGORIES[index % CATEGORIES.len()]
 }
 
+/// The colour of the step `index` of `count` on a scale that rises, from yellow over green to dark blue (viridis, by N. Smith and S. van der Walt); categories where they are enough.
+pub(super) fn ordered(index: usize, count: usize) -> Colour {
+    const STOPS: [Colour; 5] = [[0xd8, 0xc0, 0x10], [0x5d, 0xb8, 0x63], [0x21, 0x91, 0x8c], [0x3b, 0x52, 0x8b], [0x44, 0x01, 0x54]];
+    if count <= CATEGORIES.len() {
+        return category(index);
+    }
+    let position = index as f64 / (count - 1) as f64 * (STOPS.len() - 1) as f64;
+    let below = (position.floor() as usize).min(STOPS.len() - 2);
+    mix(STOPS[below], STOPS[below + 1], position - below as f64)
+}
+
 /// Colours of chains drawn over one another: quiet, all of one family.
 pub(super) fn chain(index: usize) -> Colour {
     const CHAINS: [Colour; 4] = [[0x7f, 0xa8, 0xc9], [0x4d, 0x7e, 0xa8], [0xa9, 0xc6, 0xdc], [0x2c, 0x5f, 0x8a]];

@@ -17,19 +17,23 @@ pub(super) fn architecture(layers: &[LayerRecord]) -> String {
 pub(super) fn section(training: &TrainingRecord) -> Section {
     let mut section = Section::new("Training");
     section.paragraph(format!(
-        "The stack {} was trained layer by layer on {} configurations of L = {}, K = {}; {} were held out. The gradient is {}, and each layer was fed the {} of the \
+        "The stack {} was trained layer by layer on {} {}configurations of L = {}, K = {}; {} were held out. {} The gradient is {}, and each layer was fed the {} of the \
          one below. The peak resident memory was {}. A converged reconstruction error says little about the model: a machine may reconstruct well and still give its data a \
          probability that is far too small.",
         architecture(&training.layers),
         thousands(training.samples as u64),
+        if training.fresh { "fresh (in every epoch others) " } else { "" },
         training.size,
         super::ensemble::coupling(training.coupling),
         thousands(training.held_out as u64),
+        method(training),
         escape(&training.gradient),
         escape(&training.activations),
         bytes(training.peak_memory),
     ));
     section.findings.extend(reconstruction_errors(training));
+    section.findings.extend(exchanges(training));
+    section.findings.extend(early_stops(training));
     if training.layers.iter().any(|layer| !layer.epochs.is_empty()) {
         section.figure(
             "training",
@@ -44,6 +48,50 @@ pub(super) fn section(training: &TrainingRecord) -> Section {
         section.table(table(training));
     }
     section
+}
+
+/// Where the statistics of the model came from, as a sentence.
+fn method(training: &TrainingRecord) -> String {
+    let steps = |what: &str| format!("{} Gibbs step{} {what}", training.gibbs_steps, if training.gibbs_steps == 1 { "" } else { "s" });
+    match training.method.as_str() {
+        "exact" => "The gradient was summed over all states of the machine and the exact law of the spins.".to_string(),
+        "pcd" => format!(
+            "The statistics of the model come from {} persistent chains, {}.",
+            thousands(training.chains as u64),
+            steps("a minibatch")
+        ),
+        "tempered" => format!(
+            "The statistics of the model come from {} persistent chains at each of several inverse temperatures of the machine, which exchange their states, {}.",
+            thousands(training.chains as u64),
+            steps("a minibatch")
+        ),
+        _ => format!("The statistics of the model come from contrastive divergence, {} from the data.", steps("away")),
+    }
+}
+
+/// The swap rates of tempered chains.
+fn exchanges(training: &TrainingRecord) -> Option<String> {
+    let of_layer = |(index, layer): (usize, &LayerRecord)| {
+        let (low, high) = (layer.swap_rates.iter().copied().reduce(f64::min)?, layer.swap_rates.iter().copied().reduce(f64::max)?);
+        Some(format!("{} to {} % in layer {}", number::percent(low, 0), number::percent(high, 0), index + 1))
+    };
+    let layers: Vec<String> = training.layers.iter().enumerate().filter_map(of_layer).collect();
+    (!layers.is_empty()).then(|| {
+        format!("Of the exchanges between neighbouring inverse temperatures were accepted in the last epoch: {}.", number::list(&layers))
+    })
+}
+
+fn early_stops(training: &TrainingRecord) -> Option<String> {
+    let layers: Vec<String> = training
+        .layers
+        .iter()
+        .enumerate()
+        .filter(|(_, layer)| layer.stopped_early)
+        .map(|(index, layer)| format!("layer {} after {} epochs", index + 1, layer.epochs.len()))
+        .collect();
+    (!layers.is_empty()).then(|| {
+        format!("Training stopped early, because the free-energy gap was too large three epochs in a row: {}.", number::list(&layers))
+    })
 }
 
 fn reconstruction_errors(training: &TrainingRecord) -> Option<String> {
@@ -71,6 +119,7 @@ fn table(training: &TrainingRecord) -> Table {
             "epochs",
             "reconstruction error",
             "free-energy gap (nats)",
+            "ln p(v<sub>i</sub> | rest) (nats)",
             "rms weight",
             "largest |weight|",
             "dead units",
@@ -86,9 +135,10 @@ fn table(training: &TrainingRecord) -> Table {
             layer.epochs.len().to_string(),
             last(|epoch| epoch.reconstruction_error),
             last(|epoch| epoch.free_energy_gap),
+            layer.epochs.last().and_then(|epoch| epoch.pseudo_likelihood).map_or(number::DASH.to_string(), |value| significant(value, 3)),
             last(|epoch| epoch.weight_norm),
             last(|epoch| epoch.weight_maximum),
-            format!("{} of {}", layer.dead_units, layer.hidden),
+            format!("{} of {}", layer.dead_units.len(), layer.hidden),
             seconds_per_epoch(layer).map_or(number::DASH.to_string(), duration),
         ]);
     }

@@ -2,7 +2,13 @@
 //!
 //! A function of n binary units is a table of 2^n numbers (index = state, bit i is unit i); so are its couplings (index = subset). Two bases: products of
 //! spins s = +-1, in which the couplings of a lattice model are local, and products of 0/1 units, the lattice gas, which is what a network's units are.
+//! Where the table would be too long, [`machine`] has the couplings of a Boltzmann machine in closed form and [`sampled`] those of spins known by samples; [`survey`]
+//! gathers them by distance.
 //! For ln p(v) a positive number favours the product; the paper's H = -sum K v... - ... has the same couplings with H = -ln p.
+
+pub mod machine;
+pub mod sampled;
+pub mod survey;
 
 /// J_S of f(v) = sum over subsets S of J_S times the product of the spins s_i = 2 v_i - 1 in S (the Walsh-Hadamard transform, 2^n n operations).
 ///

@@ -162,6 +162,14 @@ impl<'a> VariationalStep<'a> {
         log_sum(self.hidden_states().map(|h| self.operator(v, h)))
     }
 
+    /// The mean of f(v) at a given h under the weights e^(T - H): for a Boltzmann machine `<f>_p(v | h)`. Derivatives of H^RG with its parameters are such means.
+    pub fn conditional_mean(&self, h: u64, f: impl Fn(u64) -> f64) -> f64 {
+        let coarse = self.renormalized_hamiltonian(h);
+        let mut sum = Sum::default();
+        self.visible_states().for_each(|v| sum.add(f(v) * (self.operator(v, h) - self.hamiltonian(v) + coarse).exp()));
+        sum.value()
+    }
+
     /// ln Z of the data Hamiltonian: minus the free energy F^v (Eq. 4).
     pub fn log_partition_function(&self) -> f64 {
         log_sum(self.visible_states().map(|v| -self.hamiltonian(v)))

@@ -5,7 +5,7 @@ use super::sample::Plan;
 use super::watch::Round;
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
-use crate::measure::Series;
+use crate::measure::{Observer, Series};
 use crate::sampler::{self, Sampler, snapshot::Reader};
 use crate::spins::{Configuration, WORD_BITS};
 use std::time::Instant;
@@ -51,19 +51,9 @@ impl Running {
         self.number
     }
 
-    /// Work left, in spins.
-    pub fn work_left(&self, plan: &Plan) -> u128 {
-        plan.cost(self.number, self.sweeps)
-    }
-
-    /// Whether a sweep has been done.
-    pub fn has_begun(&self) -> bool {
-        self.sweeps > 0
-    }
-
-    /// Whether all sweeps are done.
-    pub fn is_done(&self, plan: &Plan) -> bool {
-        self.sweeps == plan.sweeps()
+    /// Sweeps done.
+    pub fn sweeps(&self) -> usize {
+        self.sweeps
     }
 
     /// What the chain has left so far.
@@ -97,6 +87,7 @@ impl Running {
                 sampler
             }
         };
+        let mut observer = section.correlation_length.then(|| Observer::new(torus));
         let (sites, total) = (torus.sites() as u64, plan.sweeps());
         let mut next_kept = section.kept_draw(replica, self.chain.kept.len());
         let mut work = 0;
@@ -107,7 +98,13 @@ impl Running {
                 sampler.end_thermalization();
             } else if self.sweeps > section.thermalization && (self.sweeps - section.thermalization).is_multiple_of(section.measure_every) {
                 let draw = self.chain.series.energy.len();
-                self.chain.series.push(sampler.measure());
+                match &mut observer {
+                    Some(observer) => {
+                        let (measurement, wave_power) = sampler.observe(observer);
+                        self.chain.series.push_all(measurement, wave_power);
+                    }
+                    None => self.chain.series.push(sampler.measure()),
+                }
                 if next_kept == Some(draw) {
                     self.chain.kept_draws.push(draw as u64);
                     self.chain.kept.push(sampler.configuration());
@@ -131,12 +128,13 @@ impl Running {
         Ok(())
     }
 
-    /// The chain as words: sweeps done, work, seconds; the number of draws, energies, magnetizations; the number of kept configurations and they themselves; the
+    /// The chain as words: sweeps done, work, seconds; the number of draws, energies, magnetizations, powers of the longest waves (if they are measured); the number of kept configurations and they themselves; the
     /// snapshot of its sampler, if it is on its way.
     pub fn words(&self) -> Vec<u64> {
         let chain = &self.chain;
         let mut words = vec![self.sweeps as u64, chain.spin_updates, chain.seconds.to_bits(), chain.series.energy.len() as u64];
         words.extend(chain.series.energy.iter().chain(&chain.series.magnetization).map(|&value| value as u64));
+        words.extend(chain.series.wave_power.iter().map(|power| power.to_bits()));
         words.push(chain.kept.len() as u64);
         words.extend(chain.kept.iter().flat_map(|configuration| configuration.words()));
         match &self.state {
@@ -164,7 +162,9 @@ impl Running {
         let (spin_updates, seconds) = (reader.word()?, f64::from_bits(reader.word()?));
         let draws = reader.count(section.draws())?;
         let signed = |words: &[u64]| words.iter().map(|&word| word as i64).collect();
-        let series = Series { energy: signed(reader.words(draws)?), magnetization: signed(reader.words(draws)?) };
+        let (energy, magnetization) = (signed(reader.words(draws)?), signed(reader.words(draws)?));
+        let powers = reader.words(if section.correlation_length { draws } else { 0 })?;
+        let series = Series { energy, magnetization, wave_power: powers.iter().map(|&bits| f64::from_bits(bits)).collect() };
         let kept_draws: Vec<u64> = section.kept_draws(replica).take_while(|&draw| draw < draws).map(|draw| draw as u64).collect();
         let kept = reader.count(kept_draws.len())?;
         if draws != sweeps.saturating_sub(section.thermalization) / section.measure_every || kept != kept_draws.len() {

@@ -3,7 +3,7 @@
 use crate::config::RunFile;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
-use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Submission, TrainingRecord};
+use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, Submission, TrainingRecord};
 use crate::store::checkpoint::CheckpointFolder;
 use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
@@ -13,11 +13,21 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The file by which people ask a job to stop.
 const STOP_FILE: &str = "stop";
+/// How the lines of `log.txt` begin that say how a job ended; `kadanoff status` looks for them.
+pub const STOPPED: &str = "stopped because ";
+/// The same for an error; the exit code follows.
+pub const FAILED: &str = "ended with exit code ";
+/// The same for a run with nothing left to do.
+pub const DONE: [&str; 2] = ["done; results are in ", "this run is done already"];
+/// The same for a job that was to do some stages only (`--until`).
+pub const DONE_IN_PART: [&str; 2] = ["the sampling is done, and this job", "the training is done, and this job"];
+/// How the lines begin that say that a job began.
+pub const SUBMITTED: &str = "submission ";
 /// So many checkpoints in a row may fail before the job gives up.
 const MOST_FAILURES: u32 = 3;
 
 /// The parts of a run. Their numbers are those of checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Stage {
     /// `[sample]`
     Sampling = 1,
@@ -69,8 +79,19 @@ impl Desk {
         for note in desk.directory.notes.iter().chain(&notes).cloned().collect::<Vec<_>>() {
             desk.say(&note)?;
         }
-        desk.log(&format!("submission {} of {}", desk.record.provenance.submissions.len(), job.name))?;
+        desk.log(&format!("{SUBMITTED}{} of {}", desk.record.provenance.submissions.len(), job.name))?;
         Ok(desk)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes down that the job ends with an error. That this cannot be written either is no news.
+    pub fn note_failure(&mut self, error: &Error) {
+        let first_line = error.to_string().lines().next().unwrap_or_default().to_string();
+        let _ = self.log(&format!("{FAILED}{}: {first_line}", error.exit_code()));
     }
 
     /// Whether a stage is still to be done.
@@ -97,6 +118,15 @@ impl Desk {
         self.record.sampling = Some(record);
         self.save("sampling done")?;
         self.drop_checkpoints()
+    }
+
+    /// Puts the analysis across the sizes into the files.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn keep_scaling(&mut self, scaling: Scaling) -> Result<()> {
+        self.record.scaling = Some(scaling);
+        self.save("scaling done")
     }
 
     /// Puts the layers trained so far into the files.
@@ -181,7 +211,7 @@ impl Desk {
             Some(size) => format!("a checkpoint of {size} bytes is in {}", self.checkpoints.newest().display()),
             None => format!("all work done is in {}", self.directory.path().display()),
         };
-        let sentence = format!("stopped because {reason}; {place}; the same command goes on from there");
+        let sentence = format!("{STOPPED}{reason}; {place}; the same command goes on from there");
         self.log(&sentence)?;
         Ok(sentence)
     }
@@ -205,14 +235,15 @@ impl Desk {
     /// [`Error::InputOutput`].
     pub fn finish(&mut self, job: &RunFile) -> Result<()> {
         let page = self.directory.file("report.html");
-        if !self.saved && page.exists() {
-            return self.say(&format!("this run is done already; its report is at {}", page.display()));
+        if !self.saved && (page.exists() || !job.report.figures) {
+            let place = if page.exists() { page.as_path() } else { self.directory.path() };
+            return self.say(&format!("{}; it is at {}", DONE[1], place.display()));
         }
         if job.report.figures {
             let files = crate::report::write_report(self.directory.path(), &self.record)?;
             self.say(&format!("the report is at {}", files.page.display()))?;
         }
-        self.say(&format!("done; results are in {}", self.directory.path().display()))
+        self.say(&format!("{}{}", DONE[0], self.directory.path().display()))
     }
 
     fn save(&mut self, what: &str) -> Result<()> {
@@ -222,13 +253,17 @@ impl Desk {
     }
 
     /// A line for people, on stderr and in the log.
-    fn say(&mut self, line: &str) -> Result<()> {
-        eprintln!("kadanoff: {line}");
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn say(&mut self, line: &str) -> Result<()> {
+        crate::console::say(format_args!("kadanoff: {line}"));
         self.log(line)
     }
 
     fn log(&self, line: &str) -> Result<()> {
         let path = self.directory.file("log.txt");
+        crate::fault::point("log").map_err(|why| Error::file("write to", &path, why))?;
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{} {line}", now());
@@ -262,6 +297,7 @@ fn empty_record(job: &RunFile) -> RunRecord {
             submissions: Vec::new(),
         },
         sampling: None,
+        scaling: None,
         training: None,
         renormalization: None,
     }

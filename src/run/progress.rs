@@ -1,12 +1,16 @@
-//! The line that says how far a stage is: rate and time left on a terminal, one line a minute in a log.
+//! How far a stage is: rate and time left on a terminal, one line a minute in a log, and every other second the file that `kadanoff status` reads.
 
+use crate::store::progress::{ProgressNote, write_progress};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often a log gets a line.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the file for `kadanoff status` is written.
+const NOTE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Progress of one stage, counted in units of work. Shared by the threads that do it; only rank 0 shows it.
 pub struct Progress {
@@ -15,9 +19,15 @@ pub struct Progress {
     stage: String,
     unit: &'static str,
     total: u64,
+    /// Work done in this submission.
     done: AtomicU64,
+    /// Work done by earlier submissions.
+    before: u64,
     started: Instant,
     last_line: Mutex<Instant>,
+    /// The run directory, on the rank that writes into it, and when the last note was written there.
+    directory: Option<PathBuf>,
+    last_note: Mutex<Option<Instant>>,
 }
 
 impl Progress {
@@ -30,7 +40,7 @@ impl Progress {
             .progress_chars("=> ");
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(stage.to_string());
         if speaks && !terminal {
-            eprintln!("{stage}: begun");
+            crate::console::say(format_args!("{stage}: begun"));
         }
         let now = Instant::now();
         Progress {
@@ -40,15 +50,26 @@ impl Progress {
             unit,
             total,
             done: AtomicU64::new(0),
+            before: 0,
             started: now,
             last_line: Mutex::new(now),
+            directory: None,
+            last_note: Mutex::new(None),
         }
+    }
+
+    /// The same in a stage of which `before` units were done by earlier submissions, with notes for `kadanoff status` in a run directory.
+    pub fn noted_in(mut self, directory: Option<&Path>, before: u64) -> Self {
+        (self.directory, self.before) = (directory.map(Path::to_path_buf), before);
+        self.note(0);
+        self
     }
 
     /// `work` more units are done.
     pub fn advance(&self, work: u64) {
         let done = self.done.fetch_add(work, Ordering::Relaxed) + work;
         self.bar.inc(work);
+        self.note(done);
         if !self.speaks {
             return;
         }
@@ -57,24 +78,62 @@ impl Progress {
         if last.elapsed() >= LOG_INTERVAL {
             *last = Instant::now();
             let elapsed = self.started.elapsed().as_secs_f64();
-            let left = Duration::from_secs_f64(elapsed * (self.total.saturating_sub(done)) as f64 / done.max(1) as f64);
-            eprintln!(
+            let left = Duration::from_secs_f64(self.seconds_left(done).unwrap_or(0.0));
+            crate::console::say(format_args!(
                 "{}: {:.0} %, {:.3e} {} a second, {} left",
                 self.stage,
                 100.0 * done as f64 / self.total.max(1) as f64,
                 done as f64 / elapsed,
                 self.unit,
                 HumanDuration(left)
-            );
+            ));
         }
+    }
+
+    fn seconds_left(&self, done: u64) -> Option<f64> {
+        (done > 0).then(|| self.started.elapsed().as_secs_f64() * self.total.saturating_sub(done) as f64 / done as f64)
+    }
+
+    /// Writes the file for `kadanoff status`, if it is time. A thread that finds another one at it goes on with its work.
+    fn note(&self, done: u64) {
+        let Ok(mut last) = self.last_note.try_lock() else { return };
+        if self.directory.is_none() || last.is_some_and(|last| last.elapsed() < NOTE_INTERVAL) {
+            return;
+        }
+        *last = Some(Instant::now());
+        drop(last);
+        self.write_note(done);
+    }
+
+    fn write_note(&self, done: u64) {
+        let Some(directory) = &self.directory else { return };
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let note = ProgressNote {
+            stage: self.stage.clone(),
+            unit: self.unit.to_string(),
+            done: (self.before + done).min(self.before + self.total),
+            total: self.before + self.total,
+            per_second: if elapsed > 0.0 { done as f64 / elapsed } else { 0.0 },
+            seconds_left: self.seconds_left(done),
+            updated: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        };
+        // Where it cannot be written, the next checkpoint says so.
+        let _ = write_progress(directory, &note);
     }
 
     /// The stage is over; says how long it took.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
         if self.speaks || !self.bar.is_hidden() {
-            eprintln!("{}: done in {:.1} s", self.stage, self.started.elapsed().as_secs_f64());
+            crate::console::say(format_args!("{}: done in {:.1} s", self.stage, self.started.elapsed().as_secs_f64()));
         }
+    }
+}
+
+impl Drop for Progress {
+    /// The last note, of a stage that is over or of a job that stops.
+    fn drop(&mut self) {
+        self.write_note(self.done.load(Ordering::Relaxed));
     }
 }
 

@@ -1,13 +1,14 @@
 //! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it; the others wait.
 
-use super::likelihood;
+use super::{comparison, likelihood, standards};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::rbm::{Matrix, Rbm, deep};
-use crate::record::{Example, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord};
+use crate::record::{Example, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord, TableRecord};
 use crate::rg::{block_spin, mapping, receptive_field, reconstruction};
 use crate::spins::{BitMatrix, Configuration};
+use crate::store::ConfigurationSet;
 
 /// A trained stack and the configurations it is judged by.
 pub struct Subject<'a> {
@@ -27,11 +28,12 @@ pub struct Subject<'a> {
     pub seed: u64,
 }
 
-/// Does what the section asks for; the parts about a network need a subject.
+/// Does what the section asks for; the parts about a network need a subject, Monte Carlo renormalization the kept configurations of all ensembles.
 ///
 /// # Errors
 /// [`crate::error::Error::NotFinite`] if a network holds a number that is not finite.
-pub fn run(section: &RenormalizeSection, subject: Option<&Subject>) -> Result<RenormalizationRecord> {
+pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], subject: Option<&Subject>) -> Result<RenormalizationRecord> {
+    let mut tables = tables(seed, section, sets)?;
     let mappings = if section.mapping { mappings()? } else { Vec::new() };
     let Some(subject) = subject else {
         return Ok(RenormalizationRecord {
@@ -39,19 +41,29 @@ pub fn run(section: &RenormalizeSection, subject: Option<&Subject>) -> Result<Re
             receptive_fields: Vec::new(),
             reconstructions: Vec::new(),
             likelihood: None,
+            tables,
             examples: Vec::new(),
         });
     };
-    Ok(RenormalizationRecord {
-        mappings,
-        receptive_fields: if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() },
-        reconstructions: if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() },
-        likelihood: section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?,
-        examples: examples(subject, section)?,
-    })
+    let receptive_fields = if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() };
+    let reconstructions = if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() };
+    let likelihood = section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?;
+    let all = sets.iter().find(|set| set.size == subject.torus.side() && set.coupling == subject.coupling).map(|set| &set.spins);
+    tables.extend(comparison::run(section, subject, all, &reconstructions, likelihood.as_ref())?);
+    Ok(RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood, tables, examples: examples(subject, section)? })
 }
 
-fn mappings() -> Result<Vec<MappingRecord>> {
+/// The parts that leave tables.
+fn tables(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet]) -> Result<Vec<TableRecord>> {
+    let mut tables = section.standards.as_deref().map_or_else(|| Ok(Vec::new()), standards::without_samples)?;
+    if let Some(levels) = section.monte_carlo {
+        tables.push(standards::monte_carlo(levels, sets, seed)?);
+    }
+    Ok(tables)
+}
+
+/// The identities on small systems.
+pub(super) fn mappings() -> Result<Vec<MappingRecord>> {
     let records = mapping::standard_mappings()?.into_iter().map(|named| MappingRecord {
         name: named.name.to_string(),
         hamiltonian_difference: named.summary.hamiltonian_difference,
@@ -65,7 +77,8 @@ fn mappings() -> Result<Vec<MappingRecord>> {
     Ok(records.collect())
 }
 
-fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldRecord>> {
+/// The fields of all layers.
+pub(super) fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldRecord>> {
     let weights: Vec<&Matrix> = subject.stack.iter().map(|machine| &machine.weights).collect();
     let summaries = receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)?;
     let records = summaries.into_iter().map(|summary| ReceptiveFieldRecord {
@@ -86,7 +99,8 @@ fn block_side(torus: SquareTorus, units: usize) -> Option<usize> {
     (2..=torus.side()).find(|&side| torus.side().is_multiple_of(side) && (torus.side() / side).pow(2) == units)
 }
 
-fn reconstructions(subject: &Subject, with_blocks: bool) -> Result<Vec<ReconstructionRecord>> {
+/// What comes back of the held-out configurations from each layer.
+pub(super) fn reconstructions(subject: &Subject, with_blocks: bool) -> Result<Vec<ReconstructionRecord>> {
     let layers = subject.stack.iter().enumerate().map(|(layer, machine)| {
         let agreement = reconstruction::agreement(&deep::reconstruct(&subject.stack[..=layer], subject.held_out), subject.held_out)?;
         let side = block_side(subject.torus, machine.hidden()).filter(|_| with_blocks);

@@ -2,20 +2,23 @@
 //!
 //! A chain has a number in the whole problem, (size index * couplings + coupling index) * replicas + replica, which names its random streams. Each rank takes a
 //! contiguous part of the chains, so that a rank holds whole couplings where it can, of about equal cost; inside a rank the chains spread over the threads.
-//! Chains never speak to each other, so none of this can change a result, nor can it matter after which sweep a job is interrupted.
+//! Chains never speak to each other, so none of this can change a result, nor can it matter after which sweep a job is interrupted. Chains that share the bits of words, or exchange
+//! replicas, are one unit of work ([`super::units`]).
 
 pub use super::chains::Chain;
-use super::chains::Running;
 use super::desk::Stage;
 use super::progress::Progress;
 use super::session::Session;
+use super::units::{Group, Unit, Work};
 use super::watch::Round;
 use crate::comm::{self, Comm};
 use crate::config::{LatticeSection, SampleSection};
 use crate::error::{Error, Result};
 use crate::exact;
+use crate::kernels::replicas::REPLICAS;
 use crate::measure::Series;
-use crate::record::{Ensemble, Observable, SamplingRecord};
+use crate::record::{Ensemble, Observable, SamplingRecord, TemperingRecord};
+use crate::sampler::tempering::ExchangeCounts;
 use crate::spins::{BitMatrix, Configuration};
 use crate::statistics;
 use crate::store::ConfigurationSet;
@@ -25,6 +28,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Sweeps of thermalization when speed is measured: enough for Wolff to know the size of its clusters.
+const SWEEPS_BEFORE_TRIAL: usize = 20;
 
 /// What the stage has to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +42,16 @@ pub struct Plan {
     pub ensembles: Vec<(usize, f64)>,
     /// The section of the run file.
     pub section: SampleSection,
+    units: Vec<Unit>,
+}
+
+/// What the stage leaves.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// All chains in the order of their numbers.
+    pub chains: Vec<Chain>,
+    /// The exchanges of each size, if there are any; round trips in the order of the replicas.
+    pub exchanges: Vec<ExchangeCounts>,
 }
 
 impl Plan {
@@ -42,7 +59,14 @@ impl Plan {
     pub fn new(seed: u64, lattice: &LatticeSection, section: &SampleSection) -> Self {
         let ensembles =
             lattice.sizes.iter().flat_map(|&size| section.couplings_of(size).into_iter().map(move |coupling| (size, coupling))).collect();
-        Plan { seed, ensembles, section: section.clone() }
+        let mut plan = Plan { seed, ensembles, section: section.clone(), units: Vec::new() };
+        plan.units = Unit::all(&plan);
+        plan
+    }
+
+    /// The pieces of work.
+    pub fn units(&self) -> &[Unit] {
+        &self.units
     }
 
     /// The number of chains of the whole problem.
@@ -60,23 +84,43 @@ impl Plan {
         self.section.thermalization + self.section.draws() * self.section.measure_every
     }
 
-    /// What is left to do of a chain after so many sweeps, in spins.
-    pub fn cost(&self, chain: usize, done: usize) -> u128 {
-        let side = self.ensembles[self.place(chain).0].0 as u128;
-        side * side * (self.sweeps() - done) as u128
+    /// Small plans to measure speeds with, of units like those of the size `side`, as many as there are threads.
+    fn trials(&self, side: usize, threads: usize) -> Vec<Plan> {
+        let ensembles: Vec<(usize, f64)> = self.ensembles.iter().copied().filter(|ensemble| ensemble.0 == side).collect();
+        let replicas = if self.section.across_the_bits(side) { self.section.replicas.min(REPLICAS) } else { 1 };
+        let mut section = self.section.clone();
+        section.configurations = section.configurations.div_ceil(section.replicas).saturating_mul(replicas);
+        section.thermalization = section.thermalization.min(SWEEPS_BEFORE_TRIAL);
+        section.replicas = replicas;
+        let group = |ensembles: Range<usize>, number| Unit::Group(Group { ensembles, number, replicas: 0..replicas });
+        let trial = |ensembles: Vec<(usize, f64)>, units| Plan { seed: self.seed, ensembles, section: section.clone(), units };
+        if self.section.tempering {
+            let all = 0..ensembles.len();
+            return vec![trial(ensembles, (0..threads).map(|number| group(all.clone(), number)).collect())];
+        }
+        let mut places: Vec<usize> = [0, ensembles.len() / 2, ensembles.len().saturating_sub(1)].to_vec();
+        places.dedup();
+        let unit = |number: usize| if self.section.across_the_bits(side) { group(number..number + 1, 0) } else { Unit::Chain(number) };
+        let at = |place: usize| ensembles.get(place).map(|&ensemble| trial(vec![ensemble; threads], (0..threads).map(unit).collect()));
+        places.into_iter().filter_map(at).collect()
     }
 
-    /// The chains of a rank: contiguous, with about the same cost left on each, where `done` are the sweeps done of every chain. A chain belongs to the rank in
+    /// What is left to do of a unit after so many sweeps, in spins.
+    pub fn cost(&self, unit: usize, done: usize) -> u128 {
+        self.units[unit].sweep_cost(self) * (self.sweeps() - done) as u128
+    }
+
+    /// The units of a rank: contiguous, with about the same cost left on each, where `done` are the sweeps done of every unit. A unit belongs to the rank in
     /// whose equal part of the total cost its middle lies.
-    pub fn chains_of(&self, rank: usize, size: usize, done: &[usize]) -> Range<usize> {
-        let cost = |chain: usize| self.cost(chain, done[chain]);
-        let total: u128 = (0..self.chains()).map(cost).sum();
+    pub fn units_of(&self, rank: usize, size: usize, done: &[usize]) -> Range<usize> {
+        let cost = |unit: usize| self.cost(unit, done[unit]);
+        let total: u128 = (0..self.units.len()).map(cost).sum();
         let mut before = 0;
-        let owners: Vec<usize> = (0..self.chains())
-            .map(|chain| {
-                let middle = 2 * before + cost(chain);
-                before += cost(chain);
-                // Finished chains at the end have their middle at the end of all parts.
+        let owners: Vec<usize> = (0..self.units.len())
+            .map(|unit| {
+                let middle = 2 * before + cost(unit);
+                before += cost(unit);
+                // Finished units at the end have their middle at the end of all parts.
                 ((middle * size as u128 / (2 * total).max(1)) as usize).min(size - 1)
             })
             .collect();
@@ -88,13 +132,15 @@ impl Plan {
 ///
 /// # Errors
 /// Whatever a sampler refuses, agreed on by all ranks; [`Error::Stopped`] if the job stops before the end.
-pub fn run(plan: &Plan, session: &mut Session) -> Result<Vec<Chain>> {
+pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
     let comm = session.comm();
     let stored = session.resume(Stage::Sampling)?;
     let mut own = comm::agree(comm, own_chains(plan, comm, &stored))?;
     drop(stored);
-    let work: u128 = own.iter().map(|chain| chain.work_left(plan)).sum();
-    let progress = Progress::new("sampling", "spins", u64::try_from(work).unwrap_or(u64::MAX), comm.is_root());
+    let work: u128 = own.iter().map(|chain| plan.cost(chain.number(), 0)).sum();
+    let left: u128 = own.iter().map(|chain| chain.work_left(plan)).sum();
+    let words = |work: u128| u64::try_from(work).unwrap_or(u64::MAX);
+    let progress = session.progress("sampling", "spins", words(work - left), words(work));
     loop {
         comm::agree(comm, advance(plan, &mut own, &session.begin_round(), &progress))?;
         if comm.maximum(u64::from(own.iter().any(|chain| !chain.is_done(plan)))) == 0 {
@@ -103,23 +149,65 @@ pub fn run(plan: &Plan, session: &mut Session) -> Result<Vec<Chain>> {
         session.end_round(Stage::Sampling, || items(&own))?;
     }
     progress.finish();
-    let parts = comm.gather(&items(&own).into_bytes());
-    comm::agree(comm, parts.map_or(Ok(Vec::new()), |parts| all_chains(plan, &parts)))
+    let bytes = items(&own).into_bytes();
+    // What is in the bytes need not be in memory twice.
+    drop(own);
+    let parts = comm.gather(bytes);
+    comm::agree(comm, parts.map_or(Ok(Outcome::default()), |parts| all_chains(plan, &parts)))
 }
 
-/// The chains of this rank, from the items of a checkpoint or from the beginning.
-fn own_chains(plan: &Plan, comm: &dyn Comm, stored: &[u8]) -> Result<Vec<Running>> {
+/// The units of this rank, from the items of a checkpoint or from the beginning.
+fn own_chains(plan: &Plan, comm: &dyn Comm, stored: &[u8]) -> Result<Vec<Work>> {
     let stored: BTreeMap<u64, &[u8]> = Items::parse(stored)?.into_iter().collect();
-    let words = |chain: usize| stored.get(&(chain as u64)).map(|item| Items::words(item));
-    let done = |chain: usize| stored.get(&(chain as u64)).and_then(|item| item.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    let done: Vec<usize> = (0..plan.chains()).map(|chain| usize::try_from(done(chain)).unwrap_or(usize::MAX).min(plan.sweeps())).collect();
-    let own = plan.chains_of(comm.rank(), comm.size(), &done);
-    own.map(|chain| words(chain).map_or_else(|| Ok(Running::new(chain)), |words| Running::from_words(plan, chain, &words))).collect()
+    let words = |unit: usize| stored.get(&(unit as u64)).map(|item| Items::words(item));
+    let done = |unit: usize| stored.get(&(unit as u64)).and_then(|item| item.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let done: Vec<usize> = (0..plan.units.len()).map(|unit| usize::try_from(done(unit)).unwrap_or(usize::MAX).min(plan.sweeps())).collect();
+    let own = plan.units_of(comm.rank(), comm.size(), &done);
+    own.map(|unit| words(unit).map_or_else(|| Ok(Work::new(plan, unit)), |words| Work::from_words(plan, unit, &words))).collect()
+}
+
+/// Spins a second of all threads of this machine together, by short runs of units of the plan's size `side`: with tempering all couplings at once, otherwise the lowest,
+/// middle and highest.
+///
+/// # Errors
+/// Whatever a sampler refuses.
+pub fn measure_speed(plan: &Plan, side: usize, time: Duration) -> Result<f64> {
+    let trials = plan.trials(side, rayon::current_num_threads());
+    let mut rates = Vec::new();
+    for trial in &trials {
+        let silent = Progress::new("", "spins", 1, false);
+        let begin = || -> Vec<Work> { (0..trial.units.len()).map(|unit| Work::new(trial, unit)).collect() };
+        let mut units = begin();
+        let done = |units: &[Work]| -> u128 { units.iter().map(|unit| trial.cost(unit.number(), 0) - unit.work_left(trial)).sum() };
+        // The first sweeps fill caches and leave the first configuration behind; they do not count, unless they are all there are.
+        advance(trial, &mut units, &Round::lasting(time / 4), &silent)?;
+        let (mut before, mut began) = (done(&units), Instant::now());
+        if units.iter().all(|unit| unit.is_done(trial)) {
+            (before, began) = (0, Instant::now());
+            units = begin();
+        }
+        advance(trial, &mut units, &Round::lasting(time), &silent)?;
+        rates.push((done(&units) - before) as f64 / began.elapsed().as_secs_f64());
+    }
+    // All couplings have equal shares of the work.
+    Ok(rates.len() as f64 / rates.iter().map(|rate| 1.0 / rate).sum::<f64>())
+}
+
+/// Whether the items of a checkpoint are chains of this plan; how many.
+///
+/// # Errors
+/// [`Error::Refused`] if they are not.
+pub fn fit(plan: &Plan, stored: &[u8]) -> Result<usize> {
+    let items = Items::parse(stored)?;
+    for (number, item) in &items {
+        Work::from_words(plan, usize::try_from(*number).unwrap_or(usize::MAX), &Items::words(item))?;
+    }
+    Ok(items.len())
 }
 
 /// One round: every thread takes a chain, those that have begun first, then the longest, and moves it until it or the round ends. So there are never more chains on their way than
 /// threads, and the rest needs no memory.
-fn advance(plan: &Plan, chains: &mut [Running], round: &Round, progress: &Progress) -> Result<()> {
+fn advance(plan: &Plan, chains: &mut [Work], round: &Round, progress: &Progress) -> Result<()> {
     let unfinished = chains.iter_mut().filter(|chain| !chain.is_done(plan));
     let (begun, mut new): (Vec<_>, Vec<_>) = unfinished.partition(|chain| chain.has_begun());
     new.sort_by_key(|chain| Reverse(chain.work_left(plan)));
@@ -138,32 +226,40 @@ fn advance(plan: &Plan, chains: &mut [Running], round: &Round, progress: &Progre
 }
 
 /// The chains that have begun, by their numbers.
-fn items(chains: &[Running]) -> Items {
+fn items(chains: &[Work]) -> Items {
     let mut items = Items::default();
     chains.iter().filter(|chain| chain.has_begun()).for_each(|chain| items.push(chain.number() as u64, chain.words()));
     items
 }
 
-/// All chains at the end of the stage, from the items of all ranks in the order of the ranks, which is that of the chains.
-fn all_chains(plan: &Plan, parts: &[Vec<u8>]) -> Result<Vec<Chain>> {
+/// All chains at the end of the stage, from the items of all ranks in the order of the ranks, which is that of the units.
+fn all_chains(plan: &Plan, parts: &[Vec<u8>]) -> Result<Outcome> {
     let lost = || Error::Bug("the series of a rank arrived incomplete.".to_string());
-    let mut chains = Vec::with_capacity(plan.chains());
+    let mut chains: Vec<Option<Chain>> = vec![None; plan.chains()];
+    let mut exchanges: BTreeMap<usize, ExchangeCounts> = BTreeMap::new();
+    let mut unit = 0;
     for part in parts {
         for (number, item) in Items::parse(part)? {
-            let chain = Running::from_words(plan, chains.len(), &Items::words(item))?;
-            if number != chains.len() as u64 || !chain.is_done(plan) {
+            let work = Work::from_words(plan, unit, &Items::words(item))?;
+            if number != unit as u64 || !work.is_done(plan) {
                 return Err(lost());
             }
-            chains.push(chain.into_chain());
+            unit += 1;
+            let (of_unit, counts) = work.into_chains(plan)?;
+            of_unit.into_iter().for_each(|(number, chain)| chains[number] = Some(chain));
+            if let Some((first, counts)) = counts {
+                exchanges.entry(first).or_default().absorb(&counts);
+            }
         }
     }
-    if chains.len() == plan.chains() { Ok(chains) } else { Err(lost()) }
+    let chains = chains.into_iter().collect::<Option<Vec<Chain>>>().ok_or_else(lost)?;
+    Ok(Outcome { chains, exchanges: exchanges.into_values().collect() })
 }
 
-/// The stage as people read it: observables with errors, exact values beside them.
-pub fn record(plan: &Plan, chains: &[Chain]) -> SamplingRecord {
+/// The stage as people read it: observables with errors, exact values beside them. The series of the chains move into it.
+pub fn record(plan: &Plan, Outcome { chains, exchanges }: &mut Outcome) -> SamplingRecord {
     let section = &plan.section;
-    let ensembles = plan.ensembles.iter().zip(chains.chunks(section.replicas));
+    let ensembles = plan.ensembles.iter().zip(chains.chunks_mut(section.replicas));
     let mut sizes: Vec<usize> = plan.ensembles.iter().map(|&(size, _)| size).collect();
     sizes.dedup();
     SamplingRecord {
@@ -179,11 +275,32 @@ pub fn record(plan: &Plan, chains: &[Chain]) -> SamplingRecord {
             .into_par_iter()
             .map(|(&(size, coupling), chains)| ensemble(size, coupling, chains))
             .collect(),
+        tempering: plan
+            .ensembles
+            .chunks(section.coupling_count())
+            .zip(exchanges)
+            .map(|(ensembles, counts)| tempering(plan, ensembles, counts))
+            .collect(),
     }
 }
 
-fn ensemble(size: usize, coupling: f64, chains: &[Chain]) -> Ensemble {
-    let series: Vec<Series> = chains.iter().map(|chain| chain.series.clone()).collect();
+fn tempering(plan: &Plan, ensembles: &[(usize, f64)], counts: &ExchangeCounts) -> TemperingRecord {
+    let mut couplings: Vec<f64> = ensembles.iter().map(|&(_, coupling)| coupling).collect();
+    couplings.sort_by(f64::total_cmp);
+    TemperingRecord {
+        size: ensembles[0].0,
+        couplings,
+        exchange_every: plan.section.exchange_every,
+        swaps_tried: counts.tried.clone(),
+        swaps_made: counts.made.clone(),
+        round_trips: counts.round_trips.clone(),
+        from_lowest: counts.from_lowest.clone(),
+        from_highest: counts.from_highest.clone(),
+    }
+}
+
+fn ensemble(size: usize, coupling: f64, chains: &mut [Chain]) -> Ensemble {
+    let series: Vec<Series> = chains.iter_mut().map(|chain| std::mem::take(&mut chain.series)).collect();
     let reference = exact::square(size, coupling);
     let exact_value = |name: &str| match name {
         "energy_per_site" => Some(reference.energy_per_site),
@@ -192,6 +309,7 @@ fn ensemble(size: usize, coupling: f64, chains: &[Chain]) -> Ensemble {
         "magnetization_squared" => reference.magnetization_squared,
         "susceptibility" => reference.susceptibility,
         "binder_cumulant" => reference.binder_cumulant,
+        "correlation_length_over_side" => reference.correlation_length_over_side,
         _ => None,
     };
     let observables = statistics::observables(size, coupling, &series).into_iter().map(|named| Observable {
@@ -212,7 +330,7 @@ fn ensemble(size: usize, coupling: f64, chains: &[Chain]) -> Ensemble {
 }
 
 /// The kept configurations of each ensemble, chain after chain; none where the run file keeps none.
-pub fn configurations(plan: &Plan, chains: &[Chain]) -> Vec<ConfigurationSet> {
+pub fn configurations(plan: &Plan, Outcome { chains, .. }: &Outcome) -> Vec<ConfigurationSet> {
     if plan.section.configurations == 0 {
         return Vec::new();
     }
@@ -250,7 +368,7 @@ mod tests {
             let half_done = (0..plan.chains()).map(|chain| if chain % 3 == 0 { plan.sweeps() } else { chain % plan.sweeps() }).collect();
             for done in [vec![0; plan.chains()], vec![plan.sweeps(); plan.chains()], half_done] {
                 for size in 1..=9 {
-                    let all: Vec<usize> = (0..size).flat_map(|rank| plan.chains_of(rank, size, &done)).collect();
+                    let all: Vec<usize> = (0..size).flat_map(|rank| plan.units_of(rank, size, &done)).collect();
                     assert_eq!(all, (0..plan.chains()).collect::<Vec<_>>(), "{sides:?} x {replicas} on {size}, {done:?} done");
                 }
             }
@@ -261,9 +379,9 @@ mod tests {
     fn chains_survive_the_way_to_rank_zero_and_every_stop_on_it() {
         let plan = plan(&[6, 9], 2);
         let progress = Progress::new("test", "spins", 1, false);
-        let without_times = |mut chains: Vec<Chain>| {
-            chains.iter_mut().for_each(|chain| chain.seconds = 0.0);
-            chains
+        let without_times = |mut outcome: Outcome| {
+            outcome.chains.iter_mut().for_each(|chain| chain.seconds = 0.0);
+            outcome
         };
         let run = |sweeps_a_round: usize| {
             let mut bytes = Vec::new();
@@ -285,11 +403,12 @@ mod tests {
             }
         };
         let bytes = run(plan.sweeps());
-        let chains = without_times(all_chains(&plan, std::slice::from_ref(&bytes)).unwrap());
+        let outcome = without_times(all_chains(&plan, std::slice::from_ref(&bytes)).unwrap());
+        let chains = &outcome.chains;
         assert_eq!(chains.iter().map(|chain| chain.kept.len()).collect::<Vec<_>>(), [4, 3, 4, 3]);
         assert_eq!(chains[0].kept_draws.last(), Some(&9));
         for sweeps in [1, 2, 5, 7] {
-            assert_eq!(without_times(all_chains(&plan, &[run(sweeps)]).unwrap()), chains, "{sweeps} sweeps a round");
+            assert_eq!(without_times(all_chains(&plan, &[run(sweeps)]).unwrap()), outcome, "{sweeps} sweeps a round");
         }
         assert!(all_chains(&plan, &[bytes[8..].to_vec()]).is_err());
         assert!(all_chains(&plan, &[]).is_err());

@@ -3,6 +3,7 @@
 
 use super::Options;
 use super::desk::{Desk, Stage};
+use super::progress::Progress;
 use super::watch::{Round, Watch, Wish};
 use crate::comm::{self, Comm};
 use crate::config::RunFile;
@@ -25,6 +26,9 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Whatever [`Desk::open`] refuses, on all ranks.
     pub fn open(directory: &Path, job: &RunFile, options: &Options, watch: Watch, comm: &'a dyn Comm) -> Result<Self> {
+        crate::fault::on_rank(comm.rank());
+        let ready = crate::fault::point("open").map_err(|why| Error::InputOutput(format!("rank {} cannot begin: {why}", comm.rank())));
+        comm::agree(comm, ready)?;
         let own = if comm.is_root() { Desk::open(directory, job, comm.size(), options.force_lock).map(Some) } else { Ok(None) };
         Ok(Session { comm, watch, desk: comm::agree(comm, own)? })
     }
@@ -56,8 +60,23 @@ impl<'a> Session<'a> {
         Ok(self.comm.broadcast(stored.unwrap_or_default()))
     }
 
+    /// Progress of a stage of `total` units of work on this rank, of which `before` were done by earlier submissions: shown, and noted in the run directory, by rank 0.
+    pub fn progress(&self, stage: &str, unit: &'static str, before: u64, total: u64) -> Progress {
+        let directory = self.desk.as_ref().map(Desk::path);
+        Progress::new(stage, unit, total.saturating_sub(before), self.comm.is_root()).noted_in(directory, before)
+    }
+
+    /// Writes down that the job ends with an error, where it can still be written.
+    pub fn note_failure(&mut self, error: &Error) {
+        if let (Some(desk), false) = (self.desk.as_mut(), matches!(error, Error::Stopped(_))) {
+            desk.note_failure(error);
+        }
+    }
+
     /// Begins a round of work.
     pub fn begin_round(&mut self) -> Round<'_> {
+        // The only faults that make sense here are those that end the process.
+        let _ = crate::fault::point("round");
         self.watch.begin_round()
     }
 
@@ -78,7 +97,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let begun = Instant::now();
-        let parts = self.comm.gather(&state().into_bytes()).unwrap_or_default();
+        let parts = self.comm.gather(state().into_bytes()).unwrap_or_default();
         self.on_root(|desk| desk.keep_checkpoint(stage, &parts, begun, wish.reason()))?;
         self.watch.checkpoint_took(begun.elapsed());
         wish.reason().map_or(Ok(()), |reason| self.stop(reason))

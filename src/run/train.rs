@@ -6,12 +6,12 @@ use super::memory::peak_resident_bytes;
 use super::renormalize::Subject;
 use super::session::Session;
 use crate::comm::Comm;
-use crate::config::TrainSection;
+use crate::config::{RunFile, TrainSection};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
-use crate::rbm::deep::{self, ActivationKind};
+use crate::rbm::deep;
 use crate::rbm::{Matrix, Rbm, TrainingData};
-use crate::record::{EpochRecord, LayerRecord, TrainingRecord};
+use crate::record::{LayerRecord, TrainingRecord};
 use crate::spins::{BitMatrix, WORD_BITS};
 use crate::store::ConfigurationSet;
 
@@ -32,15 +32,21 @@ fn split(section: &TrainSection, sets: &[ConfigurationSet]) -> Result<(BitMatrix
         ))
     })?;
     let rows = set.spins.rows();
-    if rows != section.samples + section.held_out {
+    let kept = kept_samples(section);
+    if rows != kept + section.held_out {
         return Err(Error::Refused(format!(
             "configurations.h5 holds {rows} configurations of size {} at coupling {}, the run file asks for {}: remove results.h5 to sample again",
             section.size,
             section.coupling,
-            section.samples + section.held_out
+            kept + section.held_out
         )));
     }
-    Ok((set.spins.slice_rows(0..section.samples), set.spins.slice_rows(section.samples..rows)))
+    Ok((set.spins.slice_rows(0..kept), set.spins.slice_rows(kept..rows)))
+}
+
+/// The kept configurations that are trained on: none if fresh ones are drawn.
+fn kept_samples(section: &TrainSection) -> usize {
+    if section.fresh_sweeps.is_some() { 0 } else { section.samples }
 }
 
 /// What rank 0 has at the beginning of the stage.
@@ -68,14 +74,15 @@ pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> R
     }
     let sites = section.size * section.size;
     let words = sites.div_ceil(WORD_BITS);
-    let bytes = 8 * words * (section.samples + section.held_out);
+    let kept = kept_samples(section);
+    let bytes = 8 * words * (kept + section.held_out);
     let (spins, layers) = message.split_at_checked(bytes).ok_or_else(|| Error::Bug("the training data arrived incomplete.".to_string()))?;
     let words: Vec<u64> = spins.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
-    let mut all = BitMatrix::new(section.samples + section.held_out, sites);
+    let mut all = BitMatrix::new(kept + section.held_out, sites);
     all.words_mut().copy_from_slice(&words);
     Ok(Prior {
-        training: all.slice_rows(0..section.samples),
-        held_out: all.slice_rows(section.samples..all.rows()),
+        training: all.slice_rows(0..kept),
+        held_out: all.slice_rows(kept..all.rows()),
         layers: serde_json::from_slice(layers).map_err(|why| Error::Bug(format!("the trained layers arrived damaged: {why}.")))?,
     })
 }
@@ -84,19 +91,20 @@ pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> R
 ///
 /// # Errors
 /// [`Error::NotFinite`] naming layer and epoch when a number stops being finite; [`Error::Stopped`] if the job stops; what cannot be written.
-pub fn run(seed: u64, section: &TrainSection, prior: Prior, session: &mut Session) -> Result<()> {
+pub fn run(job: &RunFile, section: &TrainSection, prior: Prior, session: &mut Session) -> Result<()> {
+    let seed = job.seed;
     let mut stored = session.resume(Stage::Training)?;
     let mut record = empty_record(section, &prior);
     let mut training = TrainingData::Binary(prior.training);
     let mut held_out = TrainingData::Binary(prior.held_out);
+    let mut below: Vec<Rbm> = Vec::new();
     for layer in 0..section.layers.len() {
         let machine = match prior.layers.get(layer) {
             Some(done) => machine(done),
             None => {
-                let task = learning::Task { seed, section, layer, training: &training, held_out: &held_out };
-                let (machine, epochs) = learning::train_layer(&task, &std::mem::take(&mut stored), session)?;
-                let dead_units = deep::dead_units(&machine, &training).len();
-                record.layers.push(layer_record(&machine, epochs, dead_units));
+                let task = learning::Task { job, section, layer, below: &below, training: &training, held_out: &held_out };
+                let (machine, layer) = learning::train_layer(&task, &std::mem::take(&mut stored), session)?;
+                record.layers.push(layer);
                 record.peak_memory = peak_resident_bytes();
                 session.on_root(|desk| desk.keep_training(record.clone()))?;
                 machine
@@ -104,9 +112,12 @@ pub fn run(seed: u64, section: &TrainSection, prior: Prior, session: &mut Sessio
         };
         if layer + 1 < section.layers.len() {
             let kind = section.activations;
-            training = deep::activations(&machine, &training, kind, seed, 2 * layer as u64);
+            if section.fresh_sweeps.is_none() {
+                training = deep::activations(&machine, &training, kind, seed, 2 * layer as u64);
+            }
             held_out = deep::activations(&machine, &held_out, kind, seed, 2 * layer as u64 + 1);
         }
+        below.push(machine);
     }
     Ok(())
 }
@@ -115,24 +126,16 @@ fn empty_record(section: &TrainSection, prior: &Prior) -> TrainingRecord {
     TrainingRecord {
         gradient: section.gradient.name().to_string(),
         activations: section.activations.name().to_string(),
+        method: section.learning.method.name().to_string(),
+        chains: if section.learning.method.is_persistent() { section.learning.chains } else { 0 },
+        gibbs_steps: section.gibbs_steps,
+        fresh: section.fresh_sweeps.is_some(),
         coupling: section.coupling,
         size: section.size,
         samples: section.samples,
         held_out: section.held_out,
         layers: prior.layers.clone(),
         peak_memory: peak_resident_bytes(),
-    }
-}
-
-fn layer_record(machine: &Rbm, epochs: Vec<EpochRecord>, dead_units: usize) -> LayerRecord {
-    LayerRecord {
-        visible: machine.visible(),
-        hidden: machine.hidden(),
-        weights: machine.weights.to_unpadded(),
-        visible_bias: machine.visible_bias.clone(),
-        hidden_bias: machine.hidden_bias.clone(),
-        epochs,
-        dead_units,
     }
 }
 
@@ -169,22 +172,14 @@ impl TrainedStack {
     }
 }
 
-/// The stack of a finished training stage. Its dead units are found again from the training data.
+/// The stack of a finished training stage. Annealing begins at the means of the training data; where these were fresh, at those of the held-out ones.
 ///
 /// # Errors
 /// [`Error::Refused`] if the configurations are not those of the run file.
 pub fn stack(section: &TrainSection, record: &TrainingRecord, sets: &[ConfigurationSet]) -> Result<TrainedStack> {
     let (training, held_out) = split(section, sets)?;
     let machines: Vec<Rbm> = record.layers.iter().map(machine).collect();
-    let means = training.column_means();
-    let mut data = TrainingData::Binary(training);
-    let mut dead_units = Vec::with_capacity(machines.len());
-    for (layer, machine) in machines.iter().enumerate() {
-        // Nothing stands above the last layer that would need its activations.
-        if layer > 0 {
-            data = deep::activations(&machines[layer - 1], &data, ActivationKind::Probabilities, 0, 0);
-        }
-        dead_units.push(deep::dead_units(machine, &data));
-    }
+    let means = if section.fresh_sweeps.is_some() { held_out.column_means() } else { training.column_means() };
+    let dead_units = record.layers.iter().map(|layer| layer.dead_units.clone()).collect();
     Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out, means, coupling: section.coupling })
 }

@@ -1,7 +1,7 @@
 //! When a job writes a checkpoint, and when it stops: signals, time limits, the stop file. Every rank has a watch and says what it wishes; the largest wish of all
 //! ranks is what all of them do, so that no rank stops alone.
 //!
-//! Signals only set a flag. A second SIGTERM or SIGINT ends the process at once, and so does any of the signals in the last stage, which needs no checkpoint.
+//! Signals only set a flag. A second SIGTERM or SIGINT, a quarter of a second after the first or later, ends the process at once, and so does any of the signals in the last stage, which needs no checkpoint.
 
 use crate::error::{Error, Result};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
@@ -18,6 +18,8 @@ const SHORTEST_ROUND: Duration = Duration::from_millis(10);
 const WORK_BETWEEN_LOOKS: u64 = 1 << 17;
 /// Time kept before the end of a SLURM job, at least.
 const MARGIN: Duration = Duration::from_secs(10);
+/// A signal that comes so soon after the first is the same one.
+const ECHO: Duration = Duration::from_millis(200);
 /// The exit code of a process that is ended in the last stage: all the work before is in its files.
 const STOPPED: i32 = 75;
 
@@ -95,12 +97,21 @@ pub struct Round<'a> {
     pub work_between_looks: u64,
 }
 
+/// What rounds look at that no signal ends.
+static NO_SIGNAL: AtomicUsize = AtomicUsize::new(0);
+
 #[cfg(test)]
 impl Round<'_> {
     /// A round that is over after one sweep.
     pub fn of_one_sweep() -> Self {
-        static NO_SIGNAL: AtomicUsize = AtomicUsize::new(0);
         Round { ends: Instant::now(), signal: &NO_SIGNAL, work_between_looks: 1 }
+    }
+}
+
+impl Round<'_> {
+    /// A round outside a job, of so much time from now, which no signal ends.
+    pub fn lasting(time: Duration) -> Self {
+        Round { ends: Instant::now() + time, signal: &NO_SIGNAL, work_between_looks: WORK_BETWEEN_LOOKS }
     }
 }
 
@@ -197,17 +208,25 @@ impl Watch {
 }
 
 fn listen(signal: &Arc<AtomicUsize>, at_once: &Arc<AtomicBool>) -> std::io::Result<()> {
-    let second = Arc::new(AtomicBool::new(false));
+    let (first, second) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     for (number, wish) in [(SIGUSR1, Wish::UserSignal), (SIGINT, Wish::Interrupt), (SIGTERM, Wish::Termination)] {
         // The order is that of registration: the flag is looked at before this signal sets it. SLURM may well send SIGTERM while the checkpoint for SIGUSR1 is
         // written, so that SIGUSR1 does not count as a first one.
         flag::register_conditional_shutdown(number, STOPPED, Arc::clone(at_once))?;
         if number != SIGUSR1 {
             flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&second))?;
-            flag::register(number, Arc::clone(&second))?;
+            flag::register(number, Arc::clone(&first))?;
         }
         flag::register_usize(number, Arc::clone(signal), wish.number() as usize)?;
     }
+    // At its time limit SLURM sends SIGTERM by two ways at once, from the node and through srun: what comes right after the first one is no second one.
+    std::thread::Builder::new().name("signals".to_string()).spawn(move || {
+        while !first.load(Ordering::Relaxed) {
+            std::thread::sleep(ECHO / 4);
+        }
+        std::thread::sleep(ECHO);
+        second.store(true, Ordering::Relaxed);
+    })?;
     // A file that grows beyond the limit of the shell is then a failed write with a sentence, not the end of the process.
     flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     Ok(())

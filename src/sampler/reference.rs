@@ -1,11 +1,17 @@
 //! Samplers that move one spin at a time, written for the eye: slow, plain, and by another hand than the kernels. They share the definition of the
 //! random numbers with the fast samplers, so that the tests ask for the same chain, not for a similar one.
 
-pub mod metropolis;
+pub mod local_update;
+pub mod replicas;
 pub mod swendsen_wang;
 pub mod wolff;
 
-pub use metropolis::Metropolis;
+pub use local_update::LocalUpdate;
+
+/// The Metropolis chain.
+pub type Metropolis = LocalUpdate<crate::kernels::metropolis::Metropolis>;
+/// The heat-bath chain.
+pub type HeatBath = LocalUpdate<crate::kernels::heat_bath::HeatBath>;
 
 use crate::lattice::SquareTorus;
 use crate::measure::Measurement;

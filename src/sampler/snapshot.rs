@@ -1,6 +1,7 @@
 //! Reading a snapshot of a chain word by word, and the proof that a restart changes nothing: see the tests below.
 
 use crate::error::{Error, Result};
+use crate::kernels::byte_queue::ByteQueue;
 use crate::lattice::SquareTorus;
 use crate::random::{LaneStream, Stream};
 use crate::spins::{Configuration, WORD_BITS};
@@ -59,6 +60,26 @@ impl<'a> Reader<'a> {
         self.words(4)?.first_chunk().map(|state| Stream::from_state(*state)).ok_or_else(misfit)
     }
 
+    /// What `parse` makes of the next words; it says how many it took.
+    ///
+    /// # Errors
+    /// As for [`Self::words`], and if `parse` finds none.
+    pub fn take<T>(&mut self, parse: impl FnOnce(&[u64]) -> Option<(T, usize)>) -> Result<T> {
+        let (value, used) = parse(self.rest).ok_or_else(misfit)?;
+        self.words(used)?;
+        Ok(value)
+    }
+
+    /// A queue of random bytes.
+    ///
+    /// # Errors
+    /// As for [`Self::words`].
+    pub fn queue(&mut self) -> Result<ByteQueue> {
+        let (queue, used) = ByteQueue::from_words(self.rest).ok_or_else(misfit)?;
+        self.rest = &self.rest[used..];
+        Ok(queue)
+    }
+
     /// The words of a configuration.
     ///
     /// # Errors
@@ -87,10 +108,10 @@ fn misfit() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
+    use super::super::{HeatBath, Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
     use crate::kernels::InstructionSet;
     use crate::lattice::SquareTorus;
-    use crate::measure::Measurement;
+    use crate::measure::{Measurement, Observer};
 
     const STEPS: usize = 20;
     /// Sweeps before the end of thermalization.
@@ -144,6 +165,9 @@ mod tests {
                     survives_every_split(&name("metropolis"), &|set| {
                         Box::new(Metropolis::new(torus, coupling, start, 14103831, 3).unwrap().with_instruction_set(set))
                     });
+                    survives_every_split(&name("heat-bath"), &|set| {
+                        Box::new(HeatBath::new(torus, coupling, start, 14103831, 3).unwrap().with_instruction_set(set))
+                    });
                 }
                 survives_every_split(&name("swendsen-wang"), &|set| {
                     Box::new(SwendsenWang::with_instruction_set(set, torus, coupling, start, 14103831, 3).unwrap())
@@ -156,9 +180,67 @@ mod tests {
     }
 
     #[test]
+    fn columns_rows_and_waves_are_those_of_the_configuration() {
+        for side in
+            [3, 4, 5, 6, 7, 8, 10, 12, 16, 30, 40, 64, 66, 100, 126, 129, 200, 250, 256, 500, 900, 962, 1000, 1022, 1024, 1026, 1930, 2048]
+        {
+            let torus = SquareTorus::new(side).unwrap();
+            for set in InstructionSet::available() {
+                let mut chains: Vec<Box<dyn Sampler>> = Vec::new();
+                if torus.is_bipartite() {
+                    chains.push(Box::new(Metropolis::new(torus, 0.3, Start::Hot, 5, 1).unwrap().with_instruction_set(set)));
+                    chains.push(Box::new(Metropolis::new(torus, 0.3, Start::Cold, 5, 2).unwrap().with_instruction_set(set)));
+                }
+                chains.push(Box::new(SwendsenWang::with_instruction_set(set, torus, 0.43, Start::Hot, 5, 1).unwrap()));
+                chains.push(Box::new(Wolff::with_instruction_set(set, torus, 0.43, Start::Hot, 5, 1).unwrap()));
+                for chain in &mut chains {
+                    if side < 300 {
+                        chain.sweep();
+                    }
+                    let mut observer = Observer::new(torus);
+                    let configuration = chain.configuration();
+                    // Twice: what a measurement leaves behind may not enter the next.
+                    for _ in 0..2 {
+                        let (measurement, power) = chain.observe(&mut observer);
+                        assert_eq!(
+                            (measurement.energy, measurement.magnetization),
+                            (configuration.energy(), configuration.magnetization()),
+                            "side {side}, {set}"
+                        );
+                        let (mut columns, mut rows) = (vec![0u32; side], vec![0u32; side]);
+                        for site in configuration.bits().iter_ones() {
+                            let (x, y) = torus.coordinates(site);
+                            columns[x] += 1;
+                            rows[y] += 1;
+                        }
+                        assert_eq!((&observer.counters.columns, &observer.counters.rows), (&columns, &rows), "side {side}, {set}");
+                        let modulus = |counts: &[u32]| {
+                            let phase = |place: usize| std::f64::consts::TAU * place as f64 / side as f64;
+                            let (mut real, mut imaginary) = (0.0, 0.0);
+                            for (place, &up) in counts.iter().enumerate() {
+                                let magnetization = 2.0 * f64::from(up) - side as f64;
+                                real += magnetization * phase(place).cos();
+                                imaginary += magnetization * phase(place).sin();
+                            }
+                            real * real + imaginary * imaginary
+                        };
+                        let expected = 0.5 * (modulus(&columns) + modulus(&rows));
+                        assert!(
+                            (power - expected).abs() < 1e-10 * (torus.sites() as f64 + expected),
+                            "side {side}, {set}: {power} {expected}"
+                        );
+                        assert_eq!(power.to_bits(), observer.wave_power(InstructionSet::PORTABLE).to_bits());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_references_go_on_as_well() {
         let torus = SquareTorus::new(8).unwrap();
         survives_every_split("reference metropolis", &|_| Box::new(reference::Metropolis::new(torus, 0.4, Start::Hot, 2, 1).unwrap()));
+        survives_every_split("reference heat-bath", &|_| Box::new(reference::HeatBath::new(torus, 0.4, Start::Hot, 2, 1).unwrap()));
         survives_every_split("reference swendsen-wang", &|_| {
             Box::new(reference::swendsen_wang::ReferenceSwendsenWang::new(torus, 0.4, Start::Hot, 2, 1).unwrap())
         });

@@ -5,16 +5,29 @@ use crate::lattice::SquareTorus;
 use crate::random::{Purpose, Stream};
 use crate::spins::{Configuration, WORD_BITS};
 
+/// The words of a first configuration in site order, one after the other: for lattices so large that one wants no second copy of them.
+pub struct InitialSpins(Option<Stream>);
+
+impl InitialSpins {
+    /// Those of chain number `chain`, as for [`initial_configuration`].
+    pub fn new(start: Start, seed: u64, chain: u64) -> Self {
+        match start {
+            Start::Cold => InitialSpins(None),
+            Start::Hot => InitialSpins(Some(Stream::new(seed, Purpose::InitialSpins, chain))),
+        }
+    }
+
+    /// The next 64 spins. In the last word the bits past the last site have no meaning.
+    pub fn word(&mut self) -> u64 {
+        self.0.as_mut().map_or(u64::MAX, Stream::word)
+    }
+}
+
 /// The first configuration of chain number `chain`. A hot start takes one word of the stream (seed, InitialSpins, chain) for each 64 sites, in site order;
 /// the bits past the last site are dropped.
 pub fn initial_configuration(torus: SquareTorus, start: Start, seed: u64, chain: u64) -> Configuration {
-    match start {
-        Start::Cold => Configuration::all_up(torus),
-        Start::Hot => {
-            let mut stream = Stream::new(seed, Purpose::InitialSpins, chain);
-            Configuration::from_words(torus, (0..torus.sites().div_ceil(WORD_BITS)).map(|_| stream.word()).collect())
-        }
-    }
+    let mut spins = InitialSpins::new(start, seed, chain);
+    Configuration::from_words(torus, (0..torus.sites().div_ceil(WORD_BITS)).map(|_| spins.word()).collect())
 }
 
 #[cfg(test)]

@@ -3,18 +3,18 @@
 //! A sweep opens every bond between equal spins with probability 1 - e^(-2K) and gives each cluster of open bonds a new sign at random. This file holds the
 //! chain and its conversions; the sweep itself is `kernels::swendsen_wang`. Any side from 3 on, odd ones too: clusters need no colours.
 
-use super::{Sampler, Start, bond_threshold, snapshot::Reader, start::initial_configuration};
+use super::{Sampler, Start, bond_threshold, local_update::stream_index, snapshot::Reader, start::initial_configuration};
 use crate::error::{Error, Result};
-use crate::kernels::InstructionSet;
 use crate::kernels::swendsen_wang::{self as kernel, Clusters, STRIP, Strip};
 use crate::kernels::tiles::TileGrid;
+use crate::kernels::{InstructionSet, profile};
 use crate::lattice::SquareTorus;
-use crate::measure::Measurement;
+use crate::measure::{Measurement, Observer};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, WORD_BITS};
 use rayon::prelude::*;
 
-/// A Swendsen-Wang chain. Its random numbers come from the streams (seed, SwendsenWang, chain + strip 2^48), one for each strip of 128 rows of the lattice;
+/// A Swendsen-Wang chain. Its random numbers come from the streams (seed, SwendsenWang, chain + strip 2^40), one for each strip of 128 rows of the lattice;
 /// what each bit decides is written in `kernels::swendsen_wang`. Lattices of several strips are updated on all threads that have nothing else to do.
 ///
 /// Memory: one bit a site for the spins, about one and a half bytes a site for labels and rims of tiles, and five bytes for each cluster of a tile that touches its rim
@@ -37,7 +37,7 @@ impl SwendsenWang {
     /// The chain number `chain` of the run with seed `seed`, at coupling K = J / k_B T, on the best instruction set.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the coupling is negative or not finite, or the side above [`Self::LARGEST_SIDE`].
+    /// [`Error::Usage`] if the coupling is negative or not finite, the side above [`Self::LARGEST_SIDE`], or the chain above 2^40.
     pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
         Self::with_instruction_set(InstructionSet::chosen(), torus, coupling, start, seed, chain)
     }
@@ -63,11 +63,11 @@ impl SwendsenWang {
             )));
         }
         let grid = TileGrid::new(torus.side());
-        let stream = |strip: usize| LaneStream::new(seed, Purpose::SwendsenWang, chain + ((strip as u64) << 48)).lanes;
+        let lanes = |strip| Ok(LaneStream::new(seed, Purpose::SwendsenWang, stream_index(chain, strip)?).lanes);
         let mut sampler = SwendsenWang {
             torus,
             spins: vec![0; grid.words()],
-            strips: Strip::all(&grid, stream),
+            strips: Strip::all(&grid, lanes)?,
             clusters: Clusters::new(&grid),
             threshold,
             instruction_set,
@@ -111,6 +111,11 @@ impl Sampler for SwendsenWang {
     fn measure(&self) -> Measurement {
         let (magnetization, energy) = kernel::count(self.instruction_set, &self.grid, &self.spins);
         Measurement { energy, magnetization }
+    }
+
+    fn observe(&self, observer: &mut Observer) -> (Measurement, f64) {
+        profile::count_tiles(self.instruction_set, &self.grid, &self.spins, &mut observer.counters);
+        (self.measure(), observer.wave_power(self.instruction_set))
     }
 
     fn configuration(&self) -> Configuration {

@@ -7,9 +7,9 @@
 
 use super::{Sampler, Start, bond_threshold, snapshot::Reader, start::initial_configuration};
 use crate::error::{Error, Result};
-use crate::kernels::{InstructionSet, bernoulli};
+use crate::kernels::{InstructionSet, bernoulli, profile};
 use crate::lattice::SquareTorus;
-use crate::measure::Measurement;
+use crate::measure::{Measurement, Observer};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, WORD_BITS};
 
@@ -303,6 +303,11 @@ impl Sampler for Wolff {
         }
         let sites = self.torus.sites() as i64;
         Measurement { energy: 2 * (sites - equal as i64), magnetization: 2 * up as i64 - sites }
+    }
+
+    fn observe(&self, observer: &mut Observer) -> (Measurement, f64) {
+        profile::count_packed(self.instruction_set, &self.spins, self.row_words(), &mut observer.counters);
+        (self.measure(), observer.wave_power(self.instruction_set))
     }
 
     fn configuration(&self) -> Configuration {

@@ -11,61 +11,101 @@
 //! The neighbours of column c of row y lie in the other colour: column c of rows y - 1, y and y + 1, and in row y also column c - 1 if (y + p) is even
 //! or c + 1 if it is odd.
 //!
-//! All lines of a colour are one flat array, line after line, between two halos: a copy of the last line before the first, and of the first line
-//! after the last (turned by one row, if they are folded). So the vertical neighbours of any word are `width` words before and after it, and a vector of words may span several rows.
+//! The lines are cut into strips ([`strip`]) that depend on the side alone. Each has a random stream of its own, and threads take turns with them.
+//! [`Checkerboard::sweep`] says in which order the colours and lines of the strips are updated.
+
+pub mod strip;
 
 use super::{Configuration, WORD_BITS};
 use crate::kernels::InstructionSet;
-use crate::kernels::checkerboard::{Rows, count};
-use crate::kernels::vector::BLOCK;
+use crate::kernels::checkerboard::{Masks, Rows};
+use crate::kernels::profile::Counters;
 use crate::lattice::SquareTorus;
-use crate::measure::Measurement;
+use crate::measure::{Measurement, Observer};
+use rayon::prelude::*;
+use std::ops::Range;
+use strip::Strip;
+
+/// A strip has at least this many words of a colour (256 KiB): it fits into the cache of a core, and what it needs besides its spins is small beside them.
+const STRIP_WORDS: usize = 1 << 15;
+/// And at least this many lines, because the lines above and below are copied.
+const STRIP_LINES: usize = 128;
 
 /// The spins of a square torus of even side, colour by colour.
 #[derive(Debug, Clone)]
 pub struct Checkerboard {
     torus: SquareTorus,
     rows: Rows,
-    colours: [Vec<u64>; 2],
-    starts: [usize; 2],
-    valid: Vec<u64>,
+    strips: Vec<Strip>,
+    /// Of each colour: the first and the last line of every strip, as the strips beside it see them.
+    edges: [Vec<u64>; 2],
+    masks: Masks,
 }
 
 impl Checkerboard {
-    /// Takes over the spins of `configuration`.
+    /// All spins down.
     ///
     /// # Panics
-    /// If the side of its lattice is odd: the caller has to refuse it in words.
-    pub fn new(configuration: &Configuration) -> Self {
-        let torus = configuration.torus();
+    /// If the side of the lattice is odd: the caller has to refuse it in words.
+    pub fn new(torus: SquareTorus) -> Self {
         assert!(torus.is_bipartite(), "a checkerboard needs an even side");
         let columns = torus.side() / 2;
         let width = columns.div_ceil(WORD_BITS);
         let folds = folds(torus.side());
-        let rows = Rows { columns, width, folds, colour: 0, first: 0, count: torus.side() / folds };
-        // Top halo, lines, bottom halo, one block that the last vectors may touch, and room to bring the first row to a cache line.
-        let length = width.next_multiple_of(BLOCK) + (rows.count + 1) * width + 2 * BLOCK;
-        let colours = [vec![0; length], vec![0; length]];
-        let starts = [0, 1].map(|colour| line_start(&colours[colour]) + width.next_multiple_of(BLOCK));
-        // The word w of a row has bits b with b * width + w < columns. One period of the mask, and a block more, so that a block may start at any word.
-        let valid = (0..width + BLOCK)
-            .map(|word| {
-                let bits = folds * (columns - word % width).div_ceil(width);
-                u64::MAX >> (WORD_BITS - bits)
-            })
-            .collect();
-        let mut board = Checkerboard { torus, rows, colours, starts, valid };
-        for colour in 0..2 {
-            for row in 0..torus.side() {
-                for column in 0..columns {
-                    let (word, bit) = board.slot(colour, row, column);
-                    let up = configuration.bits()[torus.site(board.x(colour, row, column), row)];
-                    board.colours[colour][word] |= u64::from(up) << bit;
+        let rows = Rows { columns, width, folds, colour: 0, first: 0, origin: 0, count: torus.side() / folds };
+        let strips: Vec<Strip> =
+            (0..strips(torus.side())).map(|strip| Strip::new(strip, width, strip_lines(torus.side(), strip))).collect();
+        Checkerboard { torus, rows, edges: [0, 1].map(|_| vec![0; 2 * width * strips.len()]), strips, masks: Masks::new(rows) }
+    }
+
+    /// Takes over the spins of `configuration`.
+    ///
+    /// # Panics
+    /// As for [`Self::new`].
+    pub fn from_configuration(configuration: &Configuration) -> Self {
+        let mut words = configuration.words().iter().copied();
+        Self::from_words(configuration.torus(), || words.next().expect("a configuration has ceil(N / 64) words"))
+    }
+
+    /// Takes over spins in site order, 64 at a time, without the need for all of them at once. `next_word` is asked ceil(N / 64) times.
+    ///
+    /// # Panics
+    /// As for [`Self::new`].
+    pub fn from_words(torus: SquareTorus, mut next_word: impl FnMut() -> u64) -> Self {
+        let mut board = Self::new(torus);
+        let (side, width, count, columns) = (torus.side(), board.rows.width, board.rows.count, board.rows.columns);
+        let (mut word, mut left) = (0, 0);
+        let mut lines = [vec![0; width], vec![0; width]];
+        for row in 0..side {
+            lines.iter_mut().for_each(|line| line.fill(0));
+            // Column c of a colour is bit c / width of word c mod width.
+            let (mut place, mut bit) = (0, row / count * columns);
+            for _ in 0..columns {
+                for parity in 0..2 {
+                    if left == 0 {
+                        (word, left) = (next_word(), WORD_BITS);
+                    }
+                    lines[(row + parity) % 2][place] |= (word & 1) << bit;
+                    word >>= 1;
+                    left -= 1;
+                }
+                place += 1;
+                if place == width {
+                    (place, bit) = (0, bit + 1);
                 }
             }
-            board.refresh_halos(colour);
+            for (colour, line) in lines.iter().enumerate() {
+                let own = board.line_mut(colour, row % count);
+                own.iter_mut().zip(line).for_each(|(own, word)| *own |= word);
+            }
         }
+        board.refresh_halos();
         board
+    }
+
+    /// The number of strips.
+    pub fn strips(&self) -> usize {
+        self.strips.len()
     }
 
     /// The lattice.
@@ -75,37 +115,108 @@ impl Checkerboard {
 
     /// The spins in site order.
     pub fn configuration(&self) -> Configuration {
-        let mut words = vec![0; self.torus.sites().div_ceil(WORD_BITS)];
-        for colour in 0..2 {
-            for row in 0..self.torus.side() {
-                for column in 0..self.rows.columns {
-                    let (word, bit) = self.slot(colour, row, column);
-                    let site = self.torus.site(self.x(colour, row, column), row);
-                    words[site / WORD_BITS] |= (self.colours[colour][word] >> bit & 1) << (site % WORD_BITS);
+        let Rows { columns, width, count, .. } = self.rows;
+        let mut words = Vec::with_capacity(self.torus.sites().div_ceil(WORD_BITS));
+        let (mut word, mut filled) = (0, 0);
+        for row in 0..self.torus.side() {
+            let lines = [row, row + 1].map(|colour| self.line(colour % 2, row % count));
+            let (mut place, mut bit) = (0, row / count * columns);
+            for _ in 0..columns {
+                for line in lines {
+                    word |= (line[place] >> bit & 1) << filled;
+                    filled += 1;
+                    if filled == WORD_BITS {
+                        words.push(word);
+                        (word, filled) = (0, 0);
+                    }
+                }
+                place += 1;
+                if place == width {
+                    (place, bit) = (0, bit + 1);
                 }
             }
+        }
+        if filled > 0 {
+            words.push(word);
         }
         Configuration::from_words(self.torus, words)
     }
 
     /// Energy and magnetization, counted on the packed words.
     pub fn measure(&self, set: InstructionSet) -> Measurement {
-        let [even, odd] = [0, 1].map(|colour| &self.colours[colour][self.starts[colour] - self.rows.width..]);
-        let counts = count(set, even, odd, self.rows, &self.valid);
-        Measurement {
-            energy: 2 * counts.unsatisfied as i64 - self.torus.bonds() as i64,
-            magnetization: 2 * counts.up as i64 - self.torus.sites() as i64,
-        }
+        let counts: Vec<_> = self.strips.par_iter().map(|strip| strip.count(set, self.rows, &self.masks)).collect();
+        let (unsatisfied, up): (u64, u64) = counts.iter().fold((0, 0), |sum, counts| (sum.0 + counts.unsatisfied, sum.1 + counts.up));
+        Measurement { energy: 2 * unsatisfied as i64 - self.torus.bonds() as i64, magnetization: 2 * up as i64 - self.torus.sites() as i64 }
     }
 
-    /// Calls `update` with all rows of one colour, to be changed, and the other colour, to be read; then renews the halos. The arguments are those of
-    /// [`crate::kernels::metropolis::update_rows`]: own rows, other colour from its top halo on, which rows, mask of existing slots.
-    pub fn update_colour(&mut self, colour: usize, update: impl FnOnce(&mut [u64], &[u64], Rows, &[u64])) {
-        let [even, odd] = &mut self.colours;
-        let (own, other) = if colour == 0 { (even, odd) } else { (odd, even) };
-        let rows = Rows { colour, ..self.rows };
-        update(&mut own[self.starts[colour]..], &other[self.starts[1 - colour] - rows.width..], rows, &self.valid);
-        self.refresh_halos(colour);
+    /// The same, and the up spins of every column and row.
+    pub fn observe(&self, set: InstructionSet, observer: &mut Observer) -> Measurement {
+        let counters = &mut observer.counters;
+        let unsatisfied = if let [strip] = self.strips.as_slice() {
+            strip.profile(set, self.rows, None, counters)
+        } else {
+            // Strips are counted apart, each in a copy with the line below it, which fits into the cache.
+            let below = |strip: usize| self.strips[(strip + 1) % self.strips.len()].first_lines();
+            let side = self.torus.side();
+            let count = |strips: &[Strip]| {
+                let (mut sum, mut own, mut bonds) = (Counters::new(side), Counters::new(side), Some(0));
+                for strip in strips {
+                    let unsatisfied = strip.profile(set, self.rows, Some(below(strip.number())), &mut own);
+                    bonds = bonds.zip(unsatisfied).map(|(bonds, more)| bonds + more);
+                    sum.rows[strip.first_line()..][..strip.count_lines()].copy_from_slice(&own.rows[..strip.count_lines()]);
+                    sum.columns.iter_mut().zip(&own.columns).for_each(|(sum, up)| *sum += up);
+                }
+                (bonds, sum)
+            };
+            let share = self.strips.len().div_ceil(rayon::current_num_threads());
+            let parts: Vec<(Option<u64>, Counters)> = self.strips.par_chunks(share).map(count).collect();
+            counters.columns.fill(0);
+            counters.rows.fill(0);
+            for (_, part) in &parts {
+                counters.columns.iter_mut().zip(&part.columns).for_each(|(sum, up)| *sum += up);
+                counters.rows.iter_mut().zip(&part.rows).for_each(|(sum, up)| *sum += up);
+            }
+            parts.iter().map(|(bonds, _)| *bonds).sum()
+        };
+        let energy = unsatisfied.map_or_else(|| self.measure(set).energy, |bonds| 2 * bonds as i64 - self.torus.bonds() as i64);
+        Measurement { energy, magnetization: observer.magnetization() }
+    }
+
+    /// Updates every spin once, with one source of random numbers for each strip. `update` is given own rows, the other colour from the line above the first
+    /// row on, which rows, and the masks of the board; it has to be able to read, and leave as it was, up to a block after the last own row.
+    ///
+    /// A board of one strip updates colour 0, then colour 1. With several strips, each of them updates colour 0, then the lines of colour 1 that have both
+    /// neighbours in the strip; when all have done so, each updates the first line of colour 1, then the last one. So a strip passes through the cache once.
+    ///
+    /// # Panics
+    /// If there is not one source a strip.
+    pub fn sweep<S: Send>(&mut self, sources: &mut [S], update: impl Fn(&mut S, &mut [u64], &[u64], Rows, &Masks) + Sync) {
+        assert_eq!(sources.len(), self.strips.len(), "one source of random numbers a strip");
+        let (rows, masks) = (self.rows, &self.masks);
+        if let ([strip], [source]) = (self.strips.as_mut_slice(), &mut *sources) {
+            for colour in 0..2 {
+                strip.update(colour, 0..rows.count, rows, |own, other, rows| update(source, own, other, rows, masks));
+                strip.close(colour, rows, masks);
+            }
+            return;
+        }
+        let edge = 2 * rows.width;
+        let [first, second] = &mut self.edges;
+        let seen = &*second;
+        self.strips.par_iter_mut().zip(&mut *sources).zip(first.par_chunks_mut(edge)).for_each(|((strip, source), edges)| {
+            strip.take_edges(1, seen, rows, masks);
+            strip.update(0, 0..strip.count_lines(), rows, |own, other, rows| update(source, own, other, rows, masks));
+            strip.write_edges(0, edges);
+            strip.update(1, 1..strip.count_lines() - 1, rows, |own, other, rows| update(source, own, other, rows, masks));
+        });
+        let seen = &*first;
+        self.strips.par_iter_mut().zip(sources).zip(second.par_chunks_mut(edge)).for_each(|((strip, source), edges)| {
+            strip.take_edges(0, seen, rows, masks);
+            for line in [0, strip.count_lines() - 1] {
+                strip.update(1, line..line + 1, rows, |own, other, rows| update(source, own, other, rows, masks));
+            }
+            strip.write_edges(1, edges);
+        });
     }
 
     /// The number of words that hold the spins.
@@ -115,8 +226,11 @@ impl Checkerboard {
 
     /// The words that hold the spins: all lines of the even colour, then of the odd one. Their layout depends on the side alone.
     pub fn words(&self) -> Vec<u64> {
-        let lines = |colour: usize| &self.colours[colour][self.starts[colour]..][..self.word_count() / 2];
-        [lines(0), lines(1)].concat()
+        let mut words = Vec::with_capacity(self.word_count());
+        for colour in 0..2 {
+            self.strips.iter().for_each(|strip| words.extend_from_slice(strip.lines(colour)));
+        }
+        words
     }
 
     /// Takes over what [`Self::words`] gave of a board of the same side.
@@ -126,35 +240,39 @@ impl Checkerboard {
     pub fn set_words(&mut self, words: &[u64]) {
         assert_eq!(words.len(), self.word_count(), "the words of a board of this side");
         let width = self.rows.width;
-        for (colour, lines) in words.chunks_exact(words.len() / 2).enumerate() {
-            let own = &mut self.colours[colour][self.starts[colour]..][..lines.len()];
-            // Slots that do not exist stay clear whatever is said of them.
-            own.iter_mut().zip(lines).enumerate().for_each(|(place, (own, word))| *own = word & self.valid[place % width]);
-            self.refresh_halos(colour);
+        for (colour, mut lines) in words.chunks_exact(words.len() / 2).enumerate() {
+            for strip in &mut self.strips {
+                let own = strip.lines_mut(colour);
+                let (taken, rest) = lines.split_at(own.len());
+                // Slots that do not exist stay clear whatever is said of them.
+                own.iter_mut().zip(taken).enumerate().for_each(|(place, (own, word))| *own = word & self.masks.valid[place % width]);
+                lines = rest;
+            }
+        }
+        self.refresh_halos();
+    }
+
+    fn refresh_halos(&mut self) {
+        for (colour, edges) in self.edges.iter_mut().enumerate() {
+            self.strips.iter().zip(edges.chunks_exact_mut(2 * self.rows.width)).for_each(|(strip, edges)| strip.write_edges(colour, edges));
+            self.strips.iter_mut().for_each(|strip| strip.take_edges(colour, edges, self.rows, &self.masks));
         }
     }
 
-    fn refresh_halos(&mut self, colour: usize) {
-        let (start, width, words) = (self.starts[colour], self.rows.width, self.rows.count * self.rows.width);
-        let array = &mut self.colours[colour];
-        array.copy_within(start + words - width..start + words, start - width);
-        array.copy_within(start..start + width, start + words);
-        if self.rows.folds > 1 {
-            // Above the first line lies the last one, but of the rows before; below the last line the first one, of the rows after.
-            let (row, rest) = (self.rows.columns, (self.rows.folds - 1) * self.rows.columns);
-            let (above, below) = (array[start - 1], array[start + words]);
-            array[start - 1] = (above << row | above >> rest) & self.valid[0];
-            array[start + words] = (below >> row | below << rest) & self.valid[0];
-        }
+    fn strip_of(&self, line: usize) -> usize {
+        self.strips.partition_point(|strip| strip.first_line() <= line) - 1
     }
 
-    fn x(&self, colour: usize, row: usize, column: usize) -> usize {
-        2 * column + (row + colour) % 2
+    fn line(&self, colour: usize, line: usize) -> &[u64] {
+        let strip = &self.strips[self.strip_of(line)];
+        &strip.lines(colour)[(line - strip.first_line()) * self.rows.width..][..self.rows.width]
     }
 
-    fn slot(&self, colour: usize, row: usize, column: usize) -> (usize, usize) {
-        let Rows { columns, width, count, .. } = self.rows;
-        (self.starts[colour] + row % count * width + column % width, row / count * columns + column / width)
+    fn line_mut(&mut self, colour: usize, line: usize) -> &mut [u64] {
+        let (strip, width) = (self.strip_of(line), self.rows.width);
+        let strip = &mut self.strips[strip];
+        let first = strip.first_line();
+        &mut strip.lines_mut(colour)[(line - first) * width..][..width]
     }
 }
 
@@ -164,9 +282,17 @@ pub fn folds(side: usize) -> usize {
     (1..=fit.max(1)).rev().find(|&folds| side.is_multiple_of(2 * folds)).unwrap_or(1)
 }
 
-/// The first word of an array that lies at the start of a cache line. Only speed depends on it.
-fn line_start(words: &[u64]) -> usize {
-    words.as_ptr().align_offset(64).min(BLOCK - 1)
+/// The number of strips of a torus of this side, each with its own stream: part of the definition of the results. See [`strip_lines`].
+pub fn strips(side: usize) -> usize {
+    let width = (side / 2).div_ceil(WORD_BITS);
+    (side / STRIP_LINES.max(STRIP_WORDS.div_ceil(width))).max(1)
+}
+
+/// The lines of a strip of a torus of this side: of H pairs of lines, strip i of n has the pairs from floor(i H / n) to floor((i + 1) H / n) - 1. So strips begin
+/// with a line of the same parity, and need not be told apart when columns are counted.
+pub fn strip_lines(side: usize, strip: usize) -> Range<usize> {
+    let (pairs, number) = (side / folds(side) / 2, strips(side));
+    2 * (strip * pairs / number)..2 * ((strip + 1) * pairs / number)
 }
 
 #[cfg(test)]
@@ -176,15 +302,21 @@ mod tests {
 
     #[test]
     fn spins_survive_the_round_trip_and_are_counted_where_they_lie() {
-        for side in [4, 6, 8, 10, 12, 14, 30, 32, 36, 40, 62, 64, 66, 100, 126, 128, 130, 250, 1022, 1026] {
+        for side in [4, 6, 8, 10, 12, 14, 30, 32, 36, 40, 62, 64, 66, 100, 126, 128, 130, 250, 1022, 1026, 2902] {
             let torus = SquareTorus::new(side).expect("a valid side");
             for start in [Start::Hot, Start::Cold] {
                 let configuration = initial_configuration(torus, start, 14103831, side as u64);
-                let board = Checkerboard::new(&configuration);
+                let board = Checkerboard::from_configuration(&configuration);
                 assert_eq!(board.configuration(), configuration, "side {side}");
                 for set in InstructionSet::available() {
                     let expected = Measurement { energy: configuration.energy(), magnetization: configuration.magnetization() };
                     assert_eq!(board.measure(set), expected, "side {side}, {set}");
+                    let mut observer = Observer::new(torus);
+                    assert_eq!(board.observe(set, &mut observer), expected, "side {side}, {set}");
+                    let up = |site: usize| u32::from(configuration.bits()[site]);
+                    let columns: Vec<u32> = (0..side).map(|x| (0..side).map(|y| up(torus.site(x, y))).sum()).collect();
+                    let rows: Vec<u32> = (0..side).map(|y| (0..side).map(|x| up(torus.site(x, y))).sum()).collect();
+                    assert_eq!((&observer.counters.columns, &observer.counters.rows), (&columns, &rows), "side {side}, {set}");
                 }
             }
         }

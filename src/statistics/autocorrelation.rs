@@ -245,6 +245,26 @@ mod tests {
     }
 
     #[test]
+    fn the_autocorrelation_time_and_its_error_are_unbiased() {
+        // tau = 1, 10, 100 from chains of 20 000 tau each: the mean over the repeats within 2 % (tau) and the scatter within its own noise of the stated error.
+        for time in [1.0, 10.0, 100.0] {
+            let memory = (2.0 * time - 1.0) / (2.0 * time + 1.0);
+            let (repeats, draws) = (60, (5000.0 * time) as usize);
+            let found: Vec<Analysis> = (0..repeats)
+                .into_par_iter()
+                .map(|repeat| analyse((0..4).map(|chain| autoregressive(memory, draws, 77, 4 * repeat + chain)).collect()).expect("draws"))
+                .collect();
+            let mean = |of: &dyn Fn(&Analysis) -> f64| found.iter().map(of).sum::<f64>() / repeats as f64;
+            let average = mean(&|one| one.autocorrelation_time);
+            assert!((average / time - 1.0).abs() < 0.02, "tau {time}: {average}");
+            let scatter = mean(&|one| (one.autocorrelation_time - average).powi(2)).sqrt();
+            let stated = mean(&|one| one.autocorrelation_time_error);
+            // A scatter of 60 has an error of 9 %.
+            assert!((stated / scatter - 1.0).abs() < 0.35, "tau {time}: stated {stated}, scatter {scatter}");
+        }
+    }
+
+    #[test]
     fn pulls_have_unit_variance_and_naive_ones_have_not() {
         // 400 repeats: the variance of the pulls has standard error sqrt(2/400) = 0.07, and must lie within 4 of these; an error without tau gives 19.
         let (memory, repeats) = (0.9, 400);

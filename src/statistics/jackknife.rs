@@ -5,6 +5,7 @@
 //! most; chains of different lengths are met by the weighted (delete-m) jackknife of Busing, Meijer and van der Leeden, Stat. Comput. 9, 3 (1999).
 
 use crate::measure::Series;
+use std::ops::Range;
 
 /// More blocks than this sharpen the error by less than one per cent.
 const MOST_BLOCKS: usize = 4096;
@@ -12,7 +13,7 @@ const MOST_BLOCKS: usize = 4096;
 const HALF_BITS: u32 = 34;
 
 /// Exact sums over draws of E and M, any lattice up to 2^34 sites and any number of draws up to 2^58.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Moments {
     draws: u64,
     energy: i128,
@@ -20,18 +21,21 @@ pub struct Moments {
     magnetization_squared: u128,
     /// With M^2 = high 2^34 + low: the sums of high^2, high low, low^2. M^4 itself, up to 2^136, would not fit.
     fourth_power: [u128; 3],
+    /// The sum of the powers of the longest waves; not a number where a draw has none.
+    wave_power: f64,
 }
 
 impl Moments {
     /// The sums over all draws of all chains.
     pub fn of(chains: &[Series]) -> Moments {
-        chains.iter().map(|chain| Moments::of_draws(&chain.energy, &chain.magnetization)).fold(Moments::default(), Moments::plus)
+        chains.iter().map(|chain| Moments::of_draws(chain, 0..chain.len())).fold(Moments::default(), Moments::plus)
     }
 
     /// The sums over some draws of one chain.
-    fn of_draws(energies: &[i64], magnetizations: &[i64]) -> Moments {
-        let mut sums = Moments::default();
-        for (&energy, &magnetization) in energies.iter().zip(magnetizations) {
+    fn of_draws(chain: &Series, draws: Range<usize>) -> Moments {
+        let wave_power = chain.wave_power.get(draws.clone()).map_or(f64::NAN, |powers| powers.iter().sum());
+        let mut sums = Moments { wave_power, ..Moments::default() };
+        for (&energy, &magnetization) in chain.energy[draws.clone()].iter().zip(&chain.magnetization[draws]) {
             let energy = i128::from(energy);
             let square = u128::from(magnetization.unsigned_abs()).pow(2);
             let (high, low) = (square >> HALF_BITS, square & ((1 << HALF_BITS) - 1));
@@ -53,6 +57,7 @@ impl Moments {
             energy_squared: self.energy_squared + other.energy_squared,
             magnetization_squared: self.magnetization_squared + other.magnetization_squared,
             fourth_power: std::array::from_fn(|part| self.fourth_power[part] + other.fourth_power[part]),
+            wave_power: self.wave_power + other.wave_power,
         }
     }
 
@@ -63,6 +68,7 @@ impl Moments {
             energy_squared: self.energy_squared - other.energy_squared,
             magnetization_squared: self.magnetization_squared - other.magnetization_squared,
             fourth_power: std::array::from_fn(|part| self.fourth_power[part] - other.fourth_power[part]),
+            wave_power: self.wave_power - other.wave_power,
         }
     }
 
@@ -97,6 +103,18 @@ impl Moments {
         ((high * half + 2.0 * middle) * half + low) / self.draws as f64
     }
 
+    /// xi / L = `sqrt(<M^2> / <power> - 1) / (2 L sin(pi / L))` on the torus of side L, from the mean power of the longest waves; 0 where the root is of a negative number.
+    pub fn correlation_length_over_side(&self, side: usize) -> f64 {
+        let side = side as f64;
+        let ratio = self.magnetization_squared as f64 / self.wave_power;
+        (ratio - 1.0).max(0.0).sqrt() / (2.0 * side * (std::f64::consts::PI / side).sin())
+    }
+
+    /// The mean power of the longest waves.
+    pub fn mean_wave_power(&self) -> f64 {
+        self.wave_power / self.draws as f64
+    }
+
     /// U = `1 - <M^4> / (3 <M^2>^2)`; 0 where M is always 0.
     pub fn binder_cumulant(&self) -> f64 {
         if self.magnetization_squared == 0 { 0.0 } else { 1.0 - self.mean_fourth_power() / (3.0 * self.mean_square().powi(2)) }
@@ -121,8 +139,7 @@ pub fn blocks(chains: &[Series], shortest: f64) -> Vec<Moments> {
         let count = ((chain.len() as f64 / shortest) as usize).max(1);
         let edge = |block: usize| block * chain.len() / count;
         for block in 0..count {
-            let range = edge(block)..edge(block + 1);
-            blocks.push(Moments::of_draws(&chain.energy[range.clone()], &chain.magnetization[range]));
+            blocks.push(Moments::of_draws(chain, edge(block)..edge(block + 1)));
         }
     }
     blocks
@@ -154,19 +171,20 @@ mod tests {
     #[test]
     fn sums_are_exact_on_the_largest_lattice() {
         let largest = 1i64 << 34;
-        let chains = vec![Series { energy: vec![-2 * largest, -2 * largest + 4], magnetization: vec![largest, -largest + 2] }];
+        let chains =
+            vec![Series { energy: vec![-2 * largest, -2 * largest + 4], magnetization: vec![largest, -largest + 2], ..Series::default() }];
         let moments = Moments::of(&chains);
         assert_eq!(moments.energy_variance(), 4.0);
         let exact = (2f64.powi(34).powi(4) + (2f64.powi(34) - 2.0).powi(4)) / 2.0;
         assert!((moments.mean_fourth_power() / exact - 1.0).abs() < 1e-15);
         assert!(moments.binder_cumulant() > 0.666);
-        assert_eq!(moments.plus(moments).minus(moments), moments);
+        assert_eq!(moments.plus(moments).minus(moments).mean_fourth_power(), moments.mean_fourth_power());
     }
 
     #[test]
     fn the_variance_of_few_draws_is_unbiased() {
         // Blocks of one draw: the jackknife turns the variance with 1/n into the variance with 1/(n-1), exactly; for a mean it gives the usual error.
-        let chains = vec![Series { energy: vec![3, -5, 8, 11, 4], magnetization: vec![1, 2, 3, 4, 5] }];
+        let chains = vec![Series { energy: vec![3, -5, 8, 11, 4], magnetization: vec![1, 2, 3, 4, 5], ..Series::default() }];
         let blocks = blocks(&chains, 1.0);
         assert_eq!(blocks.len(), 5);
         let variance = estimate(&blocks, &Moments::energy_variance);
@@ -178,11 +196,15 @@ mod tests {
 
     #[test]
     fn blocks_cover_every_draw_once() {
-        let chain = |length: i64| Series { energy: (0..length).collect(), magnetization: (0..length).collect() };
+        let chain = |length: i64| Series { energy: (0..length).collect(), magnetization: (0..length).collect(), ..Series::default() };
         let chains = [chain(103), chain(7), chain(0), chain(50)];
         let blocks = blocks(&chains, 10.0);
         assert_eq!(blocks.len(), 10 + 1 + 5);
         let total = blocks.into_iter().fold(Moments::default(), Moments::plus);
-        assert_eq!(total, Moments::of(&chains));
+        let whole = Moments::of(&chains);
+        assert_eq!(
+            (total.draws, total.energy, total.energy_squared, total.fourth_power),
+            (whole.draws, whole.energy, whole.energy_squared, whole.fourth_power)
+        );
     }
 }

@@ -20,7 +20,7 @@ pub const NEWEST: &str = "state";
 /// The generation before it.
 pub const PREVIOUS: &str = "state.previous";
 /// The version of the layout, and of the words of every stage and sampler in it.
-pub const CHECKPOINT_VERSION: u64 = 1;
+pub const CHECKPOINT_VERSION: u64 = 3;
 
 const MAGIC: &[u8; 16] = b"kadanoff state\r\n";
 const DIGEST: usize = blake3::OUT_LEN;
@@ -181,6 +181,7 @@ impl CheckpointFolder {
             for part in std::iter::once(&head).chain(items) {
                 hasher.update(part);
                 file.write_all(part).map_err(|why| Error::file("write", &newest, why))?;
+                crate::fault::point("writing-state").map_err(|why| Error::file("write", &newest, why))?;
             }
             file.write_all(hasher.finalize().as_bytes()).map_err(|why| Error::file("write", &newest, why))
         })?;
@@ -209,6 +210,18 @@ impl CheckpointFolder {
         let _ = std::fs::remove_dir(&self.path);
         self.newest_is_intact = true;
         Ok(())
+    }
+}
+
+/// One generation by itself, for those who only look.
+///
+/// # Errors
+/// [`Error::Refused`] if it is missing, damaged, of another run file or version; [`Error::InputOutput`].
+pub fn read_generation(path: &Path, run_file_hash: [u8; DIGEST]) -> Result<Checkpoint> {
+    match find(path, run_file_hash)? {
+        Found::Intact(checkpoint) => Ok(checkpoint),
+        Found::Missing => Err(Error::Refused(format!("{} is missing", path.display()))),
+        Found::Damaged(sentence) => Err(Error::Refused(sentence)),
     }
 }
 
@@ -393,7 +406,7 @@ mod tests {
         assert!(refusal(&mut folder, [8; DIGEST]).contains("another run file"));
         let whole = std::fs::read(folder.newest()).unwrap();
         let mut newer = whole[..whole.len() - DIGEST].to_vec();
-        newer[MAGIC.len()] = 2;
+        newer[MAGIC.len()..][..8].copy_from_slice(&(CHECKPOINT_VERSION + 1).to_le_bytes());
         let digest = *blake3::hash(&newer).as_bytes();
         newer.extend(digest);
         std::fs::write(folder.newest(), &newer).unwrap();

@@ -2,6 +2,7 @@
 //! that have the old file open keep it; nobody ever sees half a file under its real name.
 
 use crate::error::{Error, Result};
+use crate::fault;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -59,14 +60,20 @@ pub fn replace(path: &Path, needed: u64, fill: impl FnOnce(&Path) -> Result<()>)
 pub fn replace_keeping(path: &Path, kept: Option<&Path>, needed: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let folder = folder_of(path);
     let temporary = Temporary::create(path, folder)?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let passing = |step: &str, doing: &str| fault::point(&format!("{step}-{name}")).map_err(|why| Error::file(doing, path, why));
     let written = fill(&temporary.0)
+        .and_then(|()| passing("filled", "synchronize"))
         .and_then(|()| {
             let file = File::open(&temporary.0).map_err(|why| Error::file("open", &temporary.0, why))?;
             // An fsync that fails is a failed write: the pages may be gone and a second try would report success.
             file.sync_all().map_err(|why| Error::file("synchronize", path, why))
         })
+        .and_then(|()| passing("synchronized", "replace"))
         .and_then(|()| kept.map_or(Ok(()), |kept| std::fs::rename(path, kept).map_err(|why| Error::file("keep", kept, why))))
-        .and_then(|()| std::fs::rename(&temporary.0, path).map_err(|why| Error::file("replace", path, why)));
+        .and_then(|()| passing("kept", "replace"))
+        .and_then(|()| std::fs::rename(&temporary.0, path).map_err(|why| Error::file("replace", path, why)))
+        .and_then(|()| passing("renamed", "synchronize the folder of"));
     if let Err(error) = written {
         // Free space is looked up before the temporary file gives its share back; people know the file by its own name.
         return Err(match with_space(error, folder, needed) {
@@ -77,6 +84,16 @@ pub fn replace_keeping(path: &Path, kept: Option<&Path>, needed: u64, fill: impl
         });
     }
     synchronize_folder(folder)
+}
+
+/// Replaces `path` by these bytes without waiting for the disk: after a loss of power the old file, the new one or none may be there, but never half of one that
+/// a reader could meet while the machine runs.
+///
+/// # Errors
+/// [`Error::InputOutput`]; the old file is intact and the temporary one removed.
+pub fn replace_quickly(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = Temporary::create(path, folder_of(path))?;
+    std::fs::write(&temporary.0, bytes).and_then(|()| std::fs::rename(&temporary.0, path)).map_err(|why| Error::file("write", path, why))
 }
 
 /// Tries whether a file can be made, written and removed in a folder, so that a run that could not keep its results never begins.

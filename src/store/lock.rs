@@ -56,6 +56,15 @@ impl std::fmt::Display for Owner {
     }
 }
 
+/// Who says that they work in a directory, and whether they are seen to live: yes or no on this host, unknown (`None`) on another one. The lock is not touched, so that
+/// looking disturbs nobody.
+pub fn holder(directory: &Path) -> Option<(Owner, Option<bool>)> {
+    let owner =
+        [LOCK_FILE, OWNER_FILE].iter().find_map(|name| File::open(directory.join(name)).ok().and_then(|mut file| read(&mut file)))?;
+    let lives = (owner.host == Owner::this_process().host).then(|| alive(owner.process));
+    Some((owner, lives))
+}
+
 /// A directory that is ours until this value is dropped.
 #[derive(Debug)]
 pub struct DirectoryLock {
@@ -76,7 +85,8 @@ impl DirectoryLock {
     /// # Errors
     /// [`Error::Refused`] if another job holds it, naming its host and process; [`Error::InputOutput`] if the lock cannot be written.
     pub fn acquire(directory: &Path, force: bool) -> Result<Self> {
-        Self::acquire_as(directory, force, &Owner::this_process(), File::try_lock)
+        let try_lock = |file: &File| crate::fault::point("lock").map_err(TryLockError::Error).and_then(|()| file.try_lock());
+        Self::acquire_as(directory, force, &Owner::this_process(), try_lock)
     }
 
     fn acquire_as(

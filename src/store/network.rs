@@ -13,17 +13,28 @@ use std::path::Path;
 const CONTENT: &str = "network";
 
 /// The monitored numbers of an epoch: name, units, words.
-const MONITORS: [(&str, &str, &str); 6] = [
+const MONITORS: [(&str, &str, &str); 8] = [
     ("reconstruction_error", "1", "mean squared reconstruction error per visible unit"),
     ("free_energy_gap", "nat", "mean free energy of held-out minus training data"),
     ("weight_norm", "1", "root mean square weight"),
     ("weight_maximum", "1", "largest absolute weight"),
     ("gradient_norm", "1", "root mean square gradient of the weights in the last minibatch"),
     ("seconds", "s", "wall time"),
+    ("pseudo_likelihood", "nat", "logarithm of p(v_i given the other units) over held-out data"),
+    ("learning_rate", "1", "learning rate"),
 ];
 
-fn monitors(epoch: &EpochRecord) -> [f64; 6] {
-    [epoch.reconstruction_error, epoch.free_energy_gap, epoch.weight_norm, epoch.weight_maximum, epoch.gradient_norm, epoch.seconds]
+fn monitors(epoch: &EpochRecord) -> [f64; 8] {
+    [
+        epoch.reconstruction_error,
+        epoch.free_energy_gap,
+        epoch.weight_norm,
+        epoch.weight_maximum,
+        epoch.gradient_norm,
+        epoch.seconds,
+        epoch.pseudo_likelihood.unwrap_or(f64::NAN),
+        epoch.learning_rate,
+    ]
 }
 
 /// Replaces `path` by a trained stack.
@@ -61,6 +72,10 @@ pub fn write_training(group: &GroupWriter, training: &TrainingRecord, with_weigh
         .text("NX_class", "NXentry")?
         .text("gradient", &training.gradient)?
         .text("activations", &training.activations)?
+        .text("method", &training.method)?
+        .number("chains", training.chains as u64)?
+        .number("gibbs_steps", training.gibbs_steps as u64)?
+        .number("fresh", u64::from(training.fresh))?
         .number("coupling", training.coupling)?
         .number("size", training.size as u64)?
         .number("samples", training.samples as u64)?
@@ -82,12 +97,30 @@ fn write_layer(group: &GroupWriter, layer: &LayerRecord, with_weights: bool) -> 
         .text("NX_class", "NXdata")?
         .number("visible_units", layer.visible as u64)?
         .number("hidden_units", layer.hidden as u64)?
-        .number("dead_units", layer.dead_units as u64)?
+        .number("dead_units", layer.dead_units.len() as u64)?
+        .number("stopped_early", u64::from(layer.stopped_early))?
         .number("epochs", layer.epochs.len() as u64)?;
+    group.index("hidden", layer.hidden, "hidden unit")?;
+    let mut dead = vec![0i64; layer.hidden];
+    layer.dead_units.iter().for_each(|&unit| dead[unit] = 1);
+    group.variable(
+        "dead",
+        &["hidden"],
+        &dead,
+        label("1", "1 for a unit that never moves: standard deviation of p(h = 1 | v) below 0.02"),
+    )?;
+    if !layer.swap_rates.is_empty() {
+        group.index("temperature_pair", layer.swap_rates.len(), "pair of neighbouring inverse temperatures, from 1 down")?;
+        group.variable(
+            "swap_rates",
+            &["temperature_pair"],
+            &layer.swap_rates,
+            label("1", "share of accepted exchanges in the last epoch"),
+        )?;
+    }
     if with_weights {
         attributes.text("signal", "weights")?.texts("axes", &["visible", "hidden"])?;
         group.index("visible", layer.visible, "visible unit (site y L + x in the first layer)")?;
-        group.index("hidden", layer.hidden, "hidden unit")?;
         group.variable("weights", &["visible", "hidden"], &layer.weights, label("1", "weight W_ij"))?;
         group.variable("visible_bias", &["visible"], &layer.visible_bias, label("1", "visible bias c_i"))?;
         group.variable("hidden_bias", &["hidden"], &layer.hidden_bias, label("1", "hidden bias b_j"))?;
@@ -113,6 +146,10 @@ pub fn read_training(group: &GroupReader, with_weights: bool) -> Result<Training
     Ok(TrainingRecord {
         gradient: group.text("gradient")?,
         activations: group.text("activations")?,
+        method: group.text("method")?,
+        chains: group.count("chains")?,
+        gibbs_steps: group.count("gibbs_steps")?,
+        fresh: group.count("fresh")? == 1,
         coupling: group.number("coupling")?,
         size: group.count("size")?,
         samples: group.count("samples")?,
@@ -127,6 +164,7 @@ pub fn read_training(group: &GroupReader, with_weights: bool) -> Result<Training
 fn read_layer(group: &GroupReader, with_weights: bool) -> Result<LayerRecord> {
     let (visible, hidden) = (group.count("visible_units")?, group.count("hidden_units")?);
     let weights = |name: &str, shape: &[usize]| if with_weights { group.shaped::<f32>(name, shape) } else { Ok(Vec::new()) };
+    let swap_rates = if group.has("swap_rates") { group.array::<f64>("swap_rates", 1)?.values } else { Vec::new() };
     let epochs = group.count("epochs")?;
     let mut curves: Vec<Vec<f64>> = Vec::new();
     if epochs > 0 {
@@ -148,8 +186,17 @@ fn read_layer(group: &GroupReader, with_weights: bool) -> Result<LayerRecord> {
                 weight_maximum: curves[3][epoch],
                 gradient_norm: curves[4][epoch],
                 seconds: curves[5][epoch],
+                pseudo_likelihood: Some(curves[6][epoch]).filter(|value| !value.is_nan()),
+                learning_rate: curves[7][epoch],
             })
             .collect(),
-        dead_units: group.count("dead_units")?,
+        dead_units: group
+            .shaped::<i64>("dead", &[hidden])?
+            .iter()
+            .enumerate()
+            .filter_map(|(unit, &dead)| (dead == 1).then_some(unit))
+            .collect(),
+        swap_rates,
+        stopped_early: group.count("stopped_early")? == 1,
     })
 }

@@ -1,9 +1,9 @@
 //! The group `/renormalization` of `results.h5`: `mapping` (Eqs. 18-22 of arXiv:1410.3831 on small machines), `receptive_fields` (means over layers, one group
-//! a layer with the fields), `reconstruction` over layers, `likelihood` of the first machine, `examples` of configurations and what comes back of them. NaN, or -1 for integers, where there is
+//! a layer with the fields), `reconstruction` over layers, `likelihood` of the first machine, `tables` (one group a table), `examples` of configurations and what comes back of them. NaN, or -1 for integers, where there is
 //! no value.
 
 use super::hdf5::{GroupReader, GroupWriter, label};
-use super::likelihood;
+use super::{likelihood, table};
 use crate::error::{Error, Result};
 use crate::record::{Example, FieldMeasures, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord};
 
@@ -39,6 +39,12 @@ pub fn write(group: &GroupWriter, record: &RenormalizationRecord) -> Result<()> 
     if let Some(part) = &record.likelihood {
         likelihood::write(&group.group("likelihood")?, part)?;
     }
+    if !record.tables.is_empty() {
+        let tables = group.group("tables")?;
+        let names: Vec<&str> = record.tables.iter().map(|table| table.name.as_str()).collect();
+        tables.attributes().text("order", &names.join(" "))?;
+        record.tables.iter().try_for_each(|one| table::write(&tables.group(&one.name)?, one))?;
+    }
     if !record.examples.is_empty() {
         write_examples(&group.group("examples")?, &record.examples)?;
     }
@@ -58,6 +64,9 @@ pub fn read(group: &GroupReader) -> Result<RenormalizationRecord> {
         receptive_fields: list(group, "receptive_fields", read_fields)?,
         reconstructions: list(group, "reconstruction", read_reconstructions)?,
         likelihood: group.has("likelihood").then(|| likelihood::read(&group.group("likelihood")?)).transpose()?,
+        tables: list(group, "tables", |tables| {
+            tables.text("order")?.split_whitespace().map(|name| table::read(&tables.group(name)?, name)).collect()
+        })?,
         examples: list(group, "examples", read_examples)?,
     })
 }

@@ -1,7 +1,7 @@
 //! `results.h5`: everything people read. `/sampling` and `/renormalization` in full, `/training` without the weights, which live in `network.h5`.
 
 use super::hdf5::FileWriter;
-use super::{durable, network, provenance, renormalization, sampling};
+use super::{durable, network, provenance, renormalization, sampling, scaling};
 use crate::error::Result;
 use crate::record::RunRecord;
 use std::path::Path;
@@ -24,6 +24,9 @@ pub fn write_results(path: &Path, record: &RunRecord) -> Result<()> {
         } else if record.training.is_some() {
             root.attributes().text("default", "training")?;
         }
+        if let Some(part) = &record.scaling {
+            scaling::write(&root.group("scaling")?, part)?;
+        }
         if let Some(part) = &record.training {
             network::write_training(&root.group("training")?, part, false)?;
         }
@@ -44,7 +47,8 @@ pub fn read_results(path: &Path) -> Result<RunRecord> {
     let sampling = root.has("sampling").then(|| sampling::read(&root.group("sampling")?)).transpose()?;
     let training = root.has("training").then(|| network::read_training(&root.group("training")?, false)).transpose()?;
     let renormalization = root.has("renormalization").then(|| renormalization::read(&root.group("renormalization")?)).transpose()?;
-    Ok(RunRecord { provenance, sampling, training, renormalization })
+    let scaling = root.has("scaling").then(|| scaling::read(&root.group("scaling")?)).transpose()?;
+    Ok(RunRecord { provenance, sampling, scaling, training, renormalization })
 }
 
 /// About how many bytes the file takes at most, uncompressed.
@@ -54,7 +58,7 @@ fn bytes(record: &RunRecord) -> u64 {
         .iter()
         .flat_map(|part| &part.ensembles)
         .flat_map(|ensemble| &ensemble.chains)
-        .map(|chain| 8 * (chain.energy.len() + chain.magnetization.len()))
+        .map(|chain| 8 * (chain.energy.len() + chain.magnetization.len() + chain.wave_power.len()))
         .sum();
     let fields: usize = record.renormalization.iter().flat_map(|part| &part.receptive_fields).map(|layer| 4 * layer.fields.len()).sum();
     (series + fields + (1 << 20)) as u64

@@ -2,6 +2,7 @@
 //! draw). Ensembles that are not measured yet are NaN (or 0 where integers count), chains that end early are filled up and say so.
 
 use super::hdf5::{GroupReader, GroupWriter, label};
+use super::tempering;
 use crate::error::{Error, Result};
 use crate::measure::Series;
 use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
@@ -55,7 +56,11 @@ pub fn write(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
         let first = (index * couplings).min(sampling.ensembles.len());
         let last = (first + couplings).min(sampling.ensembles.len());
         if first < last {
-            write_series(&group.group(&format!("L{size}"))?, size, &sampling.ensembles[first..last])?;
+            let of_size = group.group(&format!("L{size}"))?;
+            write_series(&of_size, size, &sampling.ensembles[first..last])?;
+            if let Some(ladders) = sampling.tempering.iter().find(|ladders| ladders.size == size) {
+                tempering::write(&of_size.group(tempering::GROUP)?, ladders)?;
+            }
         }
     }
     Ok(())
@@ -129,6 +134,11 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
         let (energies, magnetizations) = (chain.energy.len(), chain.magnetization.len());
         return Err(Error::Bug(format!("a chain of size {size} has {energies} energies and {magnetizations} magnetizations.")));
     }
+    let all = || ensembles.iter().flat_map(|ensemble| &ensemble.chains);
+    if let Some(chain) = all().find(|chain| !chain.wave_power.is_empty() && chain.wave_power.len() != chain.len()) {
+        let (waves, draws) = (chain.wave_power.len(), chain.len());
+        return Err(Error::Bug(format!("a chain of size {size} has {waves} powers of its longest waves for {draws} draws.")));
+    }
     let couplings: Vec<f64> = ensembles.iter().map(|ensemble| ensemble.coupling).collect();
     let chains = ensembles.iter().map(|ensemble| ensemble.chains.len()).max().unwrap_or(0);
     let draws = ensembles.iter().flat_map(|ensemble| &ensemble.chains).map(Series::len).max().unwrap_or(0);
@@ -169,6 +179,21 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
             group.annotate(name, |attributes| attributes.number("_FillValue", NO_DRAW).map(|_| ()))?;
         }
     }
+    let measured = |series: &&Series| !series.wave_power.is_empty();
+    if ensembles.iter().flat_map(|ensemble| &ensemble.chains).any(|series| measured(&series)) {
+        let about = label("1", "power of the longest waves, (|M_x|^2 + |M_y|^2) / 2 at k = 2 pi / L");
+        group.blocks("wave_power", &["coupling", "chain", "draw"], about, |range| {
+            let mut values = Vec::with_capacity(range.len() * chains * draws);
+            for ensemble in &ensembles[range] {
+                for chain in 0..chains {
+                    let end = values.len() + draws;
+                    values.extend_from_slice(ensemble.chains.get(chain).map_or(&[][..], |series| &series.wave_power));
+                    values.resize(end, f64::NAN);
+                }
+            }
+            values
+        })?;
+    }
     group.attributes().text("signal", "energy")?.texts("axes", &["coupling", "chain", "draw"])?;
     Ok(())
 }
@@ -194,12 +219,16 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
     }
     let updates = group.shaped::<u64>("spin_updates", &cells)?;
     let seconds = group.shaped::<f64>("seconds", &cells)?;
-    let mut chains = Vec::with_capacity(count);
+    let (mut chains, mut ladders) = (Vec::with_capacity(count), Vec::new());
     for (index, &size) in sizes.iter().enumerate() {
         let first = (index * columns).min(count);
         let last = (first + columns).min(count);
         if first < last {
-            chains.extend(read_series(&group.group(&format!("L{size}"))?, last - first)?);
+            let of_size = group.group(&format!("L{size}"))?;
+            chains.extend(read_series(&of_size, last - first)?);
+            if of_size.has(tempering::GROUP) {
+                ladders.push(tempering::read(&of_size.group(tempering::GROUP)?, size)?);
+            }
         }
     }
     let mut ensembles: Vec<Ensemble> = chains
@@ -224,6 +253,7 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
         measure_every: group.count("measure_every")?,
         draws: group.count("draws")?,
         ensembles,
+        tempering: ladders,
     })
 }
 
@@ -291,6 +321,25 @@ fn read_series(group: &GroupReader, couplings: usize) -> Result<Vec<Vec<Series>>
                 for (series, (chain, length)) in lists.zip(existing) {
                     let start = (row * chains + chain) * draws;
                     *of(series) = values[start..start + length].to_vec();
+                }
+            }
+            Ok(())
+        })?;
+    }
+    if group.has("wave_power") {
+        if group.shape::<f64>("wave_power", 3)? != [couplings, chains, draws] {
+            return Err(group.wrong("wave_power", format!("its shape is not {:?}", [couplings, chains, draws])));
+        }
+        group.blocks::<f64>("wave_power", 3, |range, values| {
+            for (row, coupling) in range.enumerate() {
+                let existing = (0..chains).filter_map(|chain| length(coupling * chains + chain).map(|length| (chain, length)));
+                for (series, (chain, length)) in all[coupling].iter_mut().zip(existing) {
+                    let start = (row * chains + chain) * draws;
+                    let powers = &values[start..start + length];
+                    // Nothing but fill: this chain was measured without.
+                    if !powers.iter().all(|power| power.is_nan()) {
+                        series.wave_power = powers.to_vec();
+                    }
                 }
             }
             Ok(())

@@ -2,7 +2,10 @@
 
 use super::durable;
 use crate::error::{Error, Result};
-use crate::record::{LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, TrainingRecord};
+use crate::record::{
+    Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, TableRecord,
+    TemperingRecord, TrainingRecord,
+};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -27,6 +30,7 @@ pub fn summary(record: &RunRecord) -> Value {
         "seed": origin.seed,
         "submissions": origin.submissions,
         "sampling": record.sampling.as_ref().map(sampling),
+        "scaling": record.scaling.as_ref().map(scaling),
         "training": record.training.as_ref().map(training),
         "renormalization": record.renormalization.as_ref().map(renormalization),
     })
@@ -58,6 +62,52 @@ fn sampling(part: &SamplingRecord) -> Value {
         "measure_every": part.measure_every,
         "draws": part.draws,
         "ensembles": ensembles,
+        "tempering": part.tempering.iter().map(tempering).collect::<Vec<_>>(),
+    })
+}
+
+fn tempering(part: &TemperingRecord) -> Value {
+    json!({
+        "size": part.size,
+        "couplings": part.couplings,
+        "exchange_every": part.exchange_every,
+        "ladders": part.round_trips.len(),
+        "swap_acceptance": part.acceptance(),
+        "round_trips": part.round_trips.iter().sum::<u64>(),
+        "flow": part.flow(),
+    })
+}
+
+/// Everything but the curves.
+fn scaling(part: &Scaling) -> Value {
+    let results: Map<String, Value> = part
+        .results
+        .iter()
+        .map(|one| {
+            let deviation = one.exact.map(|exact| (one.value - exact) / one.error).filter(|deviation| deviation.is_finite());
+            let entry = json!({
+                "long_name": one.long_name,
+                "value": one.value,
+                "error": one.error,
+                "smallest_size": one.smallest_size,
+                "exact": one.exact,
+                "deviation_in_standard_errors": deviation,
+            });
+            (one.name.clone(), entry)
+        })
+        .collect();
+    let overlaps: Vec<Value> =
+        part.curves.iter().map(|one| json!({ "size": one.size, "smallest_overlap": one.smallest_overlap })).collect();
+    json!({
+        "correction_exponent": part.correction_exponent,
+        "blocks": part.blocks,
+        "results": results,
+        "covariance": part.covariance,
+        "fits": part.fits,
+        "crossings": part.crossings,
+        "peaks": part.peaks,
+        "collapses": part.collapses,
+        "overlaps": overlaps,
     })
 }
 
@@ -83,12 +133,18 @@ fn training(part: &TrainingRecord) -> Value {
             "epochs": layer.epochs.len(),
             "seconds": layer.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>(),
             "last_epoch": layer.epochs.last(),
-            "dead_units": layer.dead_units,
+            "dead_units": layer.dead_units.len(),
+            "swap_rates": layer.swap_rates,
+            "stopped_early": layer.stopped_early,
         })
     };
     json!({
         "gradient": part.gradient,
         "activations": part.activations,
+        "method": part.method,
+        "chains": part.chains,
+        "gibbs_steps": part.gibbs_steps,
+        "fresh": part.fresh,
         "coupling": part.coupling,
         "size": part.size,
         "samples": part.samples,
@@ -119,7 +175,18 @@ fn renormalization(part: &RenormalizationRecord) -> Value {
         "receptive_fields": fields,
         "reconstructions": part.reconstructions,
         "likelihood": part.likelihood.as_ref().map(likelihood),
+        "tables": part.tables.iter().map(|one| (one.name.clone(), table(one))).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// One object a row: its label, and value and error of each column.
+fn table(part: &TableRecord) -> Value {
+    let row = |(label, cells): &(String, Vec<Cell>)| {
+        let numbers = part.columns.iter().zip(cells).map(|(column, cell)| (column.name.clone(), json!(cell)));
+        let label = (part.row_name.clone(), json!(label));
+        Value::Object(std::iter::once(label).chain(numbers).collect())
+    };
+    json!({ "long_name": part.long_name, "rows": part.rows.iter().map(row).collect::<Vec<_>>() })
 }
 
 /// Everything but the energy on its way.

@@ -3,6 +3,8 @@
 use kadanoff::measure::Series;
 use kadanoff::record::*;
 use kadanoff::spins::BitMatrix;
+use kadanoff::statistics::least_squares::Goodness;
+use kadanoff::statistics::scaling::{Collapse, Crossing, Curves, Peak, ScalingFit, ScalingResult};
 use kadanoff::store::ConfigurationSet;
 
 /// Hands out distinct primes, so that no two numbers of a record can be exchanged unnoticed.
@@ -59,6 +61,7 @@ fn ensemble(primes: &mut Primes, size: usize, coupling: f64) -> Ensemble {
             .map(|_| Series {
                 energy: (0..DRAWS).map(|_| primes.integer()).collect(),
                 magnetization: (0..DRAWS).map(|_| primes.integer()).collect(),
+                wave_power: (0..DRAWS).map(|_| primes.real()).collect(),
             })
             .collect(),
         observables: vec![
@@ -87,10 +90,14 @@ fn layer(primes: &mut Primes, visible: usize, hidden: usize) -> LayerRecord {
                 weight_norm: primes.real(),
                 weight_maximum: primes.real(),
                 gradient_norm: primes.real(),
+                pseudo_likelihood: Some(primes.real()),
+                learning_rate: primes.real(),
                 seconds: primes.real(),
             })
             .collect(),
-        dead_units: primes.next() as usize,
+        dead_units: (0..hidden).step_by(3).collect(),
+        swap_rates: (0..4).map(|_| primes.real()).collect(),
+        stopped_early: true,
     }
 }
 
@@ -141,8 +148,16 @@ fn renormalization(primes: &mut Primes) -> RenormalizationRecord {
         receptive_fields: vec![fields(primes, 5), fields(primes, 3)],
         reconstructions: vec![reconstruction(primes, true), reconstruction(primes, false)],
         likelihood: Some(likelihood(primes)),
+        tables: vec![table(primes, "one"), table(primes, "another"), TableRecord::new("empty", "thing", "no rows", &[])],
         examples: vec![example(primes), example(primes)],
     }
+}
+
+fn table(primes: &mut Primes, name: &str) -> TableRecord {
+    let mut table = TableRecord::new(name, "scheme", "numbers in a table", &[("thermal", "y_T", "1"), ("magnetic", "y_H", "J")]);
+    table.push("first, with a λ", vec![Cell::exact(primes.real()), Cell::NONE]);
+    table.push("second", vec![Cell::exact(primes.real()), Cell::estimate(primes.reals())]);
+    table
 }
 
 fn likelihood(primes: &mut Primes) -> LikelihoodRecord {
@@ -210,6 +225,7 @@ pub fn record() -> RunRecord {
             submissions,
         },
         sampling: Some(SamplingRecord {
+            tempering: Vec::new(),
             algorithm: "swendsen-wang".to_string(),
             sizes,
             couplings,
@@ -219,9 +235,14 @@ pub fn record() -> RunRecord {
             draws: DRAWS,
             ensembles,
         }),
+        scaling: Some(scaling(&mut primes)),
         training: Some(TrainingRecord {
             gradient: "centred".to_string(),
             activations: "states".to_string(),
+            method: "tempered".to_string(),
+            chains: primes.next() as usize,
+            gibbs_steps: primes.next() as usize,
+            fresh: true,
             coupling: primes.real(),
             size: 4,
             samples: primes.next() as usize,
@@ -230,6 +251,67 @@ pub fn record() -> RunRecord {
             peak_memory: primes.next(),
         }),
         renormalization: Some(renormalization(&mut primes)),
+    }
+}
+
+fn scaling(primes: &mut Primes) -> Scaling {
+    let pairs = |primes: &mut Primes, count: usize| (0..count).map(|_| primes.reals::<2>()).collect::<Vec<[f64; 2]>>();
+    let result = |primes: &mut Primes, name: &str, exact: bool| ScalingResult {
+        name: name.to_string(),
+        long_name: format!("{name} in words"),
+        value: primes.real(),
+        error: primes.real(),
+        smallest_size: primes.next() as usize,
+        exact: exact.then(|| primes.real()),
+    };
+    let results = vec![result(primes, "nu", true), result(primes, "beta_over_nu", false), result(primes, "critical_coupling", true)];
+    let fit = |primes: &mut Primes, name: &str, flag: bool| ScalingFit {
+        name: name.to_string(),
+        long_name: format!("{name} in words"),
+        smallest_size: primes.next() as usize,
+        corrected: flag,
+        value: primes.reals(),
+        goodness: Goodness { chi_squared: primes.real(), degrees_of_freedom: primes.next() as usize, p_value: primes.real() },
+        chosen: !flag,
+    };
+    let peak = |primes: &mut Primes, observable: &str, exact: bool| Peak {
+        observable: observable.to_string(),
+        size: primes.next() as usize,
+        coupling: primes.reals(),
+        height: primes.reals(),
+        exact: exact.then(|| primes.reals()),
+    };
+    let curves = |primes: &mut Primes| Curves {
+        size: primes.next() as usize,
+        coupling: (0..3).map(|_| primes.real()).collect(),
+        binder_cumulant: pairs(primes, 3),
+        correlation_length: Vec::new(),
+        magnetization: pairs(primes, 3),
+        connected_susceptibility: pairs(primes, 3),
+        specific_heat: pairs(primes, 3),
+        energy: pairs(primes, 3),
+        effective_draws: (0..3).map(|_| primes.real()).collect(),
+        smallest_overlap: primes.real(),
+    };
+    Scaling {
+        correction_exponent: primes.real(),
+        blocks: primes.next() as usize,
+        covariance: (0..results.len().pow(2)).map(|_| primes.real()).collect(),
+        results,
+        fits: vec![fit(primes, "nu", true), fit(primes, "nu", false)],
+        crossings: vec![Crossing {
+            observable: "binder_cumulant".to_string(),
+            sizes: [primes.next() as usize, primes.next() as usize],
+            coupling: primes.reals(),
+            value: primes.reals(),
+        }],
+        peaks: vec![peak(primes, "specific_heat", true), peak(primes, "binder_slope", false)],
+        curves: vec![curves(primes), curves(primes)],
+        collapses: vec![Collapse {
+            observable: "magnetization".to_string(),
+            quality: primes.real(),
+            smallest_size: primes.next() as usize,
+        }],
     }
 }
 

@@ -39,6 +39,7 @@ pub fn empty() -> RunRecord {
             }],
         },
         sampling: None,
+        scaling: None,
         training: None,
         renormalization: None,
     }
@@ -78,6 +79,7 @@ pub fn record() -> RunRecord {
     let ensemble = Ensemble { size: 40, coupling: 0.408, chains, observables, spin_updates: 2_150_400_000, seconds: 31.2 };
     let mut record = empty();
     record.sampling = Some(SamplingRecord {
+        tempering: Vec::new(),
         algorithm: "swendsen-wang".to_string(),
         sizes: vec![40],
         couplings: vec![0.408],
@@ -100,6 +102,8 @@ fn training(random: &mut Uniform) -> TrainingRecord {
             EpochRecord {
                 reconstruction_error: 0.22 - (0.13 - 0.03 * index as f64) * progress + 0.0008 * random.normal(),
                 free_energy_gap: 0.4 * progress + 0.25 * random.normal() + 0.01 * f64::from(epoch),
+                pseudo_likelihood: (index == 0).then_some(-0.6 + 0.3 * progress),
+                learning_rate: 0.1,
                 weight_norm: 0.01 + 0.16 * progress,
                 weight_maximum: 0.05 + (3.4 - 0.6 * index as f64) * progress,
                 gradient_norm: 0.004 + 0.02 * (1.0 - progress) + 0.0003 * random.normal(),
@@ -113,12 +117,18 @@ fn training(random: &mut Uniform) -> TrainingRecord {
             weights: (0..visible * hidden).map(|_| (0.01 * random.normal()) as f32).collect(),
             visible_bias: vec![0.0; visible],
             hidden_bias: vec![0.0; hidden],
-            dead_units: [12, 0, 0][index],
+            dead_units: (0..[12, 0, 0][index]).collect(),
+            swap_rates: Vec::new(),
+            stopped_early: false,
         }
     });
     TrainingRecord {
         gradient: "plain".to_string(),
         activations: "probabilities".to_string(),
+        method: "cd".to_string(),
+        chains: 0,
+        gibbs_steps: 1,
+        fresh: false,
         coupling: 0.408,
         size: 40,
         samples: 20_000,
@@ -207,7 +217,7 @@ fn renormalization(random: &mut Uniform) -> RenormalizationRecord {
         machine("trained, 3 × 3 lattice, 4 hidden units", 2.2e-16, 7.312_345, 7.338_001, 0.0231, 0.047),
         machine("decimation of a ring of 8", 0.0, 6.100_001, 6.100_001, 0.0, 0.0),
     ];
-    RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood: Some(likelihood()), examples }
+    RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood: Some(likelihood()), tables: Vec::new(), examples }
 }
 
 /// A machine that is 42 nats from its data by both directions, and whose chains from random starts have not arrived.
@@ -336,6 +346,7 @@ pub fn scaling() -> RunRecord {
     }
     let mut record = empty();
     record.sampling = Some(SamplingRecord {
+        tempering: Vec::new(),
         algorithm: "wolff".to_string(),
         sizes,
         couplings,

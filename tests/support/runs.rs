@@ -1,5 +1,8 @@
 //! Whole runs of the real binary, and what they leave, for the tests that start it.
 
+// Each test takes what it needs.
+#![allow(dead_code)]
+
 use kadanoff::record::RunRecord;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -46,4 +49,14 @@ pub fn outcome(directory: &Path) -> (RunRecord, Vec<u8>) {
     let kept = kadanoff::store::read_configurations(&directory.join("configurations.h5")).unwrap().1;
     let bytes = kept.iter().flat_map(|group| group.spins.words()).flat_map(|word| word.to_le_bytes()).collect();
     (record, bytes)
+}
+
+/// The interpreter with h5py and numpy.
+pub fn python() -> PathBuf {
+    if let Some(named) = std::env::var_os("KADANOFF_PYTHON") {
+        return named.into();
+    }
+    let local = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/venv/bin/python");
+    assert!(local.exists(), "no Python with h5py and numpy: run scripts/test, which makes one, or name one in KADANOFF_PYTHON");
+    local
 }

@@ -92,7 +92,7 @@ fn clusters_are_those_of_a_flood_fill() {
             };
             let expected = flood_fill(side, &open);
             for set in InstructionSet::available() {
-                let (mut strips, mut clusters) = (Strip::all(&grid, lanes), Clusters::new(&grid));
+                let (mut strips, mut clusters) = (Strip::all(&grid, |strip| Ok(lanes(strip))).expect("streams"), Clusters::new(&grid));
                 for (strip, mut part) in strips.iter_mut().zip(clusters.parts()) {
                     decompose(set, &grid, &spins, threshold, strip, &mut part);
                 }

@@ -8,11 +8,12 @@
 
 use crate::kernels::annealing::{self, Tempered};
 use crate::kernels::float_vector::Vector;
+use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
 use crate::random::{LaneStream, Purpose};
 use crate::rbm::exact::softplus;
 use crate::rbm::gibbs::strips;
-use crate::rbm::panels::{Machine, Units, WIDTH, mask};
+use crate::rbm::panels::{Machine, Units, WIDTH, lot, mask};
 use crate::rbm::{Rbm, TrainingData};
 use crate::spins::BitMatrix;
 use rayon::prelude::*;
@@ -131,25 +132,31 @@ impl Path {
         let machine = &self.machine;
         let mut weights = vec![0.0; samples];
         let mut hidden = vec![0u16; machine.hidden_panels() * samples];
-        let mut sums = vec![Vector::ZERO; samples];
+        let mut sums = vec![Vector::ZERO; ABREAST * samples];
         for pair in betas.windows(2) {
             let (from, to) = (pair[0], pair[1]);
             for (values, bits) in self.difference.iter().zip(visible.chunks_exact(samples)) {
                 annealing::add_products(set, values, f64::from(to) - f64::from(from), bits, &mut weights);
             }
             let given = Units::Bits(visible);
-            for (panel, bits) in hidden.chunks_exact_mut(samples).enumerate() {
-                machine.hidden_fields(set, panel, &given, &mut sums);
-                let at = |beta: f32| Tempered { factor: beta, bias: Vector::ZERO.plus_product(beta, &self.hidden_bias[panel]) };
-                let stream = &mut lanes.hidden[panel].lanes;
-                annealing::weigh_and_sample(set, &sums, &at(from), &at(to), mask(panel, machine.hidden), stream, &mut weights, bits);
+            for (index, bits) in hidden.chunks_mut(ABREAST * samples).enumerate() {
+                let (panels, sums) = (lot(index, machine.hidden_panels()), &mut sums[..bits.len()]);
+                machine.hidden_fields(set, panels.clone(), &given, sums);
+                for (panel, (sums, bits)) in panels.zip(sums.chunks_exact(samples).zip(bits.chunks_exact_mut(samples))) {
+                    let at = |beta: f32| Tempered { factor: beta, bias: Vector::ZERO.plus_product(beta, &self.hidden_bias[panel]) };
+                    let stream = &mut lanes.hidden[panel].lanes;
+                    annealing::weigh_and_sample(set, sums, &at(from), &at(to), mask(panel, machine.hidden), stream, &mut weights, bits);
+                }
             }
             visible = bits_of(given);
             let given = Units::Bits(hidden);
-            for (panel, bits) in visible.chunks_exact_mut(samples).enumerate() {
-                machine.visible_fields(set, panel, &given, &mut sums);
-                let at = Tempered { factor: to, bias: self.base[panel].plus_product(to, &self.difference[panel]) };
-                annealing::sample(set, &sums, &at, mask(panel, machine.visible), &mut lanes.visible[panel].lanes, bits);
+            for (index, bits) in visible.chunks_mut(ABREAST * samples).enumerate() {
+                let (panels, sums) = (lot(index, machine.visible_panels()), &mut sums[..bits.len()]);
+                machine.visible_fields(set, panels.clone(), &given, sums);
+                for (panel, (sums, bits)) in panels.zip(sums.chunks_exact(samples).zip(bits.chunks_exact_mut(samples))) {
+                    let at = Tempered { factor: to, bias: self.base[panel].plus_product(to, &self.difference[panel]) };
+                    annealing::sample(set, sums, &at, mask(panel, machine.visible), &mut lanes.visible[panel].lanes, bits);
+                }
             }
             hidden = bits_of(given);
         }

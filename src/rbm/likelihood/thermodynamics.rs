@@ -126,7 +126,7 @@ fn observables(torus: SquareTorus, coupling: f64, data: &[Series], random: &[Ser
     let second_half = |series: &[Series]| {
         let tail = |chain: &Series| {
             let first = chain.len() / 2;
-            Series { energy: chain.energy[first..].to_vec(), magnetization: chain.magnetization[first..].to_vec() }
+            Series { energy: chain.energy[first..].to_vec(), magnetization: chain.magnetization[first..].to_vec(), ..Series::default() }
         };
         series.iter().map(tail).collect::<Vec<Series>>()
     };

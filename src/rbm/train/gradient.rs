@@ -2,36 +2,77 @@
 
 use crate::kernels::InstructionSet;
 use crate::kernels::float_vector::Vector;
-use crate::kernels::statistics::{self, Choices, ENTRIES, Sums, TABLES_PER_PASS};
-use crate::kernels::tables::SAMPLES_PER_GROUP;
-use crate::rbm::panels::Units;
+use crate::kernels::statistics::{self, Choices, Rows, Sums, TABLES_PER_PASS};
+use crate::kernels::tables::{ABREAST, SAMPLES_PER_GROUP};
+use crate::rbm::panels::{Machine, Units, least_lots};
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Mutex;
 
 /// One side of the gradient: visible units of all samples and the probabilities of the hidden units that go with them, panel-major.
 #[derive(Clone, Copy)]
 pub struct Side<'a> {
     /// Visible states.
     pub visible: &'a Units,
-    /// p(h = 1 | v).
+    /// p(h = 1 | v), times [`Self::weight`].
     pub hidden: &'a [Vector],
+    /// The samples of each shard, in order: as many strips on both sides.
+    pub strips: &'a [Range<usize>],
+    /// How much a sample of this side counts.
+    pub weight: f32,
 }
 
-/// Memory of one thread while it sums a hidden panel.
+impl Side<'_> {
+    fn samples(&self) -> usize {
+        self.strips.last().map_or(0, |strip| strip.end)
+    }
+}
+
+/// Memory of one thread while it sums a lot of hidden panels.
 pub struct Scratch {
     partial: Vec<Vector>,
-    /// The sums of the panel, a vector a visible unit.
+    /// The sums, panel after panel, a vector a visible unit.
     pub total: Vec<Vector>,
-    tables: Vec<[Vector; ENTRIES]>,
+    tables: statistics::Scratch,
 }
 
 impl Scratch {
     /// For panels of weights of `rows` vectors.
     pub fn new(rows: usize) -> Self {
         Scratch {
-            partial: vec![Vector::ZERO; rows],
-            total: vec![Vector::ZERO; rows],
-            tables: vec![[Vector::ZERO; ENTRIES]; TABLES_PER_PASS],
+            partial: vec![Vector::ZERO; ABREAST * rows],
+            total: vec![Vector::ZERO; ABREAST * rows],
+            tables: statistics::Scratch::default(),
+        }
+    }
+}
+
+/// The memory of all threads, kept from one minibatch to the next.
+#[derive(Default)]
+pub struct Pool(Mutex<Vec<Scratch>>);
+
+/// Memory on loan from a [`Pool`].
+pub struct Loan<'a>(Option<Scratch>, &'a Pool);
+
+impl Pool {
+    /// Memory for panels of weights of `rows` vectors, always the same number. What stands in it is left from its last use.
+    pub fn lend(&self, rows: usize) -> Loan<'_> {
+        let kept = self.0.lock().map_or(None, |mut kept| kept.pop());
+        Loan(Some(kept.unwrap_or_else(|| Scratch::new(rows))), self)
+    }
+}
+
+impl Loan<'_> {
+    /// The memory itself.
+    pub fn scratch(&mut self) -> &mut Scratch {
+        self.0.as_mut().expect("memory on loan is there until it goes back")
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        if let (Some(scratch), Ok(mut kept)) = (self.0.take(), self.1.0.lock()) {
+            kept.push(scratch);
         }
     }
 }
@@ -41,53 +82,53 @@ pub struct Statistics<'a> {
     set: InstructionSet,
     /// Data, then model.
     sides: [Side<'a>; 2],
-    strips: &'a [Range<usize>],
-    samples: usize,
-    /// The table entries chosen by the binary sides: visible panel, strip, data before model, group.
+    /// Lots of panels that a thread takes at least.
+    pub least_lots: usize,
+    /// The table entries chosen by the binary sides: visible panel, strip, pass.
     choices: Vec<Choices>,
     /// Entries of `choices` a visible panel.
     stride: usize,
-    /// Where the choices of each strip begin, and how many belong to each side (none if its visible units are numbers).
-    offsets: Vec<(usize, [usize; 2])>,
+    /// The order of work in each strip: data before model.
+    passes: Vec<Vec<Pass>>,
 }
 
+/// A part of the work on one strip.
 enum Pass {
-    /// Some of the strip's tables.
-    Tables(Range<usize>),
+    /// Tables of some samples of both sides, counted in the strip; and where their choices stand.
+    Tables([Range<usize>; 2], usize),
     /// One side whose visible units are numbers.
     Numbers(usize),
 }
 
 impl<'a> Statistics<'a> {
-    /// Prepares the choices. `strips` cover the samples in order; `memory` is reused if it is large enough.
-    pub fn new(set: InstructionSet, sides: [Side<'a>; 2], strips: &'a [Range<usize>], visible_panels: usize, memory: Vec<Choices>) -> Self {
-        let samples = strips.last().map_or(0, |strip| strip.end);
+    /// Prepares the choices; `memory` is reused if it is large enough.
+    pub fn new(set: InstructionSet, sides: [Side<'a>; 2], machine: &Machine, memory: Vec<Choices>) -> Self {
+        let least_lots = least_lots(machine.visible, machine.hidden, sides[0].samples().max(sides[1].samples()));
+        let is_binary = sides.map(|side| matches!(side.visible, Units::Bits(_)));
         let mut stride = 0;
-        let offsets: Vec<(usize, [usize; 2])> = strips
-            .iter()
-            .map(|strip| {
-                let groups =
-                    sides.map(|side| if matches!(side.visible, Units::Bits(_)) { strip.len().div_ceil(SAMPLES_PER_GROUP) } else { 0 });
-                let start = stride;
-                stride += groups[0] + groups[1];
-                (start, groups)
-            })
-            .collect();
+        let passes: Vec<Vec<Pass>> =
+            (0..sides[0].strips.len()).map(|strip| passes(sides.map(|side| side.strips[strip].len()), is_binary, &mut stride)).collect();
         let mut choices = memory;
-        choices.resize(stride * visible_panels, Choices::default());
+        choices.clear();
+        choices.resize(stride * machine.visible_panels(), [Vector::ZERO; 2]);
         if stride > 0 {
-            choices.par_chunks_mut(stride).enumerate().for_each(|(panel, choices)| {
-                for (strip, &(start, groups)) in strips.iter().zip(&offsets) {
-                    let (data, model) = choices[start..start + groups[0] + groups[1]].split_at_mut(groups[0]);
-                    for (side, choices) in sides.iter().zip([data, model]) {
-                        if let Units::Bits(bits) = side.visible {
-                            statistics::choose(set, &bits[panel * samples..][strip.clone()], choices);
+            choices.par_chunks_mut(stride).enumerate().with_min_len(least_lots).for_each(|(panel, choices)| {
+                for (strip, passes) in passes.iter().enumerate() {
+                    for pass in passes {
+                        let Pass::Tables(ranges, place) = pass else { continue };
+                        let mut table = 0;
+                        for (side, range) in sides.iter().zip(ranges) {
+                            if let Units::Bits(bits) = side.visible {
+                                let bits = &bits[panel * side.samples()..][side.strips[strip].clone()][range.clone()];
+                                statistics::choose(set, bits, table, &mut choices[*place]);
+                                table += range.len().div_ceil(SAMPLES_PER_GROUP);
+                            }
                         }
                     }
                 }
             });
         }
-        Statistics { set, sides, strips, samples, choices, stride, offsets }
+        Statistics { set, sides, least_lots, choices, stride, passes }
     }
 
     /// Gives the memory of the choices back.
@@ -97,44 +138,32 @@ impl<'a> Statistics<'a> {
 
     /// The number of strips.
     pub fn strips(&self) -> usize {
-        self.strips.len()
+        self.passes.len()
     }
 
-    /// The order of work in one strip: data before model, tables in passes that may hold both.
-    fn passes(&self, strip: usize) -> Vec<Pass> {
-        let (_, groups) = self.offsets[strip];
-        let numbers = |side: usize| matches!(self.sides[side].visible, Units::Numbers(_)).then_some(Pass::Numbers(side));
-        let all = groups[0] + groups[1];
-        let tables = (0..all).step_by(TABLES_PER_PASS).map(|first| Pass::Tables(first..all.min(first + TABLES_PER_PASS)));
-        numbers(0).into_iter().chain(tables).chain(numbers(1)).collect()
-    }
-
-    /// Adds sum_s v_i p_j of the data minus that of the model, over one strip, to `scratch.total` for the units j of hidden panel `panel`.
-    pub fn add_products(&self, panel: usize, strip: usize, scratch: &mut Scratch) {
-        let range = self.strips[strip].clone();
-        if range.is_empty() {
-            return;
-        }
-        let rows = self.sides.map(|side| &side.hidden[panel * self.samples..][range.clone()]);
-        let (start, groups) = self.offsets[strip];
-        let passes = self.passes(strip);
-        let count = passes.len();
-        for (index, pass) in passes.into_iter().enumerate() {
+    /// Adds sum_s v_i p_j of the data minus that of the model, over one strip, to `scratch.total` for the units j of a lot of hidden panels.
+    pub fn add_products(&self, panels: Range<usize>, strip: usize, scratch: &mut Scratch) {
+        let rows = |side: usize, range: &Range<usize>| {
+            let (side, samples) = (&self.sides[side], self.sides[side].samples());
+            let all = &side.hidden[panels.start * samples..panels.end * samples];
+            Rows { all, stride: samples, first: side.strips[strip].start + range.start, count: range.len() }
+        };
+        let passes = &self.passes[strip];
+        let length = scratch.total.len() / ABREAST * panels.len();
+        for (index, pass) in passes.iter().enumerate() {
             let Scratch { partial, total, tables } = &mut *scratch;
-            let sums = Sums { partial, total, begins: index == 0, ends: index + 1 == count };
+            let (partial, total) = (&mut partial[..length], &mut total[..length]);
+            let sums = Sums { panels: panels.len(), partial, total, begins: index == 0, ends: index + 1 == passes.len() };
             match pass {
-                Pass::Tables(which) => {
-                    let tables = &mut tables[..which.len()];
-                    let of_data = which.start.min(groups[0])..which.end.min(groups[0]);
-                    let of_model = which.start.max(groups[0]) - groups[0]..which.end.max(groups[0]) - groups[0];
-                    let (data, model) = tables.split_at_mut(of_data.len());
-                    statistics::fill_tables(self.set, in_groups(rows[0], of_data), false, data);
-                    statistics::fill_tables(self.set, in_groups(rows[1], of_model), true, model);
-                    statistics::add_bits(self.set, &self.choices, self.stride, start + which.start, tables, sums);
+                Pass::Tables([data, model], place) => {
+                    let choices = &self.choices[*place..];
+                    statistics::add_bits(self.set, choices, self.stride, rows(0, data), rows(1, model), tables, sums);
                 }
-                Pass::Numbers(side) => {
-                    if let Units::Numbers(units) = self.sides[side].visible {
-                        statistics::add_numbers(self.set, units, self.samples, range.start, rows[side], side == 1, sums);
+                &Pass::Numbers(side) => {
+                    let Side { visible, strips, .. } = self.sides[side];
+                    if let Units::Numbers(units) = visible {
+                        let (samples, range) = (self.sides[side].samples(), &strips[strip]);
+                        statistics::add_numbers(self.set, units, samples, range.start, rows(side, &(0..range.len())), side == 1, sums);
                     }
                 }
             }
@@ -143,22 +172,41 @@ impl<'a> Statistics<'a> {
 
     /// sum_s v_i of the data minus that of the model over one strip, for a visible panel.
     pub fn visible_sums(&self, panel: usize, strip: usize) -> Vector {
-        let place = panel * self.samples;
-        let [data, model] = self.sides.map(|side| match side.visible {
-            Units::Bits(bits) => statistics::column_counts(self.set, &bits[place..][self.strips[strip].clone()]),
-            Units::Numbers(numbers) => statistics::column_sums(self.set, &numbers[place..][self.strips[strip].clone()]),
+        let [data, model] = self.sides.map(|side| {
+            let (place, range) = (panel * side.samples(), side.strips[strip].clone());
+            let sums = match side.visible {
+                Units::Bits(bits) => statistics::column_counts(self.set, &bits[place..][range]),
+                Units::Numbers(numbers) => statistics::column_sums(self.set, &numbers[place..][range]),
+            };
+            Vector(sums.0.map(|sum| side.weight * sum))
         });
         data.plus(&model.negated())
     }
 
     /// sum_s p_j of the data minus that of the model over one strip, for a hidden panel.
     pub fn hidden_sums(&self, panel: usize, strip: usize) -> Vector {
-        let sum = |side: &Side| statistics::column_sums(self.set, &side.hidden[panel * self.samples..][self.strips[strip].clone()]);
+        let sum = |side: &Side| statistics::column_sums(self.set, &side.hidden[panel * side.samples()..][side.strips[strip].clone()]);
         sum(&self.sides[0]).plus(&sum(&self.sides[1]).negated())
     }
 }
 
-/// The samples of some groups.
-fn in_groups(rows: &[Vector], groups: Range<usize>) -> &[Vector] {
-    &rows[rows.len().min(groups.start * SAMPLES_PER_GROUP)..rows.len().min(groups.end * SAMPLES_PER_GROUP)]
+/// The passes over a strip of some samples on each side, data before model; `place` counts those that make choices.
+fn passes(samples: [usize; 2], is_binary: [bool; 2], place: &mut usize) -> Vec<Pass> {
+    if samples == [0; 2] {
+        return Vec::new();
+    }
+    let groups = [0, 1].map(|side| if is_binary[side] { samples[side].div_ceil(SAMPLES_PER_GROUP) } else { 0 });
+    let all = groups[0] + groups[1];
+    // As even as can be: 5 and 5 rather than 6 and 4.
+    let count = all.div_ceil(TABLES_PER_PASS);
+    let tables = (0..count).map(|pass| {
+        let (first, end) = (all * pass / count, all * (pass + 1) / count);
+        let in_samples = |most: usize, first: usize, end: usize| most.min(first * SAMPLES_PER_GROUP)..most.min(end * SAMPLES_PER_GROUP);
+        let data = in_samples(samples[0], first.min(groups[0]), end.min(groups[0]));
+        let model = in_samples(samples[1], first.max(groups[0]) - groups[0], end.max(groups[0]) - groups[0]);
+        *place += 1;
+        Pass::Tables([data, model], *place - 1)
+    });
+    let numbers = |side: usize| (!is_binary[side]).then_some(Pass::Numbers(side));
+    numbers(0).into_iter().chain(tables.collect::<Vec<Pass>>()).chain(numbers(1)).collect()
 }

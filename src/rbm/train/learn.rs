@@ -1,29 +1,45 @@
 //! The step of learning: the sums of all shards come together, then weights and biases move.
 
-use super::gradient::{Scratch, Statistics};
+use super::exact::ExactGradient;
+use super::gradient::{Pool, Scratch, Statistics};
 use super::{Outcome, ShardExchange, Trainer};
 use crate::error::Result;
 use crate::kernels::float_vector::Vector;
+use crate::kernels::tables::ABREAST;
 use crate::kernels::update::{self, Squares, Step};
 use crate::rbm::GradientKind;
-use crate::rbm::panels::{Machine, WIDTH, mask};
+use crate::rbm::panels::{Machine, WIDTH, lot, mask};
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// Numbers sent at once between ranks, about: 4 MiB, whatever the number of shards and units.
 const GATHERED: usize = 1 << 20;
 
-impl Trainer<'_> {
-    /// Brings the sums of all shards together, panel by panel, and takes the step.
-    pub(super) fn learn(&mut self, statistics: &Statistics, errors: &[f64], samples: usize) -> Result<Outcome> {
-        let (set, shards, exchange) = (self.set, self.options.shards, self.exchange);
-        let (rows, visible_panels, hidden_panels) = (self.machine.rows(), self.machine.visible_panels(), self.machine.hidden_panels());
-        let alone = exchange.own_shards(shards) == (0..shards);
+/// Where the sums of a step come from.
+#[derive(Clone, Copy)]
+pub enum Sums<'a> {
+    /// The samples of a minibatch, shard by shard.
+    Samples(&'a Statistics<'a>),
+    /// All states; every rank has summed them.
+    Exact(&'a ExactGradient),
+}
 
-        // What is small comes first, all panels at once: sums over visible units, over hidden units, and the reconstruction error.
-        let panels = visible_panels + hidden_panels;
+impl Sums<'_> {
+    /// The sums over visible and over hidden units in panels, and the squared error: all shards together.
+    fn of_biases(
+        self,
+        machine: &Machine,
+        errors: &[f64],
+        shards: usize,
+        exchange: &dyn ShardExchange,
+    ) -> Result<(Vec<Vector>, Vec<Vector>, f64)> {
+        let (visible_panels, panels) = (machine.visible_panels(), machine.visible_panels() + machine.hidden_panels());
+        let statistics = match self {
+            Sums::Samples(statistics) => statistics,
+            Sums::Exact(gradient) => return Ok((in_panels(&gradient.visible), in_panels(&gradient.hidden), 0.0)),
+        };
         let small = |strip: usize| {
-            let sums = (0..panels).into_par_iter().map(|panel| {
+            let sums = (0..panels).into_par_iter().with_min_len(statistics.least_lots).map(|panel| {
                 if panel < visible_panels {
                     statistics.visible_sums(panel, strip)
                 } else {
@@ -38,16 +54,71 @@ impl Trainer<'_> {
         let length = panels * WIDTH + 1;
         let mut all = vec![0.0; shards * length];
         exchange.gather(shards, &own, &mut all)?;
-        let mut bias_sums = vec![Vector::ZERO; panels];
+        let mut visible_sums = vec![Vector::ZERO; panels];
         let mut squared_error = 0.0;
         for shard in all.chunks_exact(length) {
-            bias_sums.iter_mut().zip(shard.chunks_exact(WIDTH)).for_each(|(sum, numbers)| add_numbers(sum, numbers));
+            visible_sums.iter_mut().zip(shard.chunks_exact(WIDTH)).for_each(|(sum, numbers)| add_numbers(sum, numbers));
             squared_error += f64::from(shard[length - 1]);
         }
-        let (visible_sums, hidden_sums) = bias_sums.split_at(visible_panels);
+        let hidden_sums = visible_sums.split_off(visible_panels);
+        Ok((visible_sums, hidden_sums, squared_error))
+    }
+
+    /// Adds the products v_i p_j of a lot of hidden panels to `scratch.total`, panels of `rows` vectors, for a rank that has all shards.
+    fn add_products(self, panels: Range<usize>, rows: usize, scratch: &mut Scratch) {
+        match self {
+            Sums::Samples(statistics) => (0..statistics.strips()).for_each(|strip| statistics.add_products(panels.clone(), strip, scratch)),
+            Sums::Exact(gradient) => {
+                for (panel, total) in panels.zip(scratch.total.chunks_exact_mut(rows)) {
+                    for (total, row) in total.iter_mut().zip(gradient.weights.chunks_exact(gradient.hidden.len())) {
+                        let numbers = row[panel * WIDTH..].iter().take(WIDTH);
+                        total.0.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum += number as f32);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lots of panels that a thread takes at least.
+    fn least_lots(self) -> usize {
+        match self {
+            Sums::Samples(statistics) => statistics.least_lots,
+            Sums::Exact(_) => usize::MAX,
+        }
+    }
+}
+
+fn in_panels(numbers: &[f64]) -> Vec<Vector> {
+    let mut panels = vec![Vector::ZERO; numbers.len().div_ceil(WIDTH)];
+    for (panel, numbers) in panels.iter_mut().zip(numbers.chunks(WIDTH)) {
+        panel.0.iter_mut().zip(numbers).for_each(|(lane, &number)| *lane = number as f32);
+    }
+    panels
+}
+
+impl Trainer<'_> {
+    /// Brings the sums of all shards together, panel by panel, and takes the step.
+    pub(super) fn learn(&mut self, sums: &Sums, errors: &[f64], samples: usize) -> Result<Outcome> {
+        let (set, shards, exchange) = (self.set, self.options.shards, self.exchange);
+        let (rows, hidden_panels) = (self.machine.rows(), self.machine.hidden_panels());
+        // The samples of other ranks, if there are any.
+        let shared = match *sums {
+            Sums::Samples(statistics) if exchange.own_shards(shards) != (0..shards) => Some(statistics),
+            _ => None,
+        };
+
+        // What is small comes first, all panels at once: sums over visible units, over hidden units, and the reconstruction error.
+        let (visible_sums, hidden_sums, squared_error) = sums.of_biases(&self.machine, errors, shards, exchange)?;
 
         let options = &self.options;
-        let step = Step { scale: 1.0 / samples as f32, learning_rate: options.learning_rate, momentum: options.momentum, l1: options.l1 };
+        let step = Step {
+            scale: 1.0 / samples as f32,
+            learning_rate: options.learning_rate_in(self.epochs),
+            momentum: options.momentum_in(self.epochs),
+            l1: options.l1,
+            l2: options.l2,
+            limit: options.gradient_limit,
+        };
         // The centred gradient is <v h> - <v>/2 - <h>/2.
         let half = if options.gradient == GradientKind::Centred { 0.5 * step.scale } else { 0.0 };
         let (visible, hidden) = (self.machine.visible, self.machine.hidden);
@@ -57,37 +128,48 @@ impl Trainer<'_> {
             update::learn(set, sums, &visible_shift, &hidden_shift, mask(panel, hidden), &step, velocity, weights)
         };
 
+        let pool = &self.pool;
         let mut squares: Vec<Squares> = Vec::with_capacity(hidden_panels);
-        let at_once = if alone { hidden_panels } else { (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels) };
+        let at_once = shared.map_or(hidden_panels, |_| (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels));
         let blocks = self.machine.weights.chunks_mut(at_once * rows).zip(self.velocity.weights.chunks_mut(at_once * rows));
         for (block, (weights, velocity)) in blocks.enumerate() {
             let first = block * at_once;
             let count = weights.len() / rows;
-            let gathered = if alone { Vec::new() } else { gather_products(statistics, exchange, shards, first..first + count, rows)? };
-            let panels = weights.par_chunks_mut(rows).zip(velocity.par_chunks_mut(rows)).enumerate();
-            let found: Vec<Squares> = panels
+            let gather = |statistics| gather_products(statistics, exchange, shards, first..first + count, rows, pool);
+            let gathered = shared.map(gather).transpose()?;
+            let lots = weights.par_chunks_mut(ABREAST * rows).zip(velocity.par_chunks_mut(ABREAST * rows)).enumerate();
+            let found: Vec<Vec<Squares>> = lots
+                .with_min_len(sums.least_lots())
                 .map_init(
-                    || Scratch::new(rows),
-                    |scratch, (index, (weights, velocity))| {
+                    || pool.lend(rows),
+                    |loan, (index, (weights, velocity))| {
+                        let scratch = loan.scratch();
+                        let panels = lot(index, count);
                         scratch.total.fill(Vector::ZERO);
-                        if alone {
-                            (0..statistics.strips()).for_each(|strip| statistics.add_products(first + index, strip, scratch));
-                        } else {
-                            for shard in gathered.chunks_exact(count * rows * WIDTH) {
-                                let numbers = shard[index * rows * WIDTH..].chunks_exact(WIDTH);
-                                scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
+                        match &gathered {
+                            None => sums.add_products(first + panels.start..first + panels.end, rows, scratch),
+                            Some(gathered) => {
+                                for shard in gathered.chunks_exact(count * rows * WIDTH) {
+                                    let numbers = shard[panels.start * rows * WIDTH..panels.end * rows * WIDTH].chunks_exact(WIDTH);
+                                    scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
+                                }
                             }
                         }
-                        take_step(first + index, &scratch.total, weights, velocity)
+                        let parts =
+                            scratch.total.chunks_exact(rows).zip(weights.chunks_exact_mut(rows)).zip(velocity.chunks_exact_mut(rows));
+                        panels
+                            .zip(parts)
+                            .map(|(panel, ((sums, weights), velocity))| take_step(first + panel, sums, weights, velocity))
+                            .collect()
                     },
                 )
                 .collect();
-            squares.extend(found);
+            squares.extend(found.into_iter().flatten());
         }
 
         let velocities = [&mut self.velocity.visible_bias, &mut self.velocity.hidden_bias];
         let mut bias_squares = 0.0;
-        for ((biases, velocities), sums) in self.biases.iter_mut().zip(velocities).zip([visible_sums, hidden_sums]) {
+        for ((biases, velocities), sums) in self.biases.iter_mut().zip(velocities).zip([&visible_sums, &hidden_sums]) {
             for ((bias, velocity), sum) in biases.iter_mut().zip(velocities).zip(sums) {
                 let kept = Vector(velocity.0.map(|velocity| step.momentum * velocity));
                 *velocity = kept.plus_product(step.learning_rate, &Vector(sum.0.map(|sum| step.scale * sum)));
@@ -133,17 +215,22 @@ fn gather_products(
     shards: usize,
     panels: Range<usize>,
     rows: usize,
+    pool: &Pool,
 ) -> Result<Vec<f32>> {
     let length = rows * WIDTH;
     let mut own = vec![0f32; statistics.strips() * panels.len() * length];
-    own.par_chunks_mut(length).enumerate().for_each_init(
-        || Scratch::new(rows),
-        |scratch, (place, numbers)| {
-            scratch.total.fill(Vector::ZERO);
-            statistics.add_products(panels.start + place % panels.len(), place / panels.len(), scratch);
-            numbers.chunks_exact_mut(WIDTH).zip(&scratch.total).for_each(|(numbers, sum)| numbers.copy_from_slice(&sum.0));
-        },
-    );
+    own.par_chunks_mut(panels.len() * length).enumerate().for_each(|(strip, numbers)| {
+        numbers.par_chunks_mut(ABREAST * length).enumerate().for_each_init(
+            || pool.lend(rows),
+            |loan, (index, numbers)| {
+                let scratch = loan.scratch();
+                scratch.total.fill(Vector::ZERO);
+                let lot = lot(index, panels.len());
+                statistics.add_products(panels.start + lot.start..panels.start + lot.end, strip, scratch);
+                numbers.chunks_exact_mut(WIDTH).zip(&scratch.total).for_each(|(numbers, sum)| numbers.copy_from_slice(&sum.0));
+            },
+        );
+    });
     let mut all = vec![0f32; shards * panels.len() * length];
     exchange.gather(shards, &own, &mut all)?;
     Ok(all)

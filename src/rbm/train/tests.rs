@@ -1,12 +1,14 @@
 //! The trainer held to enumeration, to itself on fake ranks, and to its promises about numbers that are not finite.
 
 use super::*;
-use crate::rbm::GradientKind;
 use crate::rbm::exact::ExactRbm;
 use crate::rbm::exact::tests::{random_machine, ring_law};
+use crate::rbm::{GradientKind, Reconstruction};
 use crate::spins::BitMatrix;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+
+mod persistent;
 
 /// Samples of a law over states of `units` bits.
 pub(crate) fn samples_of(law: &[(u64, f64)], units: usize, count: usize, index: u64) -> TrainingData {
@@ -148,7 +150,10 @@ fn a_snapshot_goes_on_with_the_same_bits() {
         second.epoch().unwrap();
         second.epoch().unwrap();
         assert_eq!(second.snapshot(), expected);
-        assert!(matches!(second.restore(&Snapshot { epochs: 1, numbers: vec![0.0; 3], pass: None }), Err(Error::Refused(_))));
+        assert!(matches!(
+            second.restore(&Snapshot { epochs: 1, numbers: vec![0.0; 3], pass: None, chains: Default::default() }),
+            Err(Error::Refused(_))
+        ));
     }
 }
 
@@ -211,7 +216,7 @@ fn mean_step(machine: &ExactRbm, data: &TrainingData, gradient: GradientKind, gi
     let mut sums = vec![0.0; start.len()];
     for epochs in 0..repetitions {
         let numbers = [start.clone(), vec![0.0; start.len()]].concat();
-        trainer.restore(&Snapshot { epochs, numbers, pass: None }).unwrap();
+        trainer.restore(&Snapshot { epochs, numbers, pass: None, chains: Default::default() }).unwrap();
         trainer.epoch().unwrap();
         let end = trainer.snapshot().numbers;
         sums.iter_mut().zip(&end[start.len()..]).for_each(|(sum, &step)| *sum += f64::from(step) / repetitions as f64);

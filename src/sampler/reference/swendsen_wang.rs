@@ -46,7 +46,7 @@ impl ReferenceSwendsenWang {
             torus,
             spins: super::unpacked(&initial_configuration(torus, start, seed, chain)),
             threshold: bond_threshold(coupling)?,
-            streams: (0..strips).map(|strip| LaneStream::new(seed, Purpose::SwendsenWang, chain + (strip << 48))).collect(),
+            streams: (0..strips).map(|strip| LaneStream::new(seed, Purpose::SwendsenWang, chain + (strip << 40))).collect(),
             order,
             places,
         })

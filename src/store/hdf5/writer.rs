@@ -54,6 +54,17 @@ impl FileWriter {
     }
 }
 
+impl FileWriter {
+    /// Closes a file that is for other programs and carries no seal.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn finish_unsealed(self) -> Result<()> {
+        let flushed = self.file.flush();
+        flushed.and(self.file.close()).map_err(|why| Error::file("write", &self.path, explain(&why)))
+    }
+}
+
 /// Where the chunks of all datasets below a group lie.
 fn chunks_below(group: &Group, regions: &mut Vec<seal::Region>) -> library::Result<()> {
     for dataset in group.datasets()? {
@@ -208,6 +219,26 @@ impl GroupWriter {
         dataset.write_raw(&texts).map_err(|why| failed(&self.path, name, &why))?;
         self.attach(&dataset, &scales, dimensions)?;
         self.describe(&dataset, label("1", long_name))
+    }
+
+    /// Numbers as other programs expect them: no named dimensions, no filters, no attributes. An empty shape is one number.
+    ///
+    /// # Errors
+    /// As [`Self::variable`].
+    pub fn plain<T: Number>(&self, name: &str, shape: &[usize], values: &[T]) -> Result<()> {
+        self.fits(name, shape, values.len())?;
+        let dataset = self.group.new_dataset::<T>().shape(shape).obj_track_times(false).create(name);
+        dataset.and_then(|dataset| dataset.write_raw(values)).map_err(|why| failed(&self.path, name, &why))
+    }
+
+    /// A text as other programs expect it.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn plain_text(&self, name: &str, text: &str) -> Result<()> {
+        let text = variable_length(text)?;
+        let dataset = self.group.new_dataset::<VarLenUnicode>().obj_track_times(false).create(name);
+        dataset.and_then(|dataset| dataset.write_scalar(&text)).map_err(|why| failed(&self.path, name, &why))
     }
 
     fn create<T: Number>(&self, name: &str, shape: &[usize]) -> Result<Dataset> {

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Many kadanoff runs that differ in one number: a SLURM job array over seeds, or over sizes.
+#
+#   sbatch --array=1-20 jobs/array.sh my-run.toml seed                 (seed = 1 ... 20)
+#   sbatch --array=64,128,256 jobs/array.sh my-run.toml size           (sizes = [64], sizes = [128], sizes = [256])
+#   sbatch --array=1-1000%50 jobs/array.sh my-run.toml seed            (at most fifty at a time)
+#
+# Each task gets a folder and a run file of its own, runs/NAME-seed-7, and goes back into the queue by itself while work is left.
+
+#SBATCH --job-name=kadanoff-array
+#SBATCH --array=1-4
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=4G
+#SBATCH --time=02:00:00
+#SBATCH --signal=USR1@300
+#SBATCH --requeue
+#SBATCH --output=%x-%A-%a.log
+#SBATCH --open-mode=append
+
+set -euo pipefail
+
+# module load hdf5
+
+template=${1:-jobs/quickstart.toml}
+what=${2:-seed}
+runs=${3:-runs}
+number=${SLURM_ARRAY_TASK_ID:?this script is a task of an array: sbatch --array=1-4 $0}
+program=${KADANOFF:-target/release/kadanoff}
+read -r -a options <<<"${KADANOFF_OPTIONS:-}"
+
+if [[ ! -x $program ]]; then
+  echo "There is no $program: build it first (cargo build --release), or name the binary as KADANOFF=/path/to/kadanoff." >&2
+  exit 2
+fi
+
+# The run file of this task: the template with one line changed. A line that is not there is a mistake, not a default.
+case $what in
+  seed) pattern='^seed *=' line="seed = $number" ;;
+  size) pattern='^sizes *=' line="sizes = [$number]" ;;
+  *)
+    echo "An array is over seed or size, not over $what." >&2
+    exit 2
+    ;;
+esac
+if ! grep -q "$pattern" "$template"; then
+  echo "$template has no line that begins with ${pattern:1}." >&2
+  exit 2
+fi
+folder=$runs/$(basename "$template" .toml)-$what-$number
+mkdir -p "$runs"
+# Beside the folder, which kadanoff makes itself; written whole and then renamed, since a requeued task may find a job of its own still there.
+sed "s/$pattern.*/$line/" "$template" >"$folder.toml.$$"
+mv "$folder.toml.$$" "$folder.toml"
+
+threads=${SLURM_CPUS_PER_TASK:-1}
+# A binary that was built with MPI needs to be told of SLURM's side of it even for one process.
+mpi=()
+if [[ $(ldd "$program" 2>/dev/null) == *libmpi* ]]; then mpi=(--mpi="${KADANOFF_MPI:-pmix}"); fi
+code=0
+srun "${mpi[@]}" --ntasks=1 --cpus-per-task="$threads" --cpu-bind=cores "$program" run "$folder.toml" --out "$folder" --threads "$threads" "${options[@]}" || code=$?
+
+if [[ $code == 75 ]]; then
+  echo "Stopped with work left: task $number goes back into the queue." >&2
+  scontrol requeue "${SLURM_ARRAY_JOB_ID}_$number"
+fi
+exit "$code"

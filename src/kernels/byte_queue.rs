@@ -1,0 +1,169 @@
+//! Exact Bernoulli bits, 512 at a time, from the tables of [`super::byte_law`]. What follows is the definition of the results on every instruction set.
+//!
+//! **A block** is the 64 bytes of a vector of eight words in memory order, 512 bits. [`ByteQueue::fill`] draws up to [`GROUP`] of them:
+//! 1. First the queue is topped up: if it holds fewer than [`LOW`] bytes, 64 more at a time are added to its end until it holds [`FULL`] or more.
+//! 2. Then each block takes one step of the lane stream (columns) or two (alias; the first chooses the columns). Byte i of a step chooses for byte i of
+//!    the block. The bytes that come out as the marker take the next bytes of the queue, in order.
+//!
+//! So the loop over blocks has no branch that depends on random numbers: [`LOW`] bytes are enough for a group whatever comes out.
+//!
+//! **64 bytes of the queue** take two steps of the lane stream, of which the first chooses the columns of level 2. If any of them are the marker of level
+//! 2, they take the words of further steps, in order of bytes and lanes, for level 3; words that are left over are dropped.
+//!
+//! **Use.** One [`ByteLaw`] for each probability; one [`ByteQueue`] for each law and stream, which belongs to the state of that stream (it is saved with
+//! [`ByteQueue::words`]). Inside a kernel over `V: Bytes`, with a `Generator<V>` in a local variable:
+//! ```text
+//! let mut bits = [V::splat(0); GROUP];
+//! queue.fill(&law, &mut generator, &mut bits[..blocks]);      // blocks <= GROUP; each of the 512 bits of bits[i] is set with the probability of the law
+//! ```
+//! Everything is inlined; the generator stays in registers.
+
+use super::byte_law::{ByteLaw, First};
+use super::byte_look_up::{BYTES, Bytes};
+use super::vector::Generator;
+
+/// The most blocks that are drawn at a time.
+pub const GROUP: usize = 16;
+/// What the queue holds at least when a group is drawn.
+pub const LOW: usize = GROUP * BYTES;
+/// What it holds at least after it was topped up.
+pub const FULL: usize = 2 * LOW;
+/// The most it ever holds is FULL + 63; a read of 64 bytes from its last place ends below this.
+const CAPACITY: usize = FULL + 2 * BYTES;
+
+/// The bytes of level 2 of one law that wait to be used. Which law it is, the caller knows.
+#[derive(Clone)]
+pub struct ByteQueue {
+    bytes: Box<[u8; CAPACITY]>,
+    /// bytes[first..end] wait.
+    first: usize,
+    end: usize,
+}
+
+impl ByteQueue {
+    /// An empty queue.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        ByteQueue { bytes: Box::new([0; CAPACITY]), first: 0, end: 0 }
+    }
+
+    /// Draws a group of blocks, at most [`GROUP`].
+    ///
+    /// # Panics
+    /// If there are more.
+    #[inline(always)]
+    pub fn fill<V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>, blocks: &mut [V]) {
+        assert!(blocks.len() <= GROUP, "a group has at most {GROUP} blocks");
+        if self.end - self.first < LOW {
+            self.top_up(law, generator);
+        }
+        // The state stays in registers.
+        let (mut state, mut first) = (*generator, self.first);
+        let (marker, bytes) = (law.marker, &*self.bytes);
+        match &law.first {
+            First::Columns(columns) => {
+                let columns = V::prepare(columns);
+                for block in blocks {
+                    let (filled, used) = state.step().in_columns(&columns).fill_marked(marker, ahead(bytes, first));
+                    *block = filled;
+                    first += used;
+                }
+            }
+            First::Alias(alias) => {
+                for block in blocks {
+                    let (columns, chances) = (state.step(), state.step());
+                    let (filled, used) = columns.in_alias(chances, alias).fill_marked(marker, ahead(bytes, first));
+                    *block = filled;
+                    first += used;
+                }
+            }
+        }
+        (*generator, self.first) = (state, first);
+    }
+
+    #[inline(always)]
+    fn top_up<V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>) {
+        self.bytes.copy_within(self.first..self.end, 0);
+        (self.first, self.end) = (0, self.end - self.first);
+        while self.end < FULL {
+            let (columns, chances) = (generator.step(), generator.step());
+            let drawn = columns.in_alias(chances, &law.second);
+            let place = &mut self.bytes[self.end..self.end + BYTES];
+            place.as_chunks_mut().0.iter_mut().zip(drawn.to_block()).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+            let mut marked = drawn.marked(law.second_marker);
+            while marked != 0 {
+                for word in generator.step().to_block() {
+                    if marked != 0 {
+                        place[marked.trailing_zeros() as usize] = law.third.look_up(word);
+                        marked &= marked - 1;
+                    }
+                }
+            }
+            self.end += BYTES;
+        }
+    }
+
+    /// The bytes that wait.
+    pub fn waiting(&self) -> &[u8] {
+        &self.bytes[self.first..self.end]
+    }
+
+    /// A queue of these bytes.
+    ///
+    /// # Panics
+    /// If there are more than a queue ever holds.
+    pub fn from_bytes(bytes: impl Iterator<Item = u8>) -> Self {
+        let mut queue = Self::new();
+        for byte in bytes {
+            assert!(queue.end < FULL + BYTES, "a queue holds at most {} bytes", FULL + BYTES - 1);
+            queue.bytes[queue.end] = byte;
+            queue.end += 1;
+        }
+        queue
+    }
+
+    /// The most words of [`Self::words`].
+    pub const MOST_WORDS: usize = 1 + (FULL + BYTES) / 8;
+
+    /// The waiting bytes for a snapshot: their number, then they themselves, eight a word, filled up with zeros.
+    pub fn words(&self) -> Vec<u64> {
+        let waiting = self.waiting();
+        let packed = waiting.chunks(8).map(|bytes| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)));
+        std::iter::once(waiting.len() as u64).chain(packed).collect()
+    }
+
+    /// The queue of such words, and how many of them it took. `None` if they are no queue.
+    pub fn from_words(words: &[u64]) -> Option<(Self, usize)> {
+        let (&length, rest) = words.split_first()?;
+        let length = usize::try_from(length).ok().filter(|&length| length < FULL + BYTES)?;
+        let packed = rest.get(..length.div_ceil(8))?;
+        let mut queue = ByteQueue { end: length, ..Self::new() };
+        queue.bytes.as_chunks_mut().0.iter_mut().zip(packed).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+        queue.bytes[length..].fill(0);
+        Some((queue, 1 + packed.len()))
+    }
+}
+
+/// The 64 bytes from a place on. Those past the end of the queue are never used.
+#[inline(always)]
+fn ahead(bytes: &[u8; CAPACITY], first: usize) -> &[u8; BYTES] {
+    bytes[first..].first_chunk().expect("the queue is never read past its capacity")
+}
+
+/// Queues are equal if the same bytes wait.
+impl PartialEq for ByteQueue {
+    fn eq(&self, other: &Self) -> bool {
+        self.waiting() == other.waiting()
+    }
+}
+
+impl Eq for ByteQueue {}
+
+impl std::fmt::Debug for ByteQueue {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ByteQueue of {} bytes", self.end - self.first)
+    }
+}
+
+#[cfg(test)]
+mod tests;

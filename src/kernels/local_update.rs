@@ -1,0 +1,142 @@
+//! Updates of single spins on the checkerboard, 512 at a time, each with random bits of its own. What follows is the definition of the results: the
+//! reference sampler (`sampler/reference/local_update.rs`) says the same one spin at a time, and the tests hold the two together spin by spin and word by word.
+//!
+//! A rule ([`Metropolis`](super::metropolis::Metropolis), [`HeatBath`](super::heat_bath::HeatBath)) makes the new spin from the old one, its four
+//! neighbours, and two independent bits whose laws it gives ([`super::byte_law`] and [`super::byte_queue`] define how they are drawn), and, if it wants one,
+//! a fair bit.
+//!
+//! The words of the rows to be updated, in flat order ([`crate::spins::checkerboard`] says which spin is where), are taken eight a block and [`GROUP`] blocks
+//! a group (the last group may be shorter, its last block partial). For each group: the first bits of all its blocks, then the second bits of all its
+//! blocks, then one step of the lane stream for the fair bits of each block. Slots that do not exist get their bits too.
+//!
+//! A [`Source`] belongs to a strip of a board; [`crate::spins::checkerboard::Checkerboard::sweep`] says which rows follow on which.
+
+use super::InstructionSet;
+use super::byte_law::ByteLaw;
+use super::byte_look_up::Bytes;
+use super::byte_queue::{ByteQueue, GROUP};
+use super::checkerboard::{Existing, Masks, Rows, SPARE, Shape, Sideways, sideways_long};
+use super::generator::Lanes;
+use super::vector::{BLOCK, Block, Generator, Vector};
+
+/// The laws of the two bits of a rule at one coupling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Laws(pub [ByteLaw; 2]);
+
+/// Where a strip takes its random bits from: a lane stream, and what was drawn from it ahead for each law.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The stream.
+    pub lanes: Lanes,
+    /// One queue for each law.
+    pub queues: [ByteQueue; 2],
+}
+
+impl Source {
+    /// From the beginning of a stream.
+    pub fn new(lanes: Lanes) -> Self {
+        Source { lanes, queues: [ByteQueue::new(), ByteQueue::new()] }
+    }
+}
+
+/// How a spin moves.
+pub trait Rule: Copy + Send + Sync + std::fmt::Debug + 'static {
+    /// Whether it wants fair bits.
+    const FAIR: bool;
+
+    /// The laws of its bits at the coupling K >= 0.
+    fn laws(coupling: f64) -> Laws;
+
+    /// 512 new spins (set bits are spins up) from the old ones, their neighbours and the bits. `fair` is clear unless [`Self::FAIR`].
+    fn new_spins<V: Vector>(spins: V, neighbours: [V; 4], bits: [V; 2], fair: V) -> V;
+
+    /// Updates `rows` of one colour once. `own` begins with the first of them and has a block to spare after the last; `other` is the other colour from its
+    /// top halo on, with two blocks to spare; `masks` are those of the board.
+    fn update_rows(set: InstructionSet, own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source);
+}
+
+/// The body of [`Rule::update_rows`] for a rule, which each rule compiles for every instruction set.
+#[inline(always)]
+pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) {
+    let (words, width) = (rows.count * rows.width, rows.width);
+    // The state stays in registers or on the stack of this function for all rows.
+    let mut generator = Generator::<V>::new(&source.lanes);
+    let mut existing = Existing::new(&masks.valid, rows);
+    let mut sideways = Sideways::new(masks, rows);
+    let mut side = [0; GROUP * BLOCK + SPARE];
+    let mut bits = [[V::splat(0); GROUP]; 2];
+    for group in (0..words).step_by(GROUP * BLOCK) {
+        let blocks = (words - group).div_ceil(BLOCK).min(GROUP);
+        let length = blocks * BLOCK;
+        // Long before they are read, so that what was written word by word is in the cache by then.
+        if rows.shape() == Shape::Long {
+            sideways_long(other, rows, group, length, &mut side);
+        }
+        for ((queue, law), bits) in source.queues.iter_mut().zip(&laws.0).zip(&mut bits) {
+            queue.fill(law, &mut generator, &mut bits[..blocks]);
+        }
+        let at = rows.first * width + group;
+        let blocks = Blocks {
+            own: own[group..group + length].as_chunks_mut().0,
+            vertical: [at, at + width, at + 2 * width].map(|from| other[from..from + length].as_chunks().0),
+            bits: [&bits[0][..blocks], &bits[1][..blocks]],
+        };
+        let around = sideways.around(other, at + width, length);
+        match rows.shape() {
+            Shape::Whole => blocks.update::<R>(&mut existing, &mut generator, |block| sideways.in_whole_lines(&around, block)),
+            Shape::Short => blocks.update::<R>(&mut existing, &mut generator, |block| sideways.in_short_lines(&around, block)),
+            Shape::Long => blocks.update::<R>(&mut existing, &mut generator, |block| V::load(&side, block * BLOCK)),
+        }
+    }
+    source.lanes = generator.lanes();
+}
+
+/// A group on its way.
+struct Blocks<'a, V> {
+    own: &'a mut [Block],
+    /// The other colour above, at the same words, and below.
+    vertical: [&'a [Block]; 3],
+    bits: [&'a [V]; 2],
+}
+
+impl<V: Bytes> Blocks<'_, V> {
+    /// Moves the spins; `sideways` gives the fourth neighbours of a block.
+    #[inline(always)]
+    fn update<R: Rule>(self, existing: &mut Existing, generator: &mut Generator<V>, mut sideways: impl FnMut(usize) -> V) {
+        let ([above, same, below], [first, second]) = (self.vertical, self.bits);
+        let count = self.own.len();
+        // So the compiler knows that all are equally long.
+        let (above, same, below, first, second) = (&above[..count], &same[..count], &below[..count], &first[..count], &second[..count]);
+        for (block, own) in self.own.iter_mut().enumerate() {
+            let spins = V::from_block(*own);
+            let neighbours = [V::from_block(above[block]), V::from_block(same[block]), V::from_block(below[block]), sideways(block)];
+            let fair = if R::FAIR { generator.step() } else { V::splat(0) };
+            let new = R::new_spins(spins, neighbours, [first[block], second[block]], fair);
+            *own = (spins ^ ((spins ^ new) & existing.next_block())).to_block();
+        }
+    }
+}
+
+/// [`Rule::update_rows`] of a rule: [`update`] for each instruction set.
+macro_rules! on_every_instruction_set {
+    ($rule:ident) => {
+        fn update_rows(set: InstructionSet, own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) {
+            #[cfg(target_arch = "x86_64")]
+            dispatch! {
+                fn register(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) = update::<$rule, Register>;
+            }
+            #[cfg(target_arch = "x86_64")]
+            dispatch! {
+                fn pair(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) = update::<$rule, Pair>;
+            }
+            match set.chosen_kind() {
+                #[cfg(target_arch = "x86_64")]
+                Chosen::Avx512 => register(set, own, other, rows, masks, laws, source),
+                #[cfg(target_arch = "x86_64")]
+                Chosen::Avx2 => pair(set, own, other, rows, masks, laws, source),
+                _ => update::<$rule, Halves>(own, other, rows, masks, laws, source),
+            }
+        }
+    };
+}
+pub(super) use on_every_instruction_set;

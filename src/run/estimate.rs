@@ -1,0 +1,208 @@
+//! `kadanoff estimate RUN.toml`: what a run will need before it begins. Memory and disk follow from the run file; times from short runs of the real kernels on this
+//! machine (`calibrate`); what ranks send to each other from the trainer's own messages, counted.
+
+mod calibrate;
+
+use super::sample::Plan;
+use crate::config::{Memory, RunFile};
+use crate::error::Result;
+use serde::Serialize;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Time between two checkpoints unless the command line says otherwise, in seconds. A stage that is shorter writes none.
+const CHECKPOINT_EVERY: f64 = 600.0;
+
+/// Bytes on the disk, at most: before compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Disk {
+    /// `results.h5`: series, curves, receptive fields.
+    pub results: u128,
+    /// `configurations.h5`
+    pub configurations: u128,
+    /// `network.h5`
+    pub network: u128,
+    /// Two generations of checkpoints and a third one on its way; gone when the run is done.
+    pub checkpoints: u128,
+    /// The sum: what should be free before the run begins.
+    pub total: u128,
+}
+
+/// Seconds of wall time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Time {
+    /// All chains.
+    pub sampling: f64,
+    /// Error bars, exact values and files after the sampling.
+    pub analysis: f64,
+    /// Each layer.
+    pub training: Vec<f64>,
+    /// Activities of layers, dead units and files between the layers.
+    pub between_layers: f64,
+    /// The stage `[renormalize]`, which rank 0 does.
+    pub renormalization: f64,
+    /// Figures and page.
+    pub report: f64,
+    /// The sum.
+    pub total: f64,
+}
+
+/// What a rank receives from the others, in bytes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Communication {
+    /// For a sweep of a chain: chains never speak to each other.
+    pub bytes_per_sweep: u64,
+    /// For a minibatch of each layer: the sums of the shards of the other ranks.
+    pub bytes_per_minibatch: Vec<u64>,
+    /// Seconds of one minibatch of each layer on such a rank, without the time on the network.
+    pub seconds_per_minibatch: Vec<f64>,
+    /// The bandwidth, in bytes a second, at which a layer's messages take as long as its work.
+    pub break_even_bandwidth: Vec<f64>,
+    /// At the end of the sampling and at checkpoints: series and configurations, to rank 0.
+    pub bytes_gathered: u128,
+}
+
+/// All that `kadanoff estimate` says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The run file with all defaults.
+    pub configuration: serde_json::Value,
+    /// Ranks that were asked for.
+    pub ranks: usize,
+    /// Threads of each.
+    pub threads: usize,
+    /// The parts of the memory of rank 0, in bytes.
+    pub memory: Memory,
+    /// The peak of rank 0, in bytes.
+    pub memory_of_rank_0: u128,
+    /// The peak of any other rank, in bytes.
+    pub memory_of_other_ranks: Option<u128>,
+    /// What this machine, or the job that asks, has left, in bytes.
+    pub memory_available: Option<u64>,
+    /// Bytes on the disk.
+    pub disk: Disk,
+    /// Seconds.
+    pub time: Time,
+    /// Between ranks.
+    pub communication: Communication,
+}
+
+/// Measures on this machine what a run on `ranks` ranks like it would take.
+///
+/// # Errors
+/// What the stages refuse.
+pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
+    let memory = job.memory();
+    let available = crate::config::available_memory();
+    let plan = job.sample.as_ref().map(|section| Plan::new(job.seed, &job.lattice, section));
+    let mut time =
+        Time { sampling: 0.0, analysis: 0.0, training: Vec::new(), between_layers: 0.0, renormalization: 0.0, report: 0.0, total: 0.0 };
+    let write = calibrate::seconds_per_byte_written()?;
+    let mut writes = 1.0;
+    if let Some(plan) = &plan {
+        time.sampling = sampling(plan, ranks, available)?;
+        time.analysis = calibrate::analysis(plan)? + write.kept * memory.configurations as f64;
+    }
+    let mut communication = Communication {
+        bytes_per_sweep: 0,
+        bytes_per_minibatch: Vec::new(),
+        seconds_per_minibatch: Vec::new(),
+        break_even_bandwidth: Vec::new(),
+        bytes_gathered: if ranks > 1 { (memory.series + memory.configurations) * (ranks as u128 - 1) / ranks as u128 } else { 0 },
+    };
+    if let Some(section) = &job.train {
+        writes += section.layers.len() as f64;
+        for layer in 0..section.layers.len() {
+            let found = calibrate::layer(job.seed, section, layer, ranks)?;
+            let minibatches = section.samples.div_ceil(section.minibatch) as f64;
+            time.training.push(section.epochs[layer] as f64 * (minibatches * found.minibatch + found.end_of_epoch));
+            time.between_layers += found.activities;
+            communication.bytes_per_minibatch.push(found.received);
+            communication.seconds_per_minibatch.push(found.minibatch);
+            communication.break_even_bandwidth.push(found.received as f64 / found.minibatch);
+        }
+        time.between_layers += write.kept * section.layers.len() as f64 * memory.network as f64;
+    }
+    if let Some(section) = &job.renormalize {
+        writes += 1.0;
+        time.renormalization = calibrate::renormalization(job, section)? + write.kept * memory.fields as f64 / 2.0;
+    }
+    // results.h5 is written anew after every stage and layer.
+    time.analysis += writes * write.series * memory.series as f64;
+    if job.report.figures {
+        time.report = calibrate::figures(job);
+    }
+    time.total =
+        time.sampling + time.analysis + time.training.iter().sum::<f64>() + time.between_layers + time.renormalization + time.report;
+    let checkpoints = time.sampling.max(time.training.iter().copied().fold(0.0, f64::max)) > CHECKPOINT_EVERY;
+    Ok(Estimate {
+        configuration: job.resolved()?,
+        ranks,
+        threads: rayon::current_num_threads(),
+        memory,
+        memory_of_rank_0: memory.peak(checkpoints),
+        memory_of_other_ranks: (ranks > 1).then(|| memory.other_rank(ranks, checkpoints)),
+        memory_available: available,
+        disk: disk(job, &memory),
+        time,
+        communication,
+    })
+}
+
+fn disk(job: &RunFile, memory: &Memory) -> Disk {
+    const OVERHEAD: u128 = 1 << 20;
+    let results = memory.series + memory.fields / 2 + OVERHEAD;
+    let sampling = memory.series + memory.configurations + memory.lattices;
+    let largest = job.train.as_ref().map_or(0, |_| 2 * memory.network);
+    let checkpoints = 3 * sampling.max(largest);
+    let (configurations, network) = (memory.configurations, memory.network);
+    // The file that is replaced is there until the new one is whole.
+    let total = results + configurations + network + results.max(configurations).max(network) + checkpoints;
+    Disk { results, configurations, network, checkpoints, total }
+}
+
+/// The time until the last thread of the last rank has done its units of work, in seconds.
+fn sampling(plan: &Plan, ranks: usize, available: Option<u64>) -> Result<f64> {
+    let threads = rayon::current_num_threads();
+    let mut sizes: Vec<usize> = plan.ensembles.iter().map(|ensemble| ensemble.0).collect();
+    sizes.dedup();
+    let speeds = sizes.iter().map(|&side| calibrate::speed(plan, side, available)).collect::<Result<Vec<f64>>>()?;
+    let seconds = |unit: usize| {
+        let side = plan.units()[unit].side(plan);
+        let place = sizes.iter().position(|&size| size == side).unwrap_or(0);
+        plan.cost(unit, 0) as f64 / speeds[place] * threads as f64
+    };
+    let none = vec![0; plan.units().len()];
+    Ok((0..ranks.min(plan.units().len()).max(1))
+        .map(|rank| {
+            let mut units: Vec<f64> = plan.units_of(rank, ranks, &none).map(seconds).collect();
+            units.sort_by(|a, b| b.total_cmp(a));
+            makespan(&units, threads)
+        })
+        .fold(0.0, f64::max))
+}
+
+/// When the last of `threads` is done, if each takes the next piece of work when it is free; nanoseconds inside, so that times have an order.
+fn makespan(pieces: &[f64], threads: usize) -> f64 {
+    let mut free: BinaryHeap<Reverse<u64>> = (0..threads).map(|_| Reverse(0)).collect();
+    let mut last = 0;
+    for piece in pieces {
+        let Reverse(at) = free.pop().unwrap_or(Reverse(0));
+        let end = at.saturating_add((piece * 1e9) as u64);
+        last = last.max(end);
+        free.push(Reverse(end));
+    }
+    last as f64 * 1e-9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_spreads_over_threads() {
+        assert!((makespan(&[3.0, 2.0, 2.0, 1.0], 2) - 4.0).abs() < 1e-6);
+        assert!((makespan(&[3.0], 8) - 3.0).abs() < 1e-6);
+        assert_eq!(makespan(&[], 2), 0.0);
+    }
+}

@@ -1,0 +1,321 @@
+//! Short runs of the real work, from which the times of a whole run follow. Each takes some tenths of a second.
+
+use crate::comm;
+use crate::config::{LikelihoodSection, RenormalizeSection, RunFile, TrainSection};
+use crate::error::Result;
+use crate::lattice::SquareTorus;
+use crate::measure::Series;
+use crate::random::{Purpose, Stream};
+use crate::rbm::deep::{self, ActivationKind};
+use crate::rbm::train::{ShardExchange, Trainer};
+use crate::rbm::{Matrix, Rbm, TrainingData};
+use crate::record::{Ensemble, RunRecord, SamplingRecord};
+use crate::run::renormalize::{self, Subject};
+use crate::run::sample::{self, Plan};
+use crate::run::{learning, likelihood, standards};
+use crate::spins::BitMatrix;
+use crate::{exact, statistics, store};
+use std::cell::Cell;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// How long chains run for each size and coupling.
+const TRIAL: Duration = Duration::from_millis(300);
+/// The largest side that is tried.
+const LARGEST_TRIAL: usize = 16384;
+/// Samples a trial of a layer sees at most.
+const MOST_SAMPLES: usize = 1000;
+/// States of a bond of tensors that are tried, at most.
+const QUICK_BOND: usize = 16;
+/// Figures and page took so long for each of their parts on the machine this was written on, in seconds.
+const PAGE: f64 = 0.1;
+const FIGURE: f64 = 0.07;
+
+/// Spins a second of all threads on lattices of side `side`; where they do not fit into memory here, on the largest that do.
+pub fn speed(plan: &Plan, side: usize, available: Option<u64>) -> Result<f64> {
+    let mut plan = plan.clone();
+    let mut trial = side;
+    // Beyond this a lattice is far from every cache, and its speed does not change any more. About ten bytes a site are needed, see `config::memory`.
+    trial = trial.min(LARGEST_TRIAL);
+    let bytes = |side: usize| 10 * (side * side * rayon::current_num_threads()) as u64;
+    while available.is_some_and(|available| bytes(trial) > available / 2) && trial > 64 {
+        trial /= 2;
+    }
+    plan.ensembles.iter_mut().filter(|ensemble| ensemble.0 == side).for_each(|ensemble| ensemble.0 = trial);
+    sample::measure_speed(&plan, trial, TRIAL)
+}
+
+/// Seconds for the estimates and exact values of all ensembles.
+pub fn analysis(plan: &Plan) -> Result<f64> {
+    let section = &plan.section;
+    let draws = section.draws().min(20_000);
+    let replicas = section.replicas.min(8);
+    let chains: Vec<Series> = (0..replicas).map(|chain| walk(plan.seed, chain, draws)).collect();
+    let began = Instant::now();
+    std::hint::black_box(statistics::observables(16, 0.4, &chains));
+    let whole = section.draws() as f64 * section.replicas as f64 / (draws * replicas) as f64;
+    let mut each = began.elapsed().as_secs_f64() * whole * plan.ensembles.len() as f64;
+    let mut sizes: Vec<usize> = plan.ensembles.iter().map(|ensemble| ensemble.0).collect();
+    sizes.dedup();
+    for side in &sizes {
+        let began = Instant::now();
+        std::hint::black_box(exact::square(*side, plan.ensembles[0].1));
+        each += began.elapsed().as_secs_f64() * (plan.ensembles.len() / sizes.len()) as f64;
+    }
+    Ok(each / rayon::current_num_threads().min(plan.ensembles.len()) as f64)
+}
+
+/// Seconds a byte that goes through compression, digest and disk.
+pub struct Writing {
+    /// Series of integers that vary little.
+    pub series: f64,
+    /// Bits and weights, which look random.
+    pub kept: f64,
+}
+
+/// Writes a small file of each kind into the folder for temporary files.
+pub fn seconds_per_byte_written() -> Result<Writing> {
+    let folder = std::env::temp_dir().join(format!("kadanoff-estimate-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|why| crate::error::Error::file("make the folder", &folder, why))?;
+    let measured = write_in(&folder);
+    // What stays behind is small, and the folder is one that the system empties.
+    let _ = std::fs::remove_dir_all(&folder);
+    measured
+}
+
+fn write_in(folder: &std::path::Path) -> Result<Writing> {
+    let (origin, path) = (store::provenance::of_no_run(), folder.join("trial.h5"));
+    let set = |rows: usize| store::ConfigurationSet {
+        size: 64,
+        coupling: 0.4,
+        spins: random_bits(rows, 4096),
+        chains: vec![0; rows],
+        draws: (0..rows as u64).collect(),
+    };
+    let took = |rows: usize| {
+        let set = set(rows);
+        let began = Instant::now();
+        store::write_configurations(&path, &origin, std::slice::from_ref(&set)).map(|()| began.elapsed().as_secs_f64())
+    };
+    let (small, large) = (took(64)?, took(8192 + 64)?);
+    let kept = (large - small).max(1e-6) / (8192.0 * 512.0);
+    let series = |draws: usize| {
+        let chains = vec![walk(1, 0, draws)];
+        let ensemble = Ensemble { size: 16, coupling: 0.4, chains, observables: Vec::new(), spin_updates: 0, seconds: 0.0 };
+        let sampling = SamplingRecord {
+            tempering: Vec::new(),
+            algorithm: "trial".to_string(),
+            sizes: vec![16],
+            couplings: vec![0.4],
+            replicas: 1,
+            thermalization: 0,
+            measure_every: 1,
+            draws,
+            ensembles: vec![ensemble],
+        };
+        let record =
+            RunRecord { provenance: origin.clone(), sampling: Some(sampling), scaling: None, training: None, renormalization: None };
+        let began = Instant::now();
+        store::write_results(&path, &record).map(|()| began.elapsed().as_secs_f64())
+    };
+    let (small, large) = (series(1000)?, series(201_000)?);
+    Ok(Writing { series: (large - small).max(1e-6) / (16.0 * 200_000.0), kept })
+}
+
+/// A series that remembers a little, as those of chains do.
+fn walk(seed: u64, chain: usize, draws: usize) -> Series {
+    let mut stream = Stream::new(seed, Purpose::Check, chain as u64);
+    let mut series = Series::default();
+    let (mut energy, mut magnetization) = (0.0, 0.0);
+    for _ in 0..draws {
+        (energy, magnetization) = (0.8 * energy + stream.normal(), 0.8 * magnetization + stream.normal());
+        series.energy.push((10.0 * energy) as i64);
+        series.magnetization.push((10.0 * magnetization) as i64);
+    }
+    series
+}
+
+fn random_bits(rows: usize, columns: usize) -> BitMatrix {
+    let mut matrix = BitMatrix::new(rows, columns);
+    let mut stream = Stream::new(1, Purpose::Check, 5);
+    let last = u64::MAX >> (matrix.words_per_row() * 64 - columns);
+    for row in 0..rows {
+        let words = matrix.row_mut(row);
+        words.iter_mut().for_each(|word| *word = stream.word());
+        if let Some(word) = words.last_mut() {
+            *word &= last;
+        }
+    }
+    matrix
+}
+
+fn random_matrix(rows: usize, columns: usize) -> Matrix {
+    let mut stream = Stream::new(1, Purpose::Check, 6);
+    let numbers: Vec<f32> = (0..rows * columns).map(|_| stream.uniform() as f32).collect();
+    Matrix::from_unpadded(rows, columns, &numbers)
+}
+
+/// The data of a layer as the trainer meets it, in content random.
+fn random_data(section: &TrainSection, layer: usize, rows: usize) -> TrainingData {
+    match (layer, section.activations) {
+        (0, _) => TrainingData::Binary(random_bits(rows, section.size * section.size)),
+        (_, ActivationKind::States) => TrainingData::Binary(random_bits(rows, section.layers[layer - 1])),
+        (_, ActivationKind::Probabilities) => TrainingData::Real(random_matrix(rows, section.layers[layer - 1])),
+    }
+}
+
+/// The first rank of several: does its own share and receives zeros from the others. Counts what it would receive.
+struct FirstRank {
+    ranks: usize,
+    received: Cell<u64>,
+}
+
+impl ShardExchange for FirstRank {
+    fn own_shards(&self, shards: usize) -> Range<usize> {
+        comm::share(shards, 0, self.ranks)
+    }
+
+    fn gather(&self, _shards: usize, own: &[f32], all: &mut [f32]) -> Result<()> {
+        let (mine, others) = all.split_at_mut(own.len());
+        mine.copy_from_slice(own);
+        others.fill(0.0);
+        self.received.set(self.received.get() + 4 * others.len() as u64);
+        Ok(())
+    }
+}
+
+/// The times of a layer in seconds, and the bytes that a minibatch brings from other ranks.
+pub struct LayerCost {
+    /// One minibatch.
+    pub minibatch: f64,
+    /// What is monitored at the end of an epoch.
+    pub end_of_epoch: f64,
+    /// The activities of this layer for all configurations, and the units that never move.
+    pub activities: f64,
+    /// Bytes from other ranks.
+    pub received: u64,
+}
+
+/// Trains a layer for a moment on random data.
+pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> Result<LayerCost> {
+    let exchange = FirstRank { ranks: ranks.max(1), received: Cell::new(0) };
+    let options = learning::options(seed, section, layer);
+    let rows = section.samples.min(MOST_SAMPLES.max(2 * section.minibatch));
+    let data = random_data(section, layer, rows);
+    let none = TrainingData::Binary(BitMatrix::new(0, data.units()));
+    let mut trainer = Trainer::new(&data, &none, options.clone(), &exchange)?;
+    trainer.advance(1)?;
+    exchange.received.set(0);
+    let (mut minibatches, mut times) = (0, Vec::new());
+    let whole = section.minibatch.min(rows);
+    let began = Instant::now();
+    while began.elapsed() < 2 * TRIAL || minibatches == 0 {
+        // Only minibatches that are whole and do not end an epoch count.
+        if (trainer.minibatches_done() + 1) * whole > rows.saturating_sub(whole) {
+            trainer = Trainer::new(&data, &none, options.clone(), &exchange)?;
+            if trainer.minibatches_per_epoch() < 3 {
+                let started = Instant::now();
+                trainer.advance(1)?;
+                times.push(started.elapsed().as_secs_f64());
+                minibatches += 1;
+                continue;
+            }
+        }
+        let started = Instant::now();
+        trainer.advance(1)?;
+        times.push(started.elapsed().as_secs_f64());
+        minibatches += 1;
+    }
+    let received = exchange.received.get() / minibatches;
+    let minibatch = times.iter().sum::<f64>() / times.len() as f64;
+
+    let held = section.held_out.min(rows);
+    let held_out = random_data(section, layer, held);
+    let mut trainer = Trainer::new(&data, &held_out, options, &exchange)?;
+    let last = trainer.minibatches_per_epoch() - 1;
+    if last > 0 {
+        trainer.advance(last)?;
+    }
+    let started = Instant::now();
+    trainer.advance(1)?;
+    let end_of_epoch = (started.elapsed().as_secs_f64() - minibatch).max(0.0) * section.held_out as f64 / held as f64;
+
+    let started = Instant::now();
+    std::hint::black_box(deep::activations(trainer.rbm(), &data, section.activations, seed, 0));
+    std::hint::black_box(deep::dead_units(trainer.rbm(), &data));
+    let activities = started.elapsed().as_secs_f64() * (section.samples + section.held_out) as f64 / rows as f64;
+    // Once while training, once more when the stack is judged.
+    Ok(LayerCost { minibatch, end_of_epoch, activities: 2.0 * activities, received })
+}
+
+/// Seconds for the stage `[renormalize]`: its parts on a random stack of the same shape, those that grow with a count by a small part of that count.
+pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f64> {
+    let mut seconds = 0.0;
+    let mut timed = |scale: f64, work: &mut dyn FnMut() -> Result<()>| {
+        let started = Instant::now();
+        work().map(|()| seconds += scale * started.elapsed().as_secs_f64())
+    };
+    if section.mapping {
+        timed(1.0, &mut || renormalize::mappings().map(drop))?;
+    }
+    if let Some(bonds) = &section.standards {
+        let (quick, slow): (Vec<usize>, Vec<usize>) = bonds.iter().partition(|&&bond| bond <= QUICK_BOND);
+        timed(1.0, &mut || standards::without_samples(&quick).map(drop))?;
+        if !slow.is_empty() {
+            // Time grows as the sixth power of the states of a bond.
+            let growth: f64 = slow.iter().map(|&bond| (bond as f64 / QUICK_BOND as f64).powi(6)).sum();
+            timed(growth, &mut || standards::without_samples(&[QUICK_BOND]).map(drop))?;
+        }
+    }
+    let Some(train) = &job.train else { return Ok(seconds) };
+    let mut stream = Stream::new(job.seed, Purpose::Check, 7);
+    let mut visible = train.size * train.size;
+    let stack: Vec<Rbm> = train
+        .layers
+        .iter()
+        .map(|&hidden| {
+            let weights: Vec<f32> = (0..visible * hidden).map(|_| 0.1 * stream.normal() as f32).collect();
+            let machine = Rbm { weights: Matrix::from_unpadded(visible, hidden, &weights), ..Rbm::zero(visible, hidden) };
+            visible = hidden;
+            machine
+        })
+        .collect();
+    let rows = train.held_out.min(256);
+    let held_out = random_bits(rows, train.size * train.size);
+    let (dead_units, means) = (vec![Vec::new(); stack.len()], held_out.column_means());
+    let torus = SquareTorus::new(train.size)?;
+    let subject = Subject {
+        torus,
+        coupling: train.coupling,
+        stack: &stack,
+        dead_units: &dead_units,
+        held_out: &held_out,
+        means: &means,
+        seed: job.seed,
+    };
+    if section.receptive_fields {
+        timed(1.0, &mut || renormalize::receptive_fields(&subject).map(drop))?;
+    }
+    if section.reconstructions {
+        timed(train.held_out as f64 / rows as f64, &mut || renormalize::reconstructions(&subject, section.block_spins).map(drop))?;
+    }
+    if let Some(wanted) = section.likelihood {
+        let parts = (wanted.annealing_temperatures.min(wanted.sampling_sweeps) / 25).clamp(1, 40);
+        let small = LikelihoodSection {
+            annealing_temperatures: (wanted.annealing_temperatures / parts).max(1),
+            sampling_sweeps: (wanted.sampling_sweeps / parts).max(1),
+            sampling_chains: wanted.sampling_chains.min(rows),
+            ..wanted
+        };
+        let chains = wanted.sampling_chains as f64 / small.sampling_chains as f64;
+        timed(parts as f64 * chains, &mut || likelihood::run(&small, &subject).map(drop))?;
+    }
+    Ok(seconds)
+}
+
+/// Seconds for figures and page.
+pub fn figures(job: &RunFile) -> f64 {
+    let layers = job.train.as_ref().map_or(0, |train| train.layers.len());
+    let sampling = if job.sample.is_some() { 2 } else { 0 };
+    PAGE + FIGURE * (sampling + 3 * layers) as f64
+}

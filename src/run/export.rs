@@ -1,0 +1,119 @@
+//! `kadanoff export DIR`: what a run has left, handed to other programs.
+
+use crate::config::{RunFile, TrainSection};
+use crate::error::{Error, Result};
+use crate::rbm::deep::{self, ActivationKind};
+use crate::rbm::{Matrix, Rbm, TrainingData};
+use crate::record::LayerRecord;
+use crate::spins::BitMatrix;
+use crate::store::export::{Array, HyperParameters, write_npz, write_rbms};
+use crate::store::{self, ConfigurationSet, directory};
+use std::path::{Path, PathBuf};
+
+/// Chains that go along with a machine, at most.
+const MOST_CHAINS: usize = 1000;
+
+/// Writes layer `layer` (from 1) of a run as the package `rbms` reads it; returns the file and its update number. Its chains start from the held-out configurations, drawn up through the layers below.
+///
+/// # Errors
+/// [`Error::Usage`] if there is no such layer yet; [`Error::Refused`] for damaged files; [`Error::InputOutput`].
+pub fn to_rbms(path: &Path, layer: usize, out: Option<&Path>) -> Result<(PathBuf, usize)> {
+    let job = run_file(path)?;
+    let section =
+        job.train.as_ref().ok_or_else(|| Error::Usage(format!("{} has no section [train]: there is no network to export", job.name)))?;
+    let trained =
+        if path.join(store::NETWORK_FILE).exists() { store::read_network(&path.join(store::NETWORK_FILE))?.1.layers } else { Vec::new() };
+    let Some(record) = layer.checked_sub(1).and_then(|index| trained.get(index)) else {
+        return Err(Error::Usage(format!(
+            "layer {layer} of {} is not there: {} of {} layers are trained so far",
+            path.display(),
+            trained.len(),
+            section.layers.len()
+        )));
+    };
+    let sets = store::read_configurations(&path.join(store::CONFIGURATIONS_FILE))?.1;
+    let chains = chains(&job, section, &trained[..layer - 1], &sets)?;
+    let about = HyperParameters {
+        epochs: record.epochs.len(),
+        minibatch: section.minibatch,
+        gibbs_steps: section.gibbs_steps,
+        learning_rate: section.learning_rate[layer - 1],
+        seed: job.seed,
+        seconds: record.epochs.iter().map(|epoch| epoch.seconds).sum(),
+    };
+    let file = out.map_or_else(|| path.join(format!("rbms-layer{layer}.h5")), Path::to_path_buf);
+    write_rbms(&file, record, &chains, about)?;
+    Ok((file, about.epochs.max(1)))
+}
+
+/// The held-out configurations as states of the visible units of the layer above `below`.
+fn chains(job: &RunFile, section: &TrainSection, below: &[LayerRecord], sets: &[ConfigurationSet]) -> Result<BitMatrix> {
+    let set = sets
+        .iter()
+        .find(|set| set.size == section.size && set.coupling == section.coupling && set.spins.rows() > section.samples)
+        .ok_or_else(|| {
+            Error::Refused(format!(
+                "{} does not hold the configurations of size {} at coupling {}",
+                store::CONFIGURATIONS_FILE,
+                section.size,
+                section.coupling
+            ))
+        })?;
+    let rows = (set.spins.rows() - section.samples).min(MOST_CHAINS);
+    let mut data = TrainingData::Binary(set.spins.slice_rows(section.samples..section.samples + rows));
+    for (index, layer) in below.iter().enumerate() {
+        let machine = Rbm {
+            weights: Matrix::from_unpadded(layer.visible, layer.hidden, &layer.weights),
+            visible_bias: layer.visible_bias.clone(),
+            hidden_bias: layer.hidden_bias.clone(),
+        };
+        data = deep::activations(&machine, &data, ActivationKind::States, job.seed, index as u64);
+    }
+    match data {
+        TrainingData::Binary(states) => Ok(states),
+        TrainingData::Real(_) => Err(Error::Bug("drawn states came as probabilities.".to_string())),
+    }
+}
+
+/// Writes all configurations (one byte a spin, 1 = up) and all layers of a run as an `.npz`; returns the file.
+///
+/// # Errors
+/// [`Error::Usage`] if there is nothing yet, or too much for the format; [`Error::Refused`] for damaged files; [`Error::InputOutput`].
+pub fn to_numpy(path: &Path, out: Option<&Path>) -> Result<PathBuf> {
+    run_file(path)?;
+    let kept = path.join(store::CONFIGURATIONS_FILE);
+    let sets = if kept.exists() { store::read_configurations(&kept)?.1 } else { Vec::new() };
+    let network = path.join(store::NETWORK_FILE);
+    let layers = if network.exists() { store::read_network(&network)?.1.layers } else { Vec::new() };
+    let mut arrays = Vec::new();
+    for set in &sets {
+        let name = |what: &str| format!("{what}_L{}_K{}", set.size, set.coupling);
+        let (rows, sites) = (set.spins.rows(), set.spins.columns());
+        let unpacked = move |take: &mut dyn FnMut(&[u8])| {
+            let mut bytes = vec![0; sites];
+            for row in 0..rows {
+                bytes.iter_mut().zip(set.spins.bits(row)).for_each(|(byte, bit)| *byte = u8::from(*bit));
+                take(&bytes);
+            }
+        };
+        arrays.push(Array { name: name("configurations"), kind: "|u1", width: 1, shape: vec![rows, sites], pieces: Box::new(unpacked) });
+        arrays.push(Array::of_words(name("chain"), &set.chains));
+        arrays.push(Array::of_words(name("draw"), &set.draws));
+    }
+    for (number, layer) in (1..).zip(&layers) {
+        let name = |what: &str| format!("layer{number}_{what}");
+        arrays.push(Array::of_floats(name("weights"), vec![layer.visible, layer.hidden], &layer.weights));
+        arrays.push(Array::of_floats(name("visible_bias"), vec![layer.visible], &layer.visible_bias));
+        arrays.push(Array::of_floats(name("hidden_bias"), vec![layer.hidden], &layer.hidden_bias));
+    }
+    if arrays.is_empty() {
+        return Err(Error::Usage(format!("{} holds neither configurations nor a network yet: there is nothing to export", path.display())));
+    }
+    let file = out.map_or_else(|| path.join("run.npz"), Path::to_path_buf);
+    write_npz(&file, &arrays)?;
+    Ok(file)
+}
+
+fn run_file(path: &Path) -> Result<RunFile> {
+    RunFile::parse_for(&directory::run_file(path)?, &path.join(directory::RUN_FILE).display().to_string(), None)
+}

@@ -1,0 +1,143 @@
+//! Fresh data: the configurations of every epoch come from chains that run while the machine learns, spread over the ranks, so that no configuration is met twice.
+//!
+//! There are as many chains as `[sample]` has replicas, with the same algorithm and thermalization, but with random streams of their own. A checkpoint holds their states at the
+//! beginning of the epoch; inside an epoch a restarted job draws the configurations again. Each rank moves its share of the chains, and all ranks get all configurations,
+//! chain after chain: no number of ranks changes them.
+
+use super::desk::Stage;
+use super::session::Session;
+use crate::comm::{self, Comm};
+use crate::config::{RunFile, SampleSection, TrainSection};
+use crate::error::{Error, Result};
+use crate::lattice::SquareTorus;
+use crate::random::{Purpose, Stream};
+use crate::sampler::{self, Sampler};
+use crate::spins::BitMatrix;
+use crate::store::checkpoint::Items;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// One chain between two epochs, or on its way through one.
+struct Chain {
+    number: usize,
+    sampler: Box<dyn Sampler>,
+    /// Its state at the beginning of the epoch.
+    start: Vec<u64>,
+    /// Sweeps since then, thermalization included.
+    sweeps: usize,
+    /// Configurations of this epoch, as words.
+    drawn: Vec<u64>,
+}
+
+/// The chains of this rank.
+pub struct FreshData {
+    sites: usize,
+    samples: usize,
+    replicas: usize,
+    sweeps_between: usize,
+    /// Sweeps before the first configuration, in the first epoch alone.
+    thermalization: usize,
+    chains: Vec<Chain>,
+}
+
+impl FreshData {
+    /// Chains at the beginning of an epoch: of the first one, or of the one to which `stored` belongs (the states of the chains, by their numbers).
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the states do not fit; what the sampler refuses.
+    pub fn new(
+        job: &RunFile,
+        section: &TrainSection,
+        sweeps_between: usize,
+        layer: usize,
+        stored: &BTreeMap<u64, Vec<u64>>,
+        comm: &dyn Comm,
+    ) -> Result<Self> {
+        let sample = job.sample.as_ref().ok_or_else(|| Error::Bug("fresh data without a section [sample].".to_string()))?;
+        let torus = SquareTorus::new(section.size)?;
+        // The streams of the stage `[sample]` belong to the seed of the run; these belong to another one.
+        let seed = Stream::new(job.seed, Purpose::FreshData, layer as u64).word();
+        let begun = !stored.is_empty();
+        let build = |number: usize| -> Result<Chain> {
+            let SampleSection { algorithm, start, thermalization, .. } = *sample;
+            let mut sampler = sampler::build(algorithm, torus, section.coupling, start, seed, number as u64)?;
+            if begun {
+                let words = stored.get(&(number as u64)).ok_or_else(|| {
+                    Error::Refused(format!("the checkpoint lacks chain {number} of the fresh data: it belongs to another run"))
+                })?;
+                sampler.restore(words)?;
+            } else if thermalization == 0 {
+                sampler.end_thermalization();
+            }
+            let start = sampler.snapshot();
+            Ok(Chain { number, sampler, start, sweeps: 0, drawn: Vec::new() })
+        };
+        let own = comm::share(sample.replicas, comm.rank(), comm.size());
+        Ok(FreshData {
+            sites: torus.sites(),
+            samples: section.samples,
+            replicas: sample.replicas,
+            sweeps_between,
+            thermalization: if begun { 0 } else { sample.thermalization },
+            chains: own.map(build).collect::<Result<_>>()?,
+        })
+    }
+
+    /// The states of the chains of this rank at the beginning of the epoch, by their numbers; none before the first epoch is drawn, from which everything follows anew.
+    pub fn states(&self) -> impl Iterator<Item = (u64, &[u64])> {
+        let begun = self.thermalization == 0;
+        self.chains.iter().filter(move |_| begun).map(|chain| (chain.number as u64, chain.start.as_slice()))
+    }
+
+    /// The configurations of the epoch, on every rank. Collective. `state` makes the items of a checkpoint, if the job is to stop on the way.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if the job stops; what cannot be written.
+    pub fn draw(&mut self, session: &mut Session, state: impl Fn(&FreshData) -> Items) -> Result<BitMatrix> {
+        let comm = session.comm();
+        loop {
+            let round = session.begin_round();
+            let (samples, replicas, between, thermalization) = (self.samples, self.replicas, self.sweeps_between, self.thermalization);
+            let unfinished = self.chains.par_iter_mut().map(|chain| {
+                let share = comm::share(samples, chain.number, replicas).len();
+                let sweeps = thermalization + share * between;
+                while chain.sweeps < sweeps {
+                    chain.sampler.sweep();
+                    chain.sweeps += 1;
+                    if chain.sweeps == thermalization {
+                        chain.sampler.end_thermalization();
+                    } else if chain.sweeps > thermalization && (chain.sweeps - thermalization).is_multiple_of(between) {
+                        chain.drawn.extend(chain.sampler.configuration().words());
+                    }
+                    if round.is_over() {
+                        break;
+                    }
+                }
+                u64::from(chain.sweeps < sweeps)
+            });
+            let unfinished = unfinished.max().unwrap_or(0);
+            if comm.maximum(unfinished) == 0 {
+                break;
+            }
+            session.end_round(Stage::Training, || state(self))?;
+        }
+        let own: Vec<u8> = self.chains.iter().flat_map(|chain| &chain.drawn).flat_map(|word| word.to_le_bytes()).collect();
+        let all = comm.broadcast(comm.gather(own).map(|parts| parts.concat()).unwrap_or_default());
+        let mut matrix = BitMatrix::new(self.samples, self.sites);
+        if all.len() != 8 * matrix.words().len() {
+            return Err(Error::Bug("the fresh configurations of a rank arrived incomplete.".to_string()));
+        }
+        matrix.words_mut().iter_mut().zip(all.as_chunks().0).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
+        Ok(matrix)
+    }
+
+    /// The next epoch begins where the chains are now.
+    pub fn end_epoch(&mut self) {
+        self.thermalization = 0;
+        for chain in &mut self.chains {
+            chain.start = chain.sampler.snapshot();
+            chain.sweeps = 0;
+            chain.drawn.clear();
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A layer on its way as the items of a checkpoint: [`encode`] writes them, [`Stored`] reads them.
+
+use super::fresh::FreshData;
+use crate::config::TrainSection;
+use crate::error::{Error, Result};
+use crate::rbm::train::{PassSnapshot, Snapshot, Trainer};
+use crate::record::EpochRecord;
+use crate::sampler::snapshot::Reader;
+use crate::store::checkpoint::Items;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Numbers of an epoch in a checkpoint.
+const NUMBERS: usize = 8;
+/// The persistent chains of shard s are item CHAINS + s.
+const CHAINS: u64 = 1 << 16;
+/// The sampler of fresh chain c is item FRESH + c.
+const FRESH: u64 = 1 << 32;
+
+/// A layer on its way, besides the trainer itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Progressed {
+    /// The epochs done.
+    pub epochs: Vec<EpochRecord>,
+    /// Time spent in the epoch that has begun, in seconds.
+    pub seconds: f64,
+}
+
+/// The items of a checkpoint. Item 0, from rank 0: the layer; the epochs done, and eight numbers of each; seconds, minibatches, squared error and squared gradient of the
+/// epoch that has begun; the number of parameters and steps, and they themselves, two to a word. Item 1 + s, from the rank that has shard s: the random streams of that shard,
+/// if an epoch has begun. Item `CHAINS` + s: its persistent chains. Item `FRESH` + c, from the rank that moves chain c of the fresh data: its state at the beginning of the epoch.
+pub fn encode(layer: usize, snapshot: &Snapshot, progressed: &Progressed, fresh: Option<&FreshData>, is_root: bool) -> Items {
+    let mut items = Items::default();
+    if is_root {
+        let pass = snapshot.pass.as_ref();
+        let mut words = vec![layer as u64, snapshot.epochs];
+        words.extend(progressed.epochs.iter().flat_map(numbers_of).map(f64::to_bits));
+        words.extend([progressed.seconds.to_bits(), pass.map_or(0, |pass| pass.minibatches)]);
+        words.extend(pass.map_or([0.0; 2], |pass| [pass.squared_error, pass.gradient_squares]).map(f64::to_bits));
+        words.push(snapshot.numbers.len() as u64);
+        let pairs = snapshot.numbers.chunks(2);
+        words.extend(pairs.map(|pair| pair.iter().rev().fold(0, |word, number| word << 32 | u64::from(number.to_bits()))));
+        items.push(0, words);
+    }
+    for (&shard, streams) in snapshot.pass.iter().flat_map(|pass| &pass.streams) {
+        items.push(1 + shard as u64, streams.iter().copied());
+    }
+    for (&shard, chains) in &snapshot.chains {
+        items.push(CHAINS + shard as u64, chains.iter().copied());
+    }
+    for (chain, words) in fresh.iter().flat_map(|fresh| fresh.states()) {
+        items.push(FRESH + chain, words.iter().copied());
+    }
+    items
+}
+
+/// The items of a checkpoint and the state that they are; nothing if they are of another layer.
+pub struct Stored {
+    items: BTreeMap<u64, Vec<u64>>,
+    state: Option<(Snapshot, Progressed)>,
+}
+
+impl Stored {
+    /// The items of a checkpoint, if they are of this layer.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if they do not fit the section or hold numbers that are not finite.
+    pub fn parse(section: &TrainSection, layer: usize, bytes: &[u8]) -> Result<Self> {
+        let items: BTreeMap<u64, Vec<u64>> = Items::parse(bytes)?.into_iter().map(|(number, item)| (number, Items::words(item))).collect();
+        Ok(match read(section, &items)? {
+            Some((found, snapshot, progressed)) if found == layer => Stored { items, state: Some((snapshot, progressed)) },
+            _ => Stored { items: BTreeMap::new(), state: None },
+        })
+    }
+
+    /// All items again.
+    pub fn to_items(&self) -> Items {
+        let mut items = Items::default();
+        self.items.iter().for_each(|(&number, words)| items.push(number, words.iter().copied()));
+        items
+    }
+
+    /// The states of the chains of fresh data at the beginning of the epoch, by their numbers.
+    pub fn fresh_chains(&self) -> BTreeMap<u64, Vec<u64>> {
+        numbered(&self.items, FRESH..u64::MAX)
+    }
+
+    /// Epochs done.
+    pub fn epochs_done(&self) -> u64 {
+        self.state.as_ref().map_or(0, |(snapshot, _)| snapshot.epochs)
+    }
+
+    /// Restores the trainer, if there is a state.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it does not fit.
+    pub fn restore(&self, trainer: &mut Trainer) -> Result<Progressed> {
+        let Some((snapshot, progressed)) = &self.state else { return Ok(Progressed::default()) };
+        trainer.restore(snapshot)?;
+        Ok(progressed.clone())
+    }
+}
+
+/// The items of some numbers, counted from the first of them.
+fn numbered(items: &BTreeMap<u64, Vec<u64>>, numbers: Range<u64>) -> BTreeMap<u64, Vec<u64>> {
+    items.range(numbers.clone()).map(|(number, words)| (number - numbers.start, words.clone())).collect()
+}
+
+/// Whether the items of a checkpoint are a layer of this section, and which.
+///
+/// # Errors
+/// [`Error::Refused`] if they are not, or hold a number that is not finite.
+pub fn fit(section: &TrainSection, stored: &[u8]) -> Result<String> {
+    let items = Items::parse(stored)?.into_iter().map(|(number, item)| (number, Items::words(item))).collect();
+    let Some((layer, snapshot, progressed)) = read(section, &items)? else { return Ok("no layer has begun".to_string()) };
+    let visible = if layer == 0 { section.size * section.size } else { section.layers[layer - 1] };
+    let hidden = section.layers[layer];
+    if snapshot.numbers.len() != 2 * (visible * hidden + visible + hidden) {
+        return Err(Error::Refused(format!(
+            "{} numbers are not those of layer {} of {visible} x {hidden} units",
+            snapshot.numbers.len(),
+            layer + 1
+        )));
+    }
+    Ok(format!("layer {} after {} of {} epochs", layer + 1, progressed.epochs.len(), section.epochs[layer]))
+}
+
+/// The layer that such items are of, and its state.
+fn read(section: &TrainSection, items: &BTreeMap<u64, Vec<u64>>) -> Result<Option<(usize, Snapshot, Progressed)>> {
+    let Some(words) = items.get(&0) else { return Ok(None) };
+    let mut reader = Reader::new(words);
+    let layer = reader.count(section.layers.len() - 1)?;
+    let refuse = |what: &str| Error::Refused(format!("the checkpoint of layer {} {what}", layer + 1));
+    let count = reader.count(section.epochs[layer])?;
+    let (epochs, _) = reader.words(NUMBERS * count)?.as_chunks();
+    let epochs: Vec<EpochRecord> = epochs.iter().map(|words| epoch_of(words.map(f64::from_bits))).collect();
+    let seconds = f64::from_bits(reader.word()?);
+    let minibatches = reader.word()?;
+    let [squared_error, gradient_squares] = [f64::from_bits(reader.word()?), f64::from_bits(reader.word()?)];
+    let length = reader.count(2 * words.len())?;
+    let pairs = reader.words(length.div_ceil(2))?;
+    reader.end()?;
+    let numbers: Vec<f32> = pairs.iter().flat_map(|&word| [word as u32, (word >> 32) as u32]).take(length).map(f32::from_bits).collect();
+    if !(numbers.iter().all(|number| number.is_finite()) && squared_error.is_finite() && gradient_squares.is_finite()) {
+        return Err(refuse(
+            "holds numbers that are not finite: it was not written by this program; remove the folder it is in to begin the layer anew",
+        ));
+    }
+    let by_shard = |numbers: Range<u64>| {
+        let found = numbered(items, numbers).into_iter();
+        found.filter_map(|(shard, words)| Some((usize::try_from(shard).ok()?, words))).collect::<BTreeMap<usize, Vec<u64>>>()
+    };
+    let pass = (minibatches > 0).then(|| PassSnapshot { minibatches, squared_error, gradient_squares, streams: by_shard(1..CHAINS) });
+    let snapshot = Snapshot { epochs: count as u64, numbers, pass, chains: by_shard(CHAINS..FRESH) };
+    Ok(Some((layer, snapshot, Progressed { epochs, seconds })))
+}
+
+fn numbers_of(epoch: &EpochRecord) -> [f64; NUMBERS] {
+    [
+        epoch.reconstruction_error,
+        epoch.free_energy_gap,
+        epoch.pseudo_likelihood.unwrap_or(f64::NAN),
+        epoch.weight_norm,
+        epoch.weight_maximum,
+        epoch.gradient_norm,
+        epoch.learning_rate,
+        epoch.seconds,
+    ]
+}
+
+fn epoch_of(numbers: [f64; NUMBERS]) -> EpochRecord {
+    let [reconstruction_error, free_energy_gap, pseudo, weight_norm, weight_maximum, gradient_norm, learning_rate, seconds] = numbers;
+    let pseudo_likelihood = Some(pseudo).filter(|value| !value.is_nan());
+    EpochRecord {
+        reconstruction_error,
+        free_energy_gap,
+        pseudo_likelihood,
+        weight_norm,
+        weight_maximum,
+        gradient_norm,
+        learning_rate,
+        seconds,
+    }
+}

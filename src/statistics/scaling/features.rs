@@ -1,0 +1,199 @@
+//! What one sees in the reweighted curves: where two of them cross, where one has its peak, and the curves themselves. All functions take replicates, the first made of all
+//! draws and the others with one block left out, and give a number with its error.
+
+use super::{Collapse, Crossing, Curves, Peak, WithError, with_error};
+use crate::statistics::reweighting::{Averages, Histograms, Reweighting};
+use rayon::prelude::*;
+
+/// Nodes of a curve.
+const NODES: usize = 33;
+/// Halvings of an interval, enough for the last bit.
+const HALVINGS: usize = 60;
+/// Steps of the golden section: the interval shrinks by 10^-7, where a maximum is flat to rounding.
+const GOLDEN_STEPS: usize = 34;
+
+/// One size: its histograms and their combination for each replicate.
+pub(super) struct Size {
+    pub size: usize,
+    pub histograms: Histograms,
+    pub replicates: Vec<Reweighting>,
+}
+
+impl Size {
+    pub fn new(size: usize, histograms: Histograms) -> Self {
+        let all = histograms.combine(None, None);
+        let without: Vec<Reweighting> =
+            (0..histograms.blocks()).into_par_iter().map(|block| histograms.combine(Some(block), Some(&all))).collect();
+        Size { size, replicates: std::iter::once(all).chain(without).collect(), histograms }
+    }
+
+    /// A function of the averages at a coupling that may differ between the replicates.
+    pub fn values(&self, coupling: &(dyn Fn(usize) -> f64 + Sync), of: &(dyn Fn(&Averages) -> f64 + Sync)) -> Vec<f64> {
+        self.replicates.par_iter().enumerate().map(|(index, replicate)| of(&replicate.at(coupling(index)))).collect()
+    }
+
+    /// The couplings of a curve.
+    fn nodes(&self) -> Vec<f64> {
+        let [low, high] = self.histograms.range();
+        (0..NODES).map(|node| low + (high - low) * node as f64 / (NODES - 1) as f64).collect()
+    }
+
+    pub fn curves(&self) -> Curves {
+        let nodes = self.nodes();
+        let averages: Vec<Vec<Averages>> =
+            nodes.par_iter().map(|&coupling| self.replicates.iter().map(|replicate| replicate.at(coupling)).collect()).collect();
+        let curve = |of: &dyn Fn(&Averages) -> f64| -> Vec<WithError> {
+            averages.iter().map(|node| with_error(&node.iter().map(of).collect::<Vec<f64>>())).collect()
+        };
+        Curves {
+            size: self.size,
+            binder_cumulant: curve(&|averages| averages.binder_cumulant()[0]),
+            correlation_length: if self.histograms.has_waves() { curve(&|averages| averages.correlation_length()[0]) } else { Vec::new() },
+            magnetization: curve(&|averages| averages.moments[0]),
+            connected_susceptibility: curve(&Averages::connected_susceptibility),
+            specific_heat: curve(&|averages| averages.specific_heat),
+            energy: curve(&|averages| averages.energy),
+            effective_draws: averages.iter().map(|node| node[0].effective_draws).collect(),
+            smallest_overlap: self.replicates[0].overlaps().into_iter().fold(1.0, f64::min),
+            coupling: nodes,
+        }
+    }
+
+    /// The peak of a function of the averages inside the couplings sampled: places and heights of all replicates.
+    pub fn peak(&self, of: &(dyn Fn(&Averages) -> f64 + Sync)) -> Option<[Vec<f64>; 2]> {
+        let nodes = self.nodes();
+        let heights: Vec<f64> = nodes.par_iter().map(|&coupling| of(&self.replicates[0].at(coupling))).collect();
+        let top = (0..NODES).max_by(|&one, &other| heights[one].total_cmp(&heights[other]))?;
+        if top == 0 || top == NODES - 1 || heights.iter().any(|height| height.is_nan()) {
+            return None;
+        }
+        let found: Vec<(f64, f64)> = self
+            .replicates
+            .par_iter()
+            .map(|replicate| {
+                maximum(&|coupling| of(&replicate.at(coupling)), nodes[top.saturating_sub(2)], nodes[(top + 2).min(NODES - 1)])
+            })
+            .collect();
+        let (places, heights) = found.into_iter().unzip();
+        Some([places, heights])
+    }
+}
+
+/// The maximum of a function with one peak between two ends, by the golden section: place and height.
+fn maximum(of: &dyn Fn(f64) -> f64, mut low: f64, mut high: f64) -> (f64, f64) {
+    let golden = 0.5 * (5f64.sqrt() - 1.0);
+    let (mut left, mut right) = (high - golden * (high - low), low + golden * (high - low));
+    let (mut at_left, mut at_right) = (of(left), of(right));
+    for _ in 0..GOLDEN_STEPS {
+        if at_left > at_right {
+            high = right;
+            (right, at_right) = (left, at_left);
+            left = high - golden * (high - low);
+            at_left = of(left);
+        } else {
+            low = left;
+            (left, at_left) = (right, at_right);
+            right = low + golden * (high - low);
+            at_right = of(right);
+        }
+    }
+    if at_left > at_right { (left, at_left) } else { (right, at_right) }
+}
+
+/// Where a function of two sizes is equal, nearest to `near` if there are several: for each replicate the coupling and the value. `None` if they do not cross.
+fn equal(small: &Size, large: &Size, of: &(dyn Fn(&Averages) -> f64 + Sync), near: Option<f64>) -> Option<Vec<(f64, f64)>> {
+    let (one, other) = (small.histograms.range(), large.histograms.range());
+    let (low, high) = (one[0].max(other[0]), one[1].min(other[1]));
+    if low >= high {
+        return None;
+    }
+    let node = |index: usize| low + (high - low) * index as f64 / (NODES - 1) as f64;
+    let difference =
+        |replicate: usize, coupling: f64| of(&large.replicates[replicate].at(coupling)) - of(&small.replicates[replicate].at(coupling));
+    let signs: Vec<f64> = (0..NODES).into_par_iter().map(|index| difference(0, node(index))).collect();
+    let middle = near.unwrap_or(0.5 * (low + high));
+    let bracket = (0..NODES - 1)
+        .filter(|&index| signs[index] * signs[index + 1] <= 0.0)
+        .min_by(|&one, &other| (node(one) - middle).abs().total_cmp(&(node(other) - middle).abs()))?;
+    (0..small.replicates.len())
+        .into_par_iter()
+        .map(|replicate| {
+            // A replicate may cross a little beyond the nodes of the whole.
+            let (mut low, mut high) = (node(bracket.saturating_sub(2)), node((bracket + 3).min(NODES - 1)));
+            let (at_low, at_high) = (difference(replicate, low), difference(replicate, high));
+            if at_low.is_nan() || at_high.is_nan() || at_low * at_high > 0.0 {
+                return None;
+            }
+            for _ in 0..HALVINGS {
+                let middle = 0.5 * (low + high);
+                if middle <= low || middle >= high {
+                    break;
+                }
+                if difference(replicate, middle) * at_low > 0.0 { low = middle } else { high = middle }
+            }
+            Some((low, of(&small.replicates[replicate].at(low))))
+        })
+        .collect()
+}
+
+/// Crossings of each size with the next one, and with its double where that is not the next.
+pub(super) fn crossings(sizes: &[Size], observable: &str, of: &(dyn Fn(&Averages) -> f64 + Sync)) -> Vec<Crossing> {
+    let mut found = Vec::new();
+    for (index, small) in sizes.iter().enumerate() {
+        for (other, large) in sizes.iter().enumerate().skip(index + 1) {
+            let is_double = large.size == 2 * small.size;
+            let has_double = sizes.iter().any(|size| size.size == 2 * small.size);
+            if !(is_double || !has_double && other == index + 1) {
+                continue;
+            }
+            if let Some(pairs) = equal(small, large, of, None) {
+                let (couplings, values): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
+                found.push(Crossing {
+                    observable: observable.to_string(),
+                    sizes: [small.size, large.size],
+                    coupling: with_error(&couplings),
+                    value: with_error(&values),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// A peak of one size with errors.
+pub(super) fn peak(size: usize, observable: &str, [places, heights]: &[Vec<f64>; 2]) -> Peak {
+    Peak { observable: observable.to_string(), size, coupling: with_error(places), height: with_error(heights), exact: None }
+}
+
+/// The quality of the collapse of y over x = (K / K_c - 1) L^(1/nu): each node of each size against the line through the two nodes of every other size that enclose it.
+pub(super) fn collapse(
+    observable: &str,
+    curves: &[&Curves],
+    critical: f64,
+    nu: f64,
+    of: &dyn Fn(&Curves) -> Vec<WithError>,
+    smallest_size: usize,
+) -> Option<Collapse> {
+    let points: Vec<(usize, Vec<(f64, WithError)>)> = curves
+        .iter()
+        .filter(|curves| curves.size >= smallest_size)
+        .map(|curves| {
+            let scale = (curves.size as f64).powf(1.0 / nu);
+            (curves.size, curves.coupling.iter().map(|coupling| (coupling / critical - 1.0) * scale).zip(of(curves)).collect())
+        })
+        .collect();
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (size, nodes) in &points {
+        for &(x, [y, error]) in nodes {
+            for (_, others) in points.iter().filter(|(other, _)| other != size) {
+                let Some(pair) = others.windows(2).find(|pair| pair[0].0 <= x && x <= pair[1].0) else { continue };
+                let share = (x - pair[0].0) / (pair[1].0 - pair[0].0);
+                let line = |part: usize| (1.0 - share) * pair[0].1[part] + share * pair[1].1[part];
+                // The two nodes of a reweighted curve move together: their errors do not average out.
+                sum += (y - line(0)).powi(2) / (error * error + line(1).powi(2));
+                count += 1.0;
+            }
+        }
+    }
+    (count > 0.0).then(|| Collapse { observable: observable.to_string(), quality: sum / count, smallest_size })
+}

@@ -1,0 +1,281 @@
+//! The whole way from series to exponents.
+
+use super::features::{Size, collapse, crossings, peak};
+use super::fits::{Chosen, Datum, Wanted, results, scan};
+use super::{Curves, Scaling, ScalingFit, SizeData};
+use crate::statistics::reweighting::{Averages, Histograms};
+use rayon::prelude::*;
+
+/// About so many blocks of the jackknife: its errors have an error of a tenth of themselves.
+const BLOCKS: usize = 48;
+/// A block must be longer than this many draws.
+const SHORTEST_BLOCK: usize = 50;
+/// The leading correction of the square lattice: L^-7/4 of the analytic background of the susceptibility, next to L^-2 of the leading irrelevant operator.
+const CORRECTION_EXPONENT: f64 = 1.75;
+/// The correction of the specific heat and of the place of peaks, relative to the leading term.
+const ANALYTIC_CORRECTION: f64 = 1.0;
+
+/// A function of the averages, by name.
+type Function<'a> = &'a (dyn Fn(&Averages) -> f64 + Sync);
+
+/// Carries out the analysis. `None` with fewer than three sizes, with a size of fewer than two couplings, or with chains too short to be cut into blocks.
+pub fn analyse(data: &[SizeData]) -> Option<Scaling> {
+    let chains = data.iter().flat_map(|size| &size.ensembles).map(|(_, chains)| chains.len());
+    let shortest = data.iter().flat_map(|size| &size.ensembles).flat_map(|(_, chains)| chains.iter()).map(|chain| chain.len()).min()?;
+    let (fewest, most) = (chains.clone().min()?, chains.max()?);
+    if data.len() < 3 || data.iter().any(|size| size.ensembles.len() < 2) || fewest != most || fewest == 0 {
+        return None;
+    }
+    let parts = BLOCKS.div_ceil(fewest).min(shortest / SHORTEST_BLOCK);
+    if parts == 0 || parts * fewest < 4 {
+        return None;
+    }
+    let sizes: Vec<Size> =
+        data.par_iter().map(|size| Size::new(size.size, Histograms::new(size.size, &size.ensembles, parts, BLOCKS))).collect();
+    Pipeline { has_waves: sizes.iter().all(|size| size.histograms.has_waves()), sizes, fits: Vec::new() }.run()
+}
+
+struct Pipeline {
+    sizes: Vec<Size>,
+    has_waves: bool,
+    fits: Vec<ScalingFit>,
+}
+
+const BINDER: Function<'static> = &|averages| averages.binder_cumulant()[0];
+const BINDER_SLOPE: Function<'static> = &|averages| averages.binder_cumulant()[1];
+const LENGTH: Function<'static> = &|averages| averages.correlation_length()[0];
+const LENGTH_SLOPE: Function<'static> = &|averages| averages.correlation_length()[1];
+
+impl Pipeline {
+    fn run(mut self) -> Option<Scaling> {
+        let replicates = self.sizes[0].replicates.len();
+        // The first look: where the two largest sizes cross.
+        let mut crossing = crossings(&self.sizes, "binder_cumulant", BINDER);
+        if self.has_waves {
+            crossing.extend(crossings(&self.sizes, "correlation_length", LENGTH));
+        }
+        let [low, high] = self.sizes.last()?.histograms.range();
+        let mut start = crossing.last().map_or(0.5 * (low + high), |crossing| crossing.coupling[0]).clamp(low, high);
+        // Twice: the second time the curves are expanded about the critical coupling itself.
+        let mut critical = None;
+        for _ in 0..2 {
+            self.fits.clear();
+            critical = self.critical_coupling(start);
+            start = critical.as_ref().map_or(start, |chosen| chosen.replicates[0][0]).clamp(low, high);
+        }
+        let critical = critical?;
+        let couplings = critical.replicates[0].clone();
+        let nu = self.exponent_of_slopes(&couplings)?;
+        let beta = self.power(
+            "beta_over_nu",
+            "beta / nu, from the magnetization",
+            &couplings,
+            &|averages| averages.moments[0].ln(),
+            -1.0,
+            CORRECTION_EXPONENT,
+        )?;
+        let gamma = self.power(
+            "gamma_over_nu",
+            "gamma / nu, from the susceptibility",
+            &couplings,
+            &|averages| (averages.sites * averages.moments[1]).ln(),
+            1.0,
+            CORRECTION_EXPONENT,
+        )?;
+        self.power(
+            "inverse_nu_from_magnetization",
+            "1 / nu, from d ln m^2 / dK",
+            &couplings,
+            &|averages| (averages.derivatives[1] / averages.moments[1]).ln(),
+            1.0,
+            // The amplitude of m^2 itself depends on K: its derivative is a constant beside L^(1/nu).
+            ANALYTIC_CORRECTION,
+        );
+        let heat = self.specific_heat(&couplings);
+        let peaks = self.peaks(1.0 / nu.replicates[0][0]);
+        let curves: Vec<Curves> = self.sizes.iter().map(Size::curves).collect();
+
+        let mut quantities = vec![
+            ("critical_coupling", "critical coupling K_c", critical.smallest_size, &critical.replicates[0]),
+            ("nu", "exponent nu of the correlation length", nu.smallest_size, &nu.replicates[0]),
+            ("beta_over_nu", "beta / nu", beta.smallest_size, &beta.replicates[0]),
+            ("gamma_over_nu", "gamma / nu", gamma.smallest_size, &gamma.replicates[0]),
+            ("binder_cumulant_at_criticality", "Binder cumulant U* of the torus", critical.smallest_size, &critical.replicates[1]),
+        ];
+        if self.has_waves {
+            let name = "correlation length over L at criticality";
+            quantities.push(("correlation_length_at_criticality", name, critical.smallest_size, &critical.replicates[2]));
+        }
+        if let Some(heat) = &heat {
+            let name = "amplitude A of C = A ln L + ...";
+            quantities.push(("specific_heat_amplitude", name, heat.smallest_size, &heat.replicates[0]));
+        }
+        let (results, covariance) = results(&quantities);
+        let (coupling, nu, beta) = (results[0].value, results[1].value, results[2].value);
+        let all: Vec<&Curves> = curves.iter().collect();
+        let scaled = |curves: &Curves| {
+            let scale = (curves.size as f64).powf(beta);
+            curves.magnetization.iter().map(|value| value.map(|part| part * scale)).collect()
+        };
+        let smallest = critical.smallest_size;
+        let mut collapses = Vec::new();
+        collapses.extend(collapse("binder_cumulant", &all, coupling, nu, &|curves| curves.binder_cumulant.clone(), smallest));
+        if self.has_waves {
+            collapses.extend(collapse("correlation_length", &all, coupling, nu, &|curves| curves.correlation_length.clone(), smallest));
+        }
+        collapses.extend(collapse("magnetization", &all, coupling, nu, &scaled, smallest));
+        Some(Scaling {
+            correction_exponent: CORRECTION_EXPONENT,
+            blocks: replicates - 1,
+            results,
+            covariance,
+            fits: self.fits,
+            crossings: crossing,
+            peaks,
+            curves,
+            collapses,
+        })
+    }
+
+    /// K_c, U* and xi/L* together: each curve passes R_L(K) = R* + R'_L (K - K_c) + b L^-omega near K_c, with its own measured slope R'_L.
+    fn critical_coupling(&mut self, start: f64) -> Option<Chosen> {
+        let curves: &[(Function, Function)] =
+            if self.has_waves { &[(BINDER, BINDER_SLOPE), (LENGTH, LENGTH_SLOPE)] } else { &[(BINDER, BINDER_SLOPE)] };
+        let at = |_: usize| start;
+        let mut data = Vec::new();
+        for size in &self.sizes {
+            for (which, (value, slope)) in curves.iter().enumerate() {
+                let slope = slope(&size.replicates[0].at(start));
+                // Parameters: K_c - start, the amplitudes, their corrections.
+                let mut plain = vec![0.0; 1 + curves.len()];
+                (plain[0], plain[1 + which]) = (-slope, 1.0);
+                let mut corrected = plain.clone();
+                corrected.resize(1 + 2 * curves.len(), 0.0);
+                corrected[1 + curves.len() + which] = (size.size as f64).powf(-CORRECTION_EXPONENT);
+                let values = size.values(&at, value);
+                data.push(Datum { size: size.size, plain, corrected, fixed: values.clone(), values });
+            }
+        }
+        let shift = |change: f64| start + change;
+        let same = |value: f64| value;
+        let mut wanted = vec![
+            Wanted { name: "critical_coupling", long_name: "critical coupling K_c", parameter: 0, quantity: &shift },
+            Wanted { name: "binder_cumulant_at_criticality", long_name: "Binder cumulant U*", parameter: 1, quantity: &same },
+        ];
+        if self.has_waves {
+            let (name, long_name) = ("correlation_length_at_criticality", "correlation length over L");
+            wanted.push(Wanted { name, long_name, parameter: 2, quantity: &same });
+        }
+        scan(&data, &wanted, &mut self.fits)
+    }
+
+    /// nu from the slopes of U and xi/L at K_c, which grow like L^(1/nu).
+    fn exponent_of_slopes(&mut self, couplings: &[f64]) -> Option<Chosen> {
+        let slopes: &[Function] = if self.has_waves {
+            &[&|averages| averages.binder_cumulant()[1].ln(), &|averages| averages.correlation_length()[1].ln()]
+        } else {
+            &[&|averages| averages.binder_cumulant()[1].ln()]
+        };
+        let mut data = Vec::new();
+        for size in &self.sizes {
+            for (which, slope) in slopes.iter().enumerate() {
+                let side = size.size as f64;
+                let mut plain = vec![0.0; 1 + slopes.len()];
+                (plain[0], plain[1 + which]) = (side.ln(), 1.0);
+                let mut corrected = plain.clone();
+                corrected.resize(1 + 2 * slopes.len(), 0.0);
+                corrected[1 + slopes.len() + which] = side.powf(-CORRECTION_EXPONENT);
+                let values = size.values(&|replicate| couplings[replicate], slope);
+                let fixed = size.values(&|_| couplings[0], slope);
+                data.push(Datum { size: size.size, plain, corrected, values, fixed });
+            }
+        }
+        let inverse = |value: f64| 1.0 / value;
+        let wanted = [Wanted { name: "nu", long_name: "nu, from the slopes of U and xi / L", parameter: 0, quantity: &inverse }];
+        scan(&data, &wanted, &mut self.fits)
+    }
+
+    /// A power of L at K_c: the logarithm of something against ln L, with a relative correction.
+    fn power(&mut self, name: &str, long_name: &str, couplings: &[f64], logarithm: Function, sign: f64, correction: f64) -> Option<Chosen> {
+        let data: Vec<Datum> = self
+            .sizes
+            .iter()
+            .map(|size| {
+                let values = size.values(&|replicate| couplings[replicate], logarithm);
+                let fixed = size.values(&|_| couplings[0], logarithm);
+                power_datum(size.size, values, fixed, correction)
+            })
+            .collect();
+        scan(&data, &[Wanted { name, long_name, parameter: 0, quantity: &|value| sign * value }], &mut self.fits)
+    }
+
+    /// C at K_c is A ln L + c + d / L: a logarithm, no power.
+    fn specific_heat(&mut self, couplings: &[f64]) -> Option<Chosen> {
+        let data: Vec<Datum> = self
+            .sizes
+            .iter()
+            .map(|size| {
+                let heat: Function = &|averages| averages.specific_heat;
+                let values = size.values(&|replicate| couplings[replicate], heat);
+                logarithm_datum(size.size, values, size.values(&|_| couplings[0], heat))
+            })
+            .collect();
+        let (name, long_name) = ("specific_heat_amplitude", "A of C = A ln L + c at K_c");
+        scan(&data, &[Wanted { name, long_name, parameter: 0, quantity: &|value| value }], &mut self.fits)
+    }
+
+    /// Peaks of C, of the connected susceptibility and of dU/dK, and what their places and heights say.
+    fn peaks(&mut self, inverse_nu: f64) -> Vec<super::Peak> {
+        let heat: Function = &|averages| averages.specific_heat;
+        let susceptibility: Function = &|averages| averages.connected_susceptibility();
+        let kinds = [("specific_heat", heat), ("connected_susceptibility", susceptibility), ("binder_slope", BINDER_SLOPE)];
+        let mut peaks = Vec::new();
+        for (observable, of) in kinds {
+            let found: Vec<(usize, [Vec<f64>; 2])> = self.sizes.iter().filter_map(|size| Some((size.size, size.peak(of)?))).collect();
+            peaks.extend(found.iter().map(|(size, replicates)| peak(*size, observable, replicates)));
+            let places: Vec<Datum> = found
+                .iter()
+                .map(|(size, [places, _])| {
+                    let plain = vec![1.0, (*size as f64).powf(-inverse_nu)];
+                    let corrected = [plain.as_slice(), &[(*size as f64).powf(-inverse_nu - ANALYTIC_CORRECTION)]].concat();
+                    Datum { size: *size, plain, corrected, values: places.clone(), fixed: places.clone() }
+                })
+                .collect();
+            let (name, long_name) = match observable {
+                "specific_heat" => ("critical_coupling_from_specific_heat", "K_c, from the peaks of C"),
+                "connected_susceptibility" => {
+                    ("critical_coupling_from_susceptibility", "K_c, from the peaks of the connected susceptibility")
+                }
+                _ => ("critical_coupling_from_binder_slope", "K_c, from the peaks of dU/dK"),
+            };
+            scan(&places, &[Wanted { name, long_name, parameter: 0, quantity: &|value| value }], &mut self.fits);
+            let heights: Vec<Datum> = found
+                .into_iter()
+                .map(|(size, [_, heights])| {
+                    if observable == "specific_heat" {
+                        return logarithm_datum(size, heights.clone(), heights);
+                    }
+                    let logarithms: Vec<f64> = heights.iter().map(|height| height.ln()).collect();
+                    power_datum(size, logarithms.clone(), logarithms, CORRECTION_EXPONENT)
+                })
+                .collect();
+            let (name, long_name) = match observable {
+                "specific_heat" => ("specific_heat_amplitude_from_peaks", "A, from the peaks of C"),
+                "connected_susceptibility" => ("gamma_over_nu_from_peaks", "gamma / nu, from the peaks of the connected susceptibility"),
+                _ => ("inverse_nu_from_peaks", "1 / nu, from the peaks of dU/dK"),
+            };
+            scan(&heights, &[Wanted { name, long_name, parameter: 0, quantity: &|value| value }], &mut self.fits);
+        }
+        peaks
+    }
+}
+
+fn power_datum(size: usize, values: Vec<f64>, fixed: Vec<f64>, correction: f64) -> Datum {
+    let side = size as f64;
+    Datum { size, plain: vec![side.ln(), 1.0], corrected: vec![side.ln(), 1.0, side.powf(-correction)], values, fixed }
+}
+
+fn logarithm_datum(size: usize, values: Vec<f64>, fixed: Vec<f64>) -> Datum {
+    let side = size as f64;
+    Datum { size, plain: vec![side.ln(), 1.0], corrected: vec![side.ln(), 1.0, side.powf(-ANALYTIC_CORRECTION)], values, fixed }
+}

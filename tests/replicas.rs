@@ -1,0 +1,308 @@
+//! Replicas across the bits: their law, their independence of each other, and the exchange between couplings. Exact results: the enumeration of the 4 x 4 torus and Kaufman's
+//! energies. Each kind of comparison is also made with a mutant, and has to notice. Seeds are fixed, so that nothing here fails by chance later.
+#![allow(clippy::unwrap_used)]
+
+use kadanoff::exact;
+use kadanoff::kernels::InstructionSet;
+use kadanoff::lattice::SquareTorus;
+use kadanoff::measure::Measurement;
+use kadanoff::random::{LaneStream, Purpose};
+use kadanoff::sampler::Start;
+use kadanoff::sampler::reference::replicas::ReferenceReplicas;
+use kadanoff::sampler::replicas::ReplicaGroup;
+use kadanoff::sampler::tempering::Ladders;
+use statrs::distribution::{ChiSquared, ContinuousCDF};
+use std::collections::BTreeMap;
+
+const SEED: u64 = 14103831;
+const REPLICAS: usize = 512;
+const CRITICAL_COUPLING: f64 = 0.440_686_793_509_771_5;
+
+fn long() -> bool {
+    std::env::var("KADANOFF_LONG").is_ok_and(|value| value == "1")
+}
+
+fn torus(side: usize) -> SquareTorus {
+    SquareTorus::new(side).unwrap()
+}
+
+fn group(side: usize, coupling: f64, start: Start, number: u64) -> ReplicaGroup {
+    ReplicaGroup::new(torus(side), coupling, start, SEED, number).unwrap()
+}
+
+/// P(E, |M|) of the 4 x 4 torus by enumeration.
+fn enumerated(coupling: f64) -> BTreeMap<(i64, i64), f64> {
+    let torus = torus(4);
+    let (mut law, mut total) = (BTreeMap::new(), 0.0);
+    for state in 0..1u32 << 16 {
+        let spin = |site: usize| if state >> site & 1 == 1 { 1i64 } else { -1 };
+        let energy: i64 = (0..16).map(|site| -spin(site) * (spin(torus.neighbours(site)[0]) + spin(torus.neighbours(site)[2]))).sum();
+        let weight = (-coupling * energy as f64).exp();
+        *law.entry((energy, (0..16).map(spin).sum::<i64>().abs())).or_insert(0.0) += weight;
+        total += weight;
+    }
+    law.values_mut().for_each(|weight| *weight /= total);
+    law
+}
+
+/// The probability of a worse chi-squared. Cells of fewer than ten expected samples are taken together.
+fn p_value(samples: &[Measurement], coupling: f64) -> f64 {
+    let mut histogram = BTreeMap::new();
+    samples.iter().for_each(|sample| *histogram.entry((sample.energy, sample.magnetization.abs())).or_insert(0.0) += 1.0);
+    let (mut chi_squared, mut cells, mut rare) = (0.0, 0, [0.0; 2]);
+    for (cell, probability) in enumerated(coupling) {
+        let (seen, expected) = (histogram.remove(&cell).unwrap_or(0.0), probability * samples.len() as f64);
+        if expected < 10.0 {
+            rare = [rare[0] + seen, rare[1] + expected];
+        } else {
+            chi_squared += (seen - expected).powi(2) / expected;
+            cells += 1;
+        }
+    }
+    assert!(histogram.is_empty(), "states that do not exist: {histogram:?}");
+    chi_squared += (rare[0] - rare[1]).powi(2) / rare[1].max(1e-9);
+    ChiSquared::new(f64::from(cells)).unwrap().sf(chi_squared)
+}
+
+fn accept(p: f64, what: &str) {
+    println!("{what}: p = {p:.4}");
+    assert!((1e-4..1.0 - 1e-4).contains(&p), "{what}: p = {p}");
+}
+
+#[test]
+fn energy_and_magnetization_have_the_law_of_the_enumeration_on_every_instruction_set() {
+    for set in InstructionSet::available() {
+        for (number, coupling) in [(0, 0.1), (1, 0.2), (2, 0.44), (3, 0.7)] {
+            let mut group = group(4, coupling, Start::Hot, number).with_instruction_set(set);
+            (0..200).for_each(|_| group.sweep());
+            let mut samples = Vec::new();
+            for _ in 0..400 {
+                (0..20).for_each(|_| group.sweep());
+                samples.extend(group.measurements());
+            }
+            accept(p_value(&samples, coupling), &format!("{set}, K {coupling}"));
+        }
+    }
+    // An acceptance exp(-1.01 dE K) is the chain at 1.01 K.
+    let mut wrong = group(4, 1.01 * 0.44, Start::Hot, 9);
+    (0..200).for_each(|_| wrong.sweep());
+    let mut samples = Vec::new();
+    for _ in 0..400 {
+        (0..20).for_each(|_| wrong.sweep());
+        samples.extend(wrong.measurements());
+    }
+    assert!(p_value(&samples, 0.44) < 1e-6);
+}
+
+/// Energies of all replicas at some times.
+type Energies = Vec<Vec<f64>>;
+
+/// The F test of the variance of the energy between groups (means of 512 replicas at one time) against that inside them: the probability of a larger F, and of a smaller one.
+fn between_and_inside(energies: &Energies) -> (f64, f64) {
+    let count = energies.len() as f64;
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let means: Vec<f64> = energies.iter().map(|energies| mean(energies)).collect();
+    let all = mean(&means);
+    let between = REPLICAS as f64 * means.iter().map(|mean| (mean - all).powi(2)).sum::<f64>() / (count - 1.0);
+    let inside =
+        energies.iter().zip(&means).map(|(energies, mean)| energies.iter().map(|energy| (energy - mean).powi(2)).sum::<f64>()).sum::<f64>()
+            / (count * (REPLICAS - 1) as f64);
+    // The variance inside has so many degrees of freedom that F times those of the other is chi-squared.
+    let law = ChiSquared::new(count - 1.0).unwrap();
+    println!("F = {:.4} with {} degrees of freedom", between / inside, count - 1.0);
+    (law.sf((count - 1.0) * between / inside), law.cdf((count - 1.0) * between / inside))
+}
+
+/// The largest correlation of the energies of replicas r and r ^ offset, in standard errors, over offsets 1, 2, 4 ... 256.
+fn largest_correlation(energies: &Energies) -> f64 {
+    let samples: Vec<f64> = energies.iter().flatten().copied().collect();
+    let mean = samples.iter().sum::<f64>() / samples.len() as f64;
+    let variance = samples.iter().map(|energy| (energy - mean).powi(2)).sum::<f64>() / samples.len() as f64;
+    (0..9)
+        .map(|bit| {
+            let pairs = energies.iter().flat_map(|energies| {
+                (0..REPLICAS).filter(|replica| replica >> bit & 1 == 0).map(|r| (energies[r], energies[r ^ (1 << bit)]))
+            });
+            let (mut sum, mut count) = (0.0, 0.0);
+            pairs.for_each(|(one, other)| {
+                sum += (one - mean) * (other - mean);
+                count += 1.0;
+            });
+            (sum / variance / f64::sqrt(count)).abs()
+        })
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn replicas_are_as_independent_as_groups() {
+    for (number, coupling) in [0.30, 0.40, CRITICAL_COUPLING, 0.48].into_iter().enumerate() {
+        for start in [Start::Hot, Start::Cold] {
+            // The cold start is one common start: after equilibration nothing of it is left. Times lie several autocorrelation times apart.
+            let mut group = group(16, coupling, start, 20 + number as u64);
+            (0..3000).for_each(|_| group.sweep());
+            let energies: Energies = (0..300)
+                .map(|_| {
+                    (0..200).for_each(|_| group.sweep());
+                    group.measurements().iter().map(|measurement| measurement.energy as f64).collect()
+                })
+                .collect();
+            let (larger, smaller) = between_and_inside(&energies);
+            assert!(larger > 1e-4 && smaller > 1e-4, "K = {coupling}, {start:?}: {larger}, {smaller}");
+            let correlation = largest_correlation(&energies);
+            println!("K = {coupling}, {start:?}: largest correlation of pairs {correlation:.2} standard errors");
+            assert!(correlation < 4.5, "K = {coupling}, {start:?}: {correlation} standard errors");
+        }
+    }
+}
+
+/// Replicas that use the random bits of their neighbour, or of the first of their word: both tests see it.
+#[test]
+fn shared_random_bits_are_noticed() {
+    let lies: [fn(usize) -> usize; 2] = [|replica| replica & !1, |replica| replica & !63];
+    for (number, lie) in lies.into_iter().enumerate() {
+        let mut wrong = ReferenceReplicas::new(torus(6), 0.40, Start::Hot, SEED, number as u64).unwrap().with_shared_bits(lie);
+        (0..60).for_each(|_| wrong.sweep());
+        let energies: Energies = (0..60)
+            .map(|_| {
+                (0..15).for_each(|_| wrong.sweep());
+                (0..REPLICAS).map(|replica| wrong.measure(replica).energy as f64).collect()
+            })
+            .collect();
+        let (larger, _) = between_and_inside(&energies);
+        let correlation = largest_correlation(&energies);
+        println!("mutant {number}: p = {larger:e}, correlation {correlation:.1} standard errors");
+        assert!(correlation > 10.0, "{correlation}");
+        assert!(number == 0 || larger < 1e-6, "{larger}");
+    }
+}
+
+/// The ladders of the fast sampler, exchange by exchange, from the reference and plain floating point.
+#[test]
+fn exchanges_are_those_of_the_reference() {
+    let couplings = [0.2, 0.3, 0.44];
+    let numbered: Vec<(f64, u64)> = couplings.iter().copied().zip([4, 5, 6]).collect();
+    let mut fast = Ladders::new(torus(6), &numbered, Start::Hot, SEED, 8, REPLICAS, 2).unwrap();
+    fast.end_thermalization();
+    let mut plain: Vec<ReferenceReplicas> =
+        numbered.iter().map(|&(coupling, group)| ReferenceReplicas::new(torus(6), coupling, Start::Hot, SEED, group).unwrap()).collect();
+    let mut stream = LaneStream::new(SEED, Purpose::Exchange, 8);
+    let mut made = [0; 2];
+    for sweep in 0..12 {
+        if sweep > 0 && sweep % 2 == 0 {
+            let lower = (sweep / 2 - 1) % 2;
+            let words: Vec<u64> = (0..64).flat_map(|_| stream.words()).collect();
+            let (head, tail) = plain.split_at_mut(lower + 1);
+            for (replica, word) in words.into_iter().enumerate() {
+                let difference = (head[lower].measure(replica).energy - tail[0].measure(replica).energy) as f64;
+                if (word as f64) < 64f64.exp2() * ((couplings[lower] - couplings[lower + 1]) * difference).exp() {
+                    head[lower].exchange(&mut tail[0], replica);
+                    made[lower] += 1;
+                }
+            }
+        }
+        plain.iter_mut().for_each(ReferenceReplicas::sweep);
+        fast.sweep();
+        for (plain, fast) in plain.iter().zip(fast.groups()) {
+            assert!((0..REPLICAS).all(|replica| plain.configuration(replica) == fast.configuration(replica)), "sweep {sweep}");
+        }
+    }
+    assert_eq!(fast.counts().made, made);
+    assert_eq!(fast.counts().tried, [3 * 512, 2 * 512]);
+}
+
+#[test]
+fn tempered_chains_have_the_law_of_each_coupling() {
+    let couplings = [0.25, 0.35, 0.44, 0.55, 0.7];
+    let numbered: Vec<(f64, u64)> = couplings.iter().copied().zip(30..).collect();
+    let mut ladders = Ladders::new(torus(4), &numbered, Start::Hot, SEED, 9, REPLICAS, 1).unwrap();
+    let mut samples = vec![Vec::new(); couplings.len()];
+    (0..300).for_each(|_| {
+        ladders.sweep();
+    });
+    ladders.end_thermalization();
+    for _ in 0..400 {
+        (0..20).for_each(|_| {
+            ladders.sweep();
+        });
+        samples.iter_mut().zip(ladders.measurements()).for_each(|(samples, measurements)| samples.extend(measurements));
+    }
+    for (samples, coupling) in samples.iter().zip(couplings) {
+        accept(p_value(samples, coupling), &format!("tempered, K {coupling}"));
+    }
+    let counts = ladders.counts();
+    assert!(counts.made.iter().zip(&counts.tried).all(|(&made, &tried)| made > tried / 10 && made < tried), "{counts:?}");
+    assert!(counts.round_trips.iter().all(|&trips| trips > 50), "every replica travels");
+    let flow: Vec<f64> =
+        counts.from_lowest.iter().zip(&counts.from_highest).map(|(&low, &high)| low as f64 / (low + high) as f64).collect();
+    assert!(flow[0] == 1.0 && flow[4] == 0.0 && flow.windows(2).all(|pair| pair[0] > pair[1]), "{flow:?}");
+}
+
+/// Two couplings that swap whatever their energies: not the law of either.
+#[test]
+fn swaps_without_their_condition_are_noticed() {
+    let make = |coupling, number| ReferenceReplicas::new(torus(4), coupling, Start::Hot, SEED, number).unwrap();
+    let (mut lower, mut upper, mut samples) = (make(0.35, 40), make(0.44, 41), Vec::new());
+    for sweep in 0..600 {
+        (0..REPLICAS).for_each(|replica| lower.exchange(&mut upper, replica));
+        lower.sweep();
+        upper.sweep();
+        if sweep % 20 == 19 {
+            samples.extend((0..REPLICAS).map(|replica| upper.measure(replica)));
+        }
+    }
+    assert!(p_value(&samples, 0.44) < 1e-6);
+}
+
+/// Mean energies per site and their errors from independent replicas, after `ahead` sweeps, over as many again.
+fn energies(ladders: &mut Ladders, ahead: usize) -> Vec<(f64, f64)> {
+    (0..ahead).for_each(|_| {
+        ladders.sweep();
+    });
+    let (couplings, sites) = (ladders.groups().len(), ladders.groups()[0].torus().sites() as f64);
+    let mut sums = vec![vec![0.0; REPLICAS]; couplings];
+    let (every, mut draws) = (5, 0.0);
+    for _ in 0..ahead / every {
+        (0..every).for_each(|_| {
+            ladders.sweep();
+        });
+        draws += 1.0;
+        for (sums, measurements) in sums.iter_mut().zip(ladders.measurements()) {
+            sums.iter_mut().zip(measurements).for_each(|(sum, measurement)| *sum += measurement.energy as f64 / sites);
+        }
+    }
+    let of = |sums: &Vec<f64>| {
+        let mean = sums.iter().sum::<f64>() / REPLICAS as f64;
+        let variance = sums.iter().map(|sum| (sum - mean).powi(2)).sum::<f64>() / (REPLICAS - 1) as f64;
+        (mean / draws, (variance / REPLICAS as f64).sqrt() / draws)
+    };
+    sums.iter().map(of).collect()
+}
+
+/// Twenty energies of Kaufman, alone; and those of a ladder, tempered. Chi-squared of all deviations together.
+#[test]
+fn energies_are_those_of_kaufman() {
+    let sides = if long() { [8, 16, 32, 64, 128] } else { [6, 8, 12, 16, 24] };
+    let couplings = [0.30, 0.40, CRITICAL_COUPLING, 0.48];
+    let mut alone = Vec::new();
+    for side in sides {
+        for (number, coupling) in couplings.into_iter().enumerate() {
+            let ahead = if number == 2 { 4 * side * side } else { 40 * side } + 400;
+            let mut chains =
+                Ladders::new(torus(side), &[(coupling, (100 * side + number) as u64)], Start::Cold, SEED, 0, REPLICAS, 1).unwrap();
+            let (mean, error) = energies(&mut chains, ahead)[0];
+            alone.push((mean - exact::square(side, coupling).energy_per_site) / error);
+        }
+    }
+    let ladder: Vec<(f64, u64)> = (0..10).map(|place| (0.36 + 0.015 * place as f64, 3000 + place)).collect();
+    let mut ladders = Ladders::new(torus(16), &ladder, Start::Hot, SEED, 77, REPLICAS, 1).unwrap();
+    let found = energies(&mut ladders, 1500);
+    // Energies of neighbouring couplings share replicas, so that these ten deviations are not quite independent: each is held to four errors.
+    let tempered: Vec<f64> = found
+        .iter()
+        .zip(&ladder)
+        .map(|((mean, error), (coupling, _))| (mean - exact::square(16, *coupling).energy_per_site) / error)
+        .collect();
+    println!("alone {alone:.2?}\ntempered {tempered:.2?}");
+    accept(ChiSquared::new(20.0).unwrap().sf(alone.iter().map(|deviation| deviation * deviation).sum()), "twenty energies");
+    assert!(tempered.iter().all(|deviation| deviation.abs() < 4.0), "{tempered:?}");
+}
