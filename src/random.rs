@@ -47,8 +47,6 @@ pub enum Purpose {
     PersistentChains = 15,
     /// The seed of the samplers that draw fresh training data.
     FreshData = 16,
-    /// Samples from a whole stack: chains of the top machine, then down.
-    StackSampling = 17,
     /// Hot starts and updates of 512 replicas of one coupling across the bits.
     Replicas = 20,
     /// Exchange of replicas between couplings.

@@ -2,6 +2,10 @@
 //! states, and energies of larger tori against Kaufman's partition function. Each comparison is also made with samplers that are slightly wrong, and
 //! has to notice. Seeds are fixed, so that nothing here fails by chance later.
 
+#[path = "support/enumeration.rs"]
+mod enumeration;
+
+use enumeration::enumerated;
 use kadanoff::lattice::SquareTorus;
 use kadanoff::sampler::{Metropolis, Sampler, Start, reference};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
@@ -20,22 +24,6 @@ enum Magnetization {
 
 fn torus(side: usize) -> SquareTorus {
     SquareTorus::new(side).expect("a valid side")
-}
-
-/// P(E, M) of the 4 x 4 torus by enumeration, bond by bond.
-fn enumerated(coupling: f64, kind: Magnetization) -> BTreeMap<(i64, i64), f64> {
-    let torus = torus(4);
-    let mut law = BTreeMap::new();
-    let mut total = 0.0;
-    for state in 0..1u32 << 16 {
-        let spin = |site: usize| if state >> site & 1 == 1 { 1i64 } else { -1 };
-        let energy: i64 = (0..16).map(|site| -spin(site) * (spin(torus.neighbours(site)[0]) + spin(torus.neighbours(site)[2]))).sum();
-        let weight = (-coupling * energy as f64).exp();
-        *law.entry((energy, key((0..16).map(spin).sum(), kind))).or_insert(0.0) += weight;
-        total += weight;
-    }
-    law.values_mut().for_each(|weight| *weight /= total);
-    law
 }
 
 fn key(magnetization: i64, kind: Magnetization) -> i64 {
@@ -66,7 +54,7 @@ fn compare(mut chain: impl Sampler, coupling: f64, kind: Magnetization, samples:
     }
     let correlation = series.iter().map(|values| correlation_of_successive(values).abs()).fold(0.0, f64::max);
     let (mut chi_squared, mut cells, mut rare_seen, mut rare_expected) = (0.0, 0, 0.0, 0.0);
-    for (cell, probability) in enumerated(coupling, kind) {
+    for (cell, probability) in enumerated(coupling, |magnetization| key(magnetization, kind)) {
         let (seen, expected) = (histogram.remove(&cell).unwrap_or(0.0), probability * samples as f64);
         if expected < 10.0 {
             rare_seen += seen;

@@ -2,6 +2,10 @@
 //! energies. Each kind of comparison is also made with a mutant, and has to notice. Seeds are fixed, so that nothing here fails by chance later.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/enumeration.rs"]
+mod enumeration;
+
+use enumeration::enumerated;
 use kadanoff::exact;
 use kadanoff::kernels::InstructionSet;
 use kadanoff::lattice::SquareTorus;
@@ -30,27 +34,12 @@ fn group(side: usize, coupling: f64, start: Start, number: u64) -> ReplicaGroup 
     ReplicaGroup::new(torus(side), coupling, start, SEED, number).unwrap()
 }
 
-/// P(E, |M|) of the 4 x 4 torus by enumeration.
-fn enumerated(coupling: f64) -> BTreeMap<(i64, i64), f64> {
-    let torus = torus(4);
-    let (mut law, mut total) = (BTreeMap::new(), 0.0);
-    for state in 0..1u32 << 16 {
-        let spin = |site: usize| if state >> site & 1 == 1 { 1i64 } else { -1 };
-        let energy: i64 = (0..16).map(|site| -spin(site) * (spin(torus.neighbours(site)[0]) + spin(torus.neighbours(site)[2]))).sum();
-        let weight = (-coupling * energy as f64).exp();
-        *law.entry((energy, (0..16).map(spin).sum::<i64>().abs())).or_insert(0.0) += weight;
-        total += weight;
-    }
-    law.values_mut().for_each(|weight| *weight /= total);
-    law
-}
-
 /// The probability of a worse chi-squared. Cells of fewer than ten expected samples are taken together.
 fn p_value(samples: &[Measurement], coupling: f64) -> f64 {
     let mut histogram = BTreeMap::new();
     samples.iter().for_each(|sample| *histogram.entry((sample.energy, sample.magnetization.abs())).or_insert(0.0) += 1.0);
     let (mut chi_squared, mut cells, mut rare) = (0.0, 0, [0.0; 2]);
-    for (cell, probability) in enumerated(coupling) {
+    for (cell, probability) in enumerated(coupling, i64::abs) {
         let (seen, expected) = (histogram.remove(&cell).unwrap_or(0.0), probability * samples.len() as f64);
         if expected < 10.0 {
             rare = [rare[0] + seen, rare[1] + expected];

@@ -217,7 +217,7 @@ impl Cluster {
         let begun = Instant::now();
         loop {
             let about = self.about(job);
-            if !["PENDING", "RUNNING", "COMPLETING", "REQUEUE", "CONFIGURING", "STAGE"]
+            if !["PENDING", "RUNNING", "COMPLETING", "REQUEUE", "CONFIGURING", "STAGE", "SIGNALING"]
                 .iter()
                 .any(|state| about.contains(&format!("JobState={state}")))
             {

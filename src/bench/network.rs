@@ -112,15 +112,6 @@ fn gibbs_with(threads: usize) -> Result<Row> {
 }
 
 fn random_bits(rows: usize, columns: usize, index: u64) -> BitMatrix {
-    let mut matrix = BitMatrix::new(rows, columns);
     let mut stream = Stream::new(SEED, Purpose::Check, index);
-    let last = u64::MAX >> (matrix.words_per_row() * 64 - columns);
-    for row in 0..rows {
-        let words = matrix.row_mut(row);
-        words.iter_mut().for_each(|word| *word = stream.word());
-        if let Some(word) = words.last_mut() {
-            *word &= last;
-        }
-    }
-    matrix
+    BitMatrix::from_words(rows, columns, || stream.word())
 }

@@ -130,6 +130,17 @@ impl SampleSection {
         self.sweeps / self.measure_every
     }
 
+    /// Measurements of a chain that has done so many sweeps, thermalization included.
+    pub fn draws_after(&self, sweeps: usize) -> usize {
+        sweeps.saturating_sub(self.thermalization) / self.measure_every
+    }
+
+    /// The measurement (0 to draws - 1) that is due after so many sweeps, if one is.
+    pub fn draw_after(&self, sweeps: usize) -> Option<usize> {
+        let due = sweeps > self.thermalization && (sweeps - self.thermalization).is_multiple_of(self.measure_every);
+        due.then(|| self.draws_after(sweeps) - 1)
+    }
+
     /// How many configurations one replica keeps: an equal share, the first replicas one more where it does not divide.
     pub fn configurations_of(&self, replica: usize) -> usize {
         self.configurations / self.replicas + usize::from(replica < self.configurations % self.replicas)

@@ -59,9 +59,15 @@ fn sample_body<N: Numbers>(sums: &[Vector], at: &Tempered, mask: u16, lanes: &mu
 #[inline(always)]
 fn weigh_body<N: Numbers>(sums: &[Vector], from: &Tempered, to: &Tempered, mask: u16, weights: &mut [f64]) {
     for (sum, weight) in sums.iter().zip(weights) {
-        let (old, new): (N, N) = (from.field(sum), to.field(sum));
-        *weight += softplus(new).minus(softplus(old)).masked(mask).to_vector().sum();
+        *weight += gain::<N>(from.field(sum), to.field(sum), mask);
     }
+}
+
+/// ln(1 + e^field) of the new fields minus that of the old ones, over the lanes of `mask`. The two are close, so that their difference in single precision loses nothing
+/// that the single logarithms had.
+#[inline(always)]
+fn gain<N: Numbers>(old: N, new: N, mask: u16) -> f64 {
+    softplus(new).minus(softplus(old)).masked(mask).to_vector().sum()
 }
 
 #[inline(always)]
@@ -76,9 +82,8 @@ fn weigh_and_sample_body<N: Numbers>(
 ) {
     let mut generator = Generator::new(lanes);
     for ((sum, weight), bits) in sums.iter().zip(weights).zip(bits) {
-        let (old, new): (N, N) = (from.field(sum), to.field(sum));
-        // The two are close, so that their difference in single precision loses nothing that the single logarithms had.
-        *weight += softplus(new).minus(softplus(old)).masked(mask).to_vector().sum();
+        let new: N = to.field(sum);
+        *weight += gain(from.field(sum), new, mask);
         *bits = draw(exponential(new.negated()), &mut generator) & mask;
     }
     *lanes = generator.lanes();

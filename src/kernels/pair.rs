@@ -85,21 +85,4 @@ impl Vector for Pair {
     fn shift_right<const BITS: u32>(self) -> Self {
         self.each(|a| unsafe { _mm256_srl_epi64(a, _mm_cvtsi32_si128(BITS as i32)) })
     }
-    #[inline(always)]
-    fn parity(self, second: Self, third: Self) -> Self {
-        self ^ second ^ third
-    }
-    #[inline(always)]
-    fn majority(self, second: Self, third: Self) -> Self {
-        (self & second) | (third & (self ^ second))
-    }
-    #[inline(always)]
-    fn ones(self) -> Self {
-        Self::from_block(self.to_block().map(|word| u64::from(word.count_ones())))
-    }
-    #[inline(always)]
-    fn next_words(self) -> Self {
-        let [a, b, c, d, e, f, g, h] = self.to_block();
-        Self::from_block([b, c, d, e, f, g, h, a])
-    }
 }

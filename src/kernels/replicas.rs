@@ -5,10 +5,9 @@
 //! once: row by row, row y of colour 0 followed by row y - 1 of colour 1, whose neighbours are then up to date. Rows 1 to L - 2 of colour 1 come that way;
 //! its rows L - 1 and 0 come last. Inside a row, x ascends.
 //!
-//! **Acceptance.** With p(n) = exp(-(8 - 4n) K) the probability to flip a spin with n < 2 unsatisfied bonds, every spin has two random bits of its own: B, set
-//! with probability p(0), and C, set with (p(1) - p(0)) / (1 - p(0)). It flips if n >= 2, or B, or C and n = 1. The bits come from byte laws
-//! ([`super::byte_queue`]): the sites of a sweep, in the order above, are taken 16 a group (the last one may be shorter); a group draws its blocks of B, one a
-//! site, then its blocks of C. Every spin has its own bits, whether it needs them or not.
+//! **Acceptance.** The rule, its two bits a spin and their laws are those of [`super::metropolis`], written out once more below, because here the bonds are counted on the way.
+//! The bits come from byte laws ([`super::byte_queue`]): the sites of a sweep, in the order above, are taken 16 a group (the last one may be shorter); a group draws
+//! its blocks of first bits, one a site, then its blocks of second bits. Every spin has its own bits, whether it needs them or not.
 //!
 //! **Energy.** Every bond has one end of colour 1, so the unsatisfied bonds are counted where a site of colour 1 has just been updated: its neighbours
 //! will not change any more in this sweep.
@@ -16,11 +15,9 @@
 //! **Exchange.** Two lattices of neighbouring couplings swap the replicas of a mask by swapping the bits of the mask at every site. The swap runs just
 //! ahead of the next sweep of both, so that it costs no pass over memory either.
 
-use super::byte_law::ByteLaw;
 use super::byte_look_up::Bytes;
-use super::byte_queue::{ByteQueue, GROUP};
-use super::fixed_point::Probability;
-use super::generator::Lanes;
+use super::byte_queue::GROUP;
+use super::local_update::{Laws, Source};
 #[cfg(target_arch = "x86_64")]
 use super::pair::Pair;
 #[cfg(target_arch = "x86_64")]
@@ -45,39 +42,6 @@ impl Word {
     pub const ONES: Word = Word([u64::MAX; BLOCK]);
 }
 
-/// The laws of the bits B and C of a coupling.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acceptance {
-    /// B: flips in any case.
-    pub none: ByteLaw,
-    /// C: flips a spin with one unsatisfied bond.
-    pub single: ByteLaw,
-}
-
-impl Acceptance {
-    /// Metropolis at the coupling K >= 0.
-    pub fn new(coupling: f64) -> Self {
-        let [none, single] = [8.0, 4.0].map(|factor| Probability::decay(factor * coupling));
-        Acceptance { none: ByteLaw::new(none), single: ByteLaw::new(single.given_not(none)) }
-    }
-}
-
-/// Where the random bits of 512 replicas come from: a stream and what was drawn ahead of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// The stream.
-    pub lanes: Lanes,
-    /// The queues of B and C.
-    pub queues: [ByteQueue; 2],
-}
-
-impl Source {
-    /// A stream from which nothing was drawn.
-    pub fn new(lanes: Lanes) -> Self {
-        Source { lanes, queues: [ByteQueue::new(), ByteQueue::new()] }
-    }
-}
-
 /// The lattices of 512 replicas of one coupling, with all that a sweep needs.
 pub struct Lattices<'a> {
     /// The words of the sites, row by row.
@@ -85,7 +49,7 @@ pub struct Lattices<'a> {
     /// The side L, even and at least 4.
     pub side: usize,
     /// The laws of the coupling.
-    pub acceptance: &'a Acceptance,
+    pub laws: &'a Laws,
     /// Where the random bits come from.
     pub source: &'a mut Source,
     /// Becomes the number of unsatisfied bonds of each replica after the sweep, by binary digits.
@@ -259,9 +223,9 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
         let place = state.sites % GROUP;
         if place == 0 {
             let blocks = (side * side - state.sites).min(GROUP);
-            let Source { queues: [none, single], .. } = &mut *lattices.source;
-            none.fill(&lattices.acceptance.none, &mut state.generator, &mut state.never[..blocks]);
-            single.fill(&lattices.acceptance.single, &mut state.generator, &mut state.once[..blocks]);
+            let (Source { queues: [any, single], .. }, Laws([law_of_any, law_of_single])) = (&mut *lattices.source, lattices.laws);
+            any.fill(law_of_any, &mut state.generator, &mut state.never[..blocks]);
+            single.fill(law_of_single, &mut state.generator, &mut state.once[..blocks]);
         }
         let sites = (GROUP - place).min((side - column).div_ceil(2));
         let [mut ones, mut twos] = state.bonds.lowest();

@@ -40,13 +40,26 @@ pub trait Vector:
     /// Each word shifted right.
     fn shift_right<const BITS: u32>(self) -> Self;
     /// The sum modulo 2 of three bits.
-    fn parity(self, second: Self, third: Self) -> Self;
+    #[inline(always)]
+    fn parity(self, second: Self, third: Self) -> Self {
+        self ^ second ^ third
+    }
     /// The majority of three bits: the carry of their sum.
-    fn majority(self, second: Self, third: Self) -> Self;
+    #[inline(always)]
+    fn majority(self, second: Self, third: Self) -> Self {
+        (self & second) | (third & (self ^ second))
+    }
     /// The number of set bits of each word.
-    fn ones(self) -> Self;
+    #[inline(always)]
+    fn ones(self) -> Self {
+        Self::from_block(self.to_block().map(|word| u64::from(word.count_ones())))
+    }
     /// Each word takes the place of the one before it, the first that of the last.
-    fn next_words(self) -> Self;
+    #[inline(always)]
+    fn next_words(self) -> Self {
+        let [a, b, c, d, e, f, g, h] = self.to_block();
+        Self::from_block([b, c, d, e, f, g, h, a])
+    }
 
     /// Eight words of a slice, from `at` on.
     #[inline(always)]
@@ -144,23 +157,6 @@ impl Vector for Halves {
     #[inline(always)]
     fn shift_right<const BITS: u32>(self) -> Self {
         Halves(self.0 >> BITS, self.1 >> BITS)
-    }
-    #[inline(always)]
-    fn parity(self, second: Self, third: Self) -> Self {
-        self ^ second ^ third
-    }
-    #[inline(always)]
-    fn majority(self, second: Self, third: Self) -> Self {
-        (self & second) | (third & (self ^ second))
-    }
-    #[inline(always)]
-    fn ones(self) -> Self {
-        Self::from_block(self.to_block().map(|word| u64::from(word.count_ones())))
-    }
-    #[inline(always)]
-    fn next_words(self) -> Self {
-        let [a, b, c, d, e, f, g, h] = self.to_block();
-        Self::from_block([b, c, d, e, f, g, h, a])
     }
 }
 

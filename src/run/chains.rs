@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use super::sample::Plan;
-use super::watch::Round;
+use super::watch::{Pace, Round};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::measure::{Observer, Series};
@@ -90,14 +90,13 @@ impl Running {
         let mut observer = section.correlation_length.then(|| Observer::new(torus));
         let (sites, total) = (torus.sites() as u64, plan.sweeps());
         let mut next_kept = section.kept_draw(replica, self.chain.kept.len());
-        let mut work = 0;
+        let mut pace = Pace::new(round, progress);
         while self.sweeps < total {
             self.chain.spin_updates += sampler.sweep();
             self.sweeps += 1;
             if self.sweeps == section.thermalization {
                 sampler.end_thermalization();
-            } else if self.sweeps > section.thermalization && (self.sweeps - section.thermalization).is_multiple_of(section.measure_every) {
-                let draw = self.chain.series.energy.len();
+            } else if let Some(draw) = section.draw_after(self.sweeps) {
                 match &mut observer {
                     Some(observer) => {
                         let (measurement, wave_power) = sampler.observe(observer);
@@ -111,16 +110,11 @@ impl Running {
                     next_kept = section.kept_draw(replica, self.chain.kept.len());
                 }
             }
-            work += sites;
-            if work >= round.work_between_looks {
-                progress.advance(work);
-                work = 0;
-                if round.is_over() {
-                    break;
-                }
+            if pace.is_over_after(sites) {
+                break;
             }
         }
-        progress.advance(work);
+        pace.finish();
         self.chain.seconds += started.elapsed().as_secs_f64();
         if self.sweeps < total {
             self.state = State::Live(sampler);
@@ -167,7 +161,7 @@ impl Running {
         let series = Series { energy, magnetization, wave_power: powers.iter().map(|&bits| f64::from_bits(bits)).collect() };
         let kept_draws: Vec<u64> = section.kept_draws(replica).take_while(|&draw| draw < draws).map(|draw| draw as u64).collect();
         let kept = reader.count(kept_draws.len())?;
-        if draws != sweeps.saturating_sub(section.thermalization) / section.measure_every || kept != kept_draws.len() {
+        if draws != section.draws_after(sweeps) || kept != kept_draws.len() {
             return Err(misfit());
         }
         let words_each = torus.sites().div_ceil(WORD_BITS);

@@ -4,7 +4,7 @@ use super::chains::Chain;
 use super::progress::Progress;
 use super::sample::Plan;
 use super::units::{Finished, Group};
-use super::watch::Round;
+use super::watch::{Pace, Round};
 use crate::error::{Error, Result};
 use crate::kernels::replicas::REPLICAS;
 use crate::lattice::SquareTorus;
@@ -93,20 +93,18 @@ impl RunningGroup {
         let next_kept =
             |records: &Records, replica: usize| section.kept_draw(self.group.replicas.start + replica, records.kept[replica].len());
         let spins = plan.ensembles[self.group.ensembles.start].0.pow(2) as u64 * (REPLICAS * self.group.ensembles.len()) as u64;
-        let (total, mut work) = (plan.sweeps(), 0);
+        let (total, mut pace) = (plan.sweeps(), Pace::new(round, progress));
         while self.sweeps < total {
             self.sweeps += 1;
-            let measured =
-                self.sweeps > section.thermalization && (self.sweeps - section.thermalization).is_multiple_of(section.measure_every);
-            if measured {
+            let draw = section.draw_after(self.sweeps);
+            if draw.is_some() {
                 ladders.sweep_counted();
             } else {
                 ladders.sweep();
             }
             if self.sweeps == section.thermalization {
                 ladders.end_thermalization();
-            } else if measured {
-                let draw = (self.sweeps - section.thermalization) / section.measure_every - 1;
+            } else if let Some(draw) = draw {
                 for ((records, measurements), group) in self.records.iter_mut().zip(ladders.measurements()).zip(ladders.groups()) {
                     let pair = |measurement: &Measurement| [measurement.energy as i32, measurement.magnetization as i32];
                     records.measurements.extend(measurements[..self.group.replicas.len()].iter().map(pair));
@@ -119,16 +117,11 @@ impl RunningGroup {
                     }
                 }
             }
-            work += spins;
-            if work >= round.work_between_looks {
-                progress.advance(work);
-                work = 0;
-                if round.is_over() {
-                    break;
-                }
+            if pace.is_over_after(spins) {
+                break;
             }
         }
-        progress.advance(work);
+        pace.finish();
         self.seconds += started.elapsed().as_secs_f64();
         self.state = if self.sweeps < total { State::Live(ladders) } else { State::Stored(exchanges(ladders.counts())) };
         Ok(())
@@ -168,7 +161,7 @@ impl RunningGroup {
         let mut reader = Reader::new(words);
         let (sweeps, seconds) = (reader.count(plan.sweeps())?, f64::from_bits(reader.word()?));
         let draws = reader.count(section.draws())?;
-        if draws != sweeps.saturating_sub(section.thermalization) / section.measure_every {
+        if draws != section.draws_after(sweeps) {
             return Err(misfit());
         }
         let words_each = torus.sites().div_ceil(WORD_BITS);

@@ -3,6 +3,7 @@
 //!
 //! Signals only set a flag. A second SIGTERM or SIGINT, a quarter of a second after the first or later, ends the process at once, and so does any of the signals in the last stage, which needs no checkpoint.
 
+use super::progress::Progress;
 use crate::error::{Error, Result};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
@@ -94,7 +95,7 @@ pub struct Round<'a> {
     ends: Instant,
     signal: &'a AtomicUsize,
     /// How much work, in spins, a thread does between two looks at the clock.
-    pub work_between_looks: u64,
+    work_between_looks: u64,
 }
 
 /// What rounds look at that no signal ends.
@@ -113,12 +114,40 @@ impl Round<'_> {
     pub fn lasting(time: Duration) -> Self {
         Round { ends: Instant::now() + time, signal: &NO_SIGNAL, work_between_looks: WORK_BETWEEN_LOOKS }
     }
-}
 
-impl Round<'_> {
     /// Whether the ranks are to come together now. Only when work is done depends on it, never what is done.
     pub fn is_over(&self) -> bool {
         self.signal.load(Ordering::Relaxed) != 0 || Instant::now() >= self.ends
+    }
+}
+
+/// A thread on its way through a round: it counts its work, and now and then tells how far it is and looks at the clock.
+pub struct Pace<'a> {
+    round: &'a Round<'a>,
+    progress: &'a Progress,
+    /// Work done since the last look.
+    work: u64,
+}
+
+impl<'a> Pace<'a> {
+    /// At the beginning.
+    pub fn new(round: &'a Round<'a>, progress: &'a Progress) -> Self {
+        Pace { round, progress, work: 0 }
+    }
+
+    /// Whether the round is over, as far as the thread knows, after so much more work.
+    pub fn is_over_after(&mut self, work: u64) -> bool {
+        self.work += work;
+        if self.work < self.round.work_between_looks {
+            return false;
+        }
+        self.progress.advance(std::mem::take(&mut self.work));
+        self.round.is_over()
+    }
+
+    /// Tells of the rest of the work.
+    pub fn finish(self) {
+        self.progress.advance(self.work);
     }
 }
 

@@ -3,7 +3,11 @@
 //! The rules with the exact meaning of every random bit are in [`crate::kernels::local_update`]; the layout of the spins and the order of the strips in
 //! [`crate::spins::checkerboard`]; the same chains written for the eye in [`super::reference::local_update`].
 
-use super::{Sampler, Start, snapshot::Reader, start::InitialSpins};
+use super::{
+    Sampler, Start,
+    snapshot::{Reader, put_source},
+    start::InitialSpins,
+};
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::kernels::local_update::{Laws, Rule, Source};
@@ -112,8 +116,7 @@ impl<R: Local> Sampler for LocalUpdate<R> {
     fn snapshot(&self) -> Vec<u64> {
         let mut words = Vec::new();
         for source in &self.sources {
-            words.extend(LaneStream { lanes: source.lanes }.state());
-            source.queues.iter().for_each(|queue| words.extend(queue.words()));
+            put_source(source, &mut words);
         }
         words.extend(self.board.words());
         words
@@ -122,10 +125,7 @@ impl<R: Local> Sampler for LocalUpdate<R> {
     fn restore(&mut self, words: &[u64]) -> Result<()> {
         let mut reader = Reader::new(words);
         for source in &mut self.sources {
-            source.lanes = reader.lanes()?.lanes;
-            for queue in &mut source.queues {
-                *queue = reader.queue()?;
-            }
+            *source = reader.source()?;
         }
         self.board.set_words(reader.words(self.board.word_count())?);
         reader.end()

@@ -4,11 +4,16 @@
 //! The update itself is in [`crate::kernels::replicas`], the layout in [`crate::spins::replicas`], the same chains written for the eye in
 //! [`super::reference::replicas`]. A ladder of couplings that exchange replicas is in [`super::tempering`].
 
-use super::{Start, local_update::refuse_unfit, snapshot::Reader};
+use super::{
+    Start,
+    local_update::refuse_unfit,
+    snapshot::{Reader, put_source},
+};
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
-use crate::kernels::byte_queue::ByteQueue;
-use crate::kernels::replicas::{Acceptance, Lattices, REPLICAS, Source, Word, exchange_and_sweep, sweep};
+use crate::kernels::local_update::{Laws, Rule, Source};
+use crate::kernels::metropolis::Metropolis;
+use crate::kernels::replicas::{Lattices, REPLICAS, Word, exchange_and_sweep, sweep};
 use crate::kernels::vector::{BLOCK, Block};
 use crate::kernels::vertical_counter::{DIGITS, values};
 use crate::lattice::SquareTorus;
@@ -23,7 +28,7 @@ pub const LARGEST_SIDE: usize = 512;
 #[derive(Debug, Clone)]
 pub struct ReplicaGroup {
     replicas: Replicas,
-    acceptance: Acceptance,
+    laws: Laws,
     source: Source,
     unsatisfied: Box<[Block; DIGITS]>,
     /// Whether `unsatisfied` is that of the present spins.
@@ -57,7 +62,7 @@ impl ReplicaGroup {
         let unsatisfied = Box::new(replicas.unsatisfied(instruction_set));
         Ok(ReplicaGroup {
             replicas,
-            acceptance: Acceptance::new(coupling),
+            laws: Metropolis::laws(coupling),
             source: Source::new(stream.lanes),
             unsatisfied,
             is_counted: true,
@@ -92,13 +97,7 @@ impl ReplicaGroup {
 
     fn lattices(&mut self) -> Lattices<'_> {
         let side = self.replicas.torus().side();
-        Lattices {
-            words: self.replicas.words_mut(),
-            side,
-            acceptance: &self.acceptance,
-            source: &mut self.source,
-            unsatisfied: &mut self.unsatisfied,
-        }
+        Lattices { words: self.replicas.words_mut(), side, laws: &self.laws, source: &mut self.source, unsatisfied: &mut self.unsatisfied }
     }
 
     /// The unsatisfied bonds of every replica: E = 2 unsatisfied - 2N.
@@ -145,8 +144,7 @@ impl ReplicaGroup {
 
     /// Appends all that the rest of the chains depends on: the state of the lanes, the queues, the words of the sites.
     pub fn put_snapshot(&self, words: &mut Vec<u64>) {
-        words.extend(self.stream().state());
-        self.source.queues.iter().for_each(|queue| words.extend(queue.words()));
+        put_source(&self.source, words);
         words.extend(self.replicas.words().iter().flat_map(|word| word.0));
     }
 
@@ -155,10 +153,7 @@ impl ReplicaGroup {
     /// # Errors
     /// [`Error::Refused`] if the words do not fit.
     pub fn restore(&mut self, reader: &mut Reader) -> Result<()> {
-        self.source.lanes = reader.lanes()?.lanes;
-        for queue in &mut self.source.queues {
-            *queue = reader.take(ByteQueue::from_words)?;
-        }
+        self.source = reader.source()?;
         let sites = self.replicas.torus().sites();
         for (site, words) in self.replicas.words_mut().iter_mut().zip(reader.words(sites * BLOCK)?.as_chunks().0) {
             site.0 = *words;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::byte_queue::ByteQueue;
+use crate::kernels::local_update::Source;
 use crate::lattice::SquareTorus;
 use crate::random::{LaneStream, Stream};
 use crate::spins::{Configuration, WORD_BITS};
@@ -60,16 +61,6 @@ impl<'a> Reader<'a> {
         self.words(4)?.first_chunk().map(|state| Stream::from_state(*state)).ok_or_else(misfit)
     }
 
-    /// What `parse` makes of the next words; it says how many it took.
-    ///
-    /// # Errors
-    /// As for [`Self::words`], and if `parse` finds none.
-    pub fn take<T>(&mut self, parse: impl FnOnce(&[u64]) -> Option<(T, usize)>) -> Result<T> {
-        let (value, used) = parse(self.rest).ok_or_else(misfit)?;
-        self.words(used)?;
-        Ok(value)
-    }
-
     /// A queue of random bytes.
     ///
     /// # Errors
@@ -78,6 +69,14 @@ impl<'a> Reader<'a> {
         let (queue, used) = ByteQueue::from_words(self.rest).ok_or_else(misfit)?;
         self.rest = &self.rest[used..];
         Ok(queue)
+    }
+
+    /// What [`put_source`] wrote.
+    ///
+    /// # Errors
+    /// As for [`Self::words`].
+    pub fn source(&mut self) -> Result<Source> {
+        Ok(Source { lanes: self.lanes()?.lanes, queues: [self.queue()?, self.queue()?] })
     }
 
     /// The words of a configuration.
@@ -100,6 +99,12 @@ impl<'a> Reader<'a> {
     pub fn end(self) -> Result<()> {
         if self.rest.is_empty() { Ok(()) } else { Err(misfit()) }
     }
+}
+
+/// Appends a source of random bits: the state of the lanes, then what waits in its queues.
+pub fn put_source(source: &Source, words: &mut Vec<u64>) {
+    words.extend(LaneStream { lanes: source.lanes }.state());
+    source.queues.iter().for_each(|queue| words.extend(queue.words()));
 }
 
 fn misfit() -> Error {

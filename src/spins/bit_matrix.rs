@@ -17,6 +17,20 @@ impl BitMatrix {
         BitMatrix { rows, columns, words: vec![0; rows * columns.div_ceil(WORD_BITS)] }
     }
 
+    /// A matrix of words as they come, row after row; the bits past the last column are cleared.
+    pub fn from_words(rows: usize, columns: usize, mut next_word: impl FnMut() -> u64) -> Self {
+        let mut matrix = BitMatrix::new(rows, columns);
+        let used = columns % WORD_BITS;
+        for row in 0..rows {
+            let words = matrix.row_mut(row);
+            words.iter_mut().for_each(|word| *word = next_word());
+            if let (Some(last), 1..) = (words.last_mut(), used) {
+                *last &= (1 << used) - 1;
+            }
+        }
+        matrix
+    }
+
     /// One configuration a row, in site order.
     ///
     /// # Panics
@@ -103,6 +117,13 @@ impl BitMatrix {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_cut_at_the_last_column() {
+        let full = |rows: usize, columns: usize| BitMatrix::from_words(rows, columns, || u64::MAX).words().to_vec();
+        assert_eq!(full(2, 70), [u64::MAX, 0x3F, u64::MAX, 0x3F]);
+        assert_eq!((full(1, 128), full(1, 1), full(3, 0)), (vec![u64::MAX; 2], vec![1], vec![]));
+    }
 
     #[test]
     fn bits_are_where_they_were_put() {

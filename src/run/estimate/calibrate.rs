@@ -136,17 +136,8 @@ fn walk(seed: u64, chain: usize, draws: usize) -> Series {
 }
 
 fn random_bits(rows: usize, columns: usize) -> BitMatrix {
-    let mut matrix = BitMatrix::new(rows, columns);
     let mut stream = Stream::new(1, Purpose::Check, 5);
-    let last = u64::MAX >> (matrix.words_per_row() * 64 - columns);
-    for row in 0..rows {
-        let words = matrix.row_mut(row);
-        words.iter_mut().for_each(|word| *word = stream.word());
-        if let Some(word) = words.last_mut() {
-            *word &= last;
-        }
-    }
-    matrix
+    BitMatrix::from_words(rows, columns, || stream.word())
 }
 
 fn random_matrix(rows: usize, columns: usize) -> Matrix {

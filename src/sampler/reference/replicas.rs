@@ -3,7 +3,9 @@
 
 use crate::error::Result;
 use crate::kernels::byte_queue::GROUP;
-use crate::kernels::replicas::{Acceptance, REPLICAS, Source};
+use crate::kernels::local_update::{Laws, Rule, Source};
+use crate::kernels::metropolis::Metropolis;
+use crate::kernels::replicas::REPLICAS;
 use crate::kernels::vector::{Generator, Halves, Vector};
 use crate::lattice::SquareTorus;
 use crate::measure::Measurement;
@@ -17,7 +19,7 @@ pub struct ReferenceReplicas {
     torus: SquareTorus,
     /// The spins +1 and -1 of each replica, in site order.
     spins: Vec<Vec<i8>>,
-    acceptance: Acceptance,
+    laws: Laws,
     source: Source,
     /// What becomes of the random bits of a replica before they are used; the truth unless a test lies.
     take_bits_of: fn(usize) -> usize,
@@ -50,7 +52,7 @@ impl ReferenceReplicas {
         Ok(ReferenceReplicas {
             torus,
             spins,
-            acceptance: Acceptance::new(coupling),
+            laws: Metropolis::laws(coupling),
             source: Source::new(stream.lanes),
             take_bits_of: |replica| replica,
         })
@@ -86,8 +88,8 @@ impl ReferenceReplicas {
         for sites in self.order().chunks(GROUP) {
             let [mut never, mut once] = [[Halves::splat(0); GROUP]; 2];
             let [none, single] = &mut self.source.queues;
-            none.fill(&self.acceptance.none, &mut generator, &mut never[..sites.len()]);
-            single.fill(&self.acceptance.single, &mut generator, &mut once[..sites.len()]);
+            none.fill(&self.laws.0[0], &mut generator, &mut never[..sites.len()]);
+            single.fill(&self.laws.0[1], &mut generator, &mut once[..sites.len()]);
             for (place, &site) in sites.iter().enumerate() {
                 let neighbours = self.torus.neighbours(site);
                 let (never, once) = (never[place].to_block(), once[place].to_block());
