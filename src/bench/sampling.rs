@@ -25,7 +25,7 @@ pub fn metropolis(threads: usize) -> Result<Vec<Row>> {
 
 /// Nanoseconds a site and sweep of Swendsen-Wang.
 pub fn swendsen_wang(threads: usize) -> Result<Vec<Row>> {
-    rows("swendsen-wang", Algorithm::SwendsenWang, &[64, 256, 1024, 4096], threads, Unit::NanosecondsPerWork("ns/site"))
+    rows("swendsen-wang", Algorithm::SwendsenWang, &[64, 100, 256, 1000, 1022, 1024, 4096], threads, Unit::NanosecondsPerWork("ns/site"))
 }
 
 /// Nanoseconds a flipped spin of Wolff, one lattice a thread.

@@ -62,7 +62,7 @@ pub struct TileKind {
 impl TileKind {
     fn new(columns: usize, rows: usize) -> Self {
         let exists = |bit: usize| bit % TILE < columns && bit / TILE < rows;
-        let on_rim = |bit: usize| bit % TILE == 0 || bit / TILE == 0 || bit % TILE == columns - 1 || bit / TILE == rows - 1;
+        let on_rim = |bit: usize| bit.is_multiple_of(TILE) || bit / TILE == 0 || bit % TILE == columns - 1 || bit / TILE == rows - 1;
         // A stable sort keeps the raster order within each group.
         let mut order: Vec<usize> = (0..SITES).collect();
         order.sort_by_key(|&bit| if exists(bit) { usize::from(!on_rim(bit)) } else { 2 });
