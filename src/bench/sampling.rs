@@ -1,6 +1,6 @@
 //! The speeds of the samplers at K_c, each in turn with its one-spin-at-a-time reference.
 
-use super::{Contender, Row, Subject, Unit, row_against};
+use super::{Contender, Row, Subject, Unit, local::verify, row_against};
 use crate::error::{Error, Result};
 use crate::exact::critical_coupling;
 use crate::lattice::SquareTorus;
@@ -15,13 +15,11 @@ const REFERENCE_SIDE: usize = 256;
 /// Sweeps from the ordered start before the clock runs; large lattices take fewer, they are far from the wall of the cache anyway.
 const THERMALIZATION: usize = 100;
 
-/// From this side on threads share one lattice, where the algorithm can; smaller ones they have one each.
-const SHARED_SIDE: usize = 1024;
+/// The coupling at which energies are held against Kaufman: clusters of all sizes up to some hundred spins, and chains that forget within ten sweeps.
+const VERIFIED_COUPLING: f64 = 0.4;
 
-/// Attempted flips a nanosecond of checkerboard Metropolis.
-pub fn metropolis(threads: usize) -> Result<Vec<Row>> {
-    rows("metropolis", Algorithm::Metropolis, &[64, 256, 1024, 4096, 16384], threads, Unit::WorkPerNanosecond("flips/ns"))
-}
+/// From this side on the threads share one lattice of Swendsen-Wang; smaller ones, and all of Wolff, they have one each.
+const SHARED_SIDE: usize = 1024;
 
 /// Nanoseconds a site and sweep of Swendsen-Wang.
 pub fn swendsen_wang(threads: usize) -> Result<Vec<Row>> {
@@ -75,7 +73,8 @@ fn rows(name: &'static str, algorithm: Algorithm, sides: &[usize], threads: usiz
     sides.iter().map(|&side| row(Subject { name, size: side.into(), threads, unit }, algorithm, side)).collect()
 }
 
-/// One row. What was timed is verified: energy and magnetization, which the sampler keeps in packed form, must be those of its configuration counted bond by bond.
+/// One row. What was timed is verified: energy and magnetization, which the sampler keeps in packed form, must be those of its configuration counted bond by bond;
+/// and a chain of the same side at [`VERIFIED_COUPLING`] must have the exact energy.
 fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     let (name, torus) = (subject.name, SquareTorus::new(side)?);
     let is_shared = side >= SHARED_SIDE && algorithm != Algorithm::Wolff;
@@ -85,6 +84,8 @@ fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     let sweeps = if side > 4096 { 2 } else { THERMALIZATION };
     // A chain uses all threads there are: here, as many as the row says.
     let pool = super::pool(subject.threads)?;
+    let mut verified = build(algorithm, torus, VERIFIED_COUPLING, Start::Cold, SEED, 0)?;
+    pool.install(|| verify(name, verified.as_mut(), side, VERIFIED_COUPLING))?;
     let mut slow = reference_of(algorithm)?;
     pool.install(|| {
         samplers.par_iter_mut().for_each(|sampler| {
