@@ -1,6 +1,6 @@
 //! The speeds of the local updates: by side at K_c, by temperature, and of one lattice on several threads. Energies are held against Kaufman's exact ones.
 
-use super::{Contender, Request, Row, Subject, Unit, row_against};
+use super::{Contender, Request, Row, Subject, Unit, pool, row_against};
 use crate::error::{Error, Result};
 use crate::exact::{self, critical_coupling};
 use crate::lattice::SquareTorus;
@@ -47,11 +47,6 @@ fn plain_metropolis(coupling: f64) -> impl FnMut() -> u64 {
         }
         (SIDE * SIDE) as u64
     }
-}
-
-fn pool(threads: usize) -> Result<rayon::ThreadPool> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|why| Error::InputOutput(format!("cannot start {threads} threads: {why}")))
 }
 
 fn chain(algorithm: Algorithm, side: usize, coupling: f64) -> Result<Box<dyn Sampler>> {
