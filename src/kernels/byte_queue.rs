@@ -173,7 +173,7 @@ fn by_columns<V: Bytes>(state: &mut Generator<V>, columns: &V::Prepared, marker:
 /// The 64 bytes from a place on. Those past the end of the queue are never used.
 #[inline(always)]
 fn ahead(bytes: &[u8; CAPACITY], first: usize) -> &[u8; BYTES] {
-    debug_assert!(first <= FULL + BYTES - 1);
+    debug_assert!(first < FULL + BYTES);
     // SAFETY: `first` is at most the end of the queue, because a group uses no more than the LOW bytes there are when it begins; and that end is at most
     // FULL + 63, which leaves 65 bytes to the end of the array. (A check here costs as much as an instruction of the generator.)
     unsafe { &*bytes.as_ptr().add(first).cast::<[u8; BYTES]>() }

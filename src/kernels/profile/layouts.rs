@@ -1,6 +1,6 @@
 //! Up spins of columns and rows in the layouts of the cluster samplers, packed rows and tiles, and the waves that come of columns and rows in any layout.
 
-use super::{Counters, LOW_BYTES, counts_of_bits, full_adder, ripple};
+use super::{Counters, counts_of_bits, full_adder, ripple};
 use crate::kernels::dispatch;
 use crate::kernels::tiles::{TILE, TileGrid};
 
@@ -39,6 +39,9 @@ dispatch! {
     /// of a row are clear. There are as many rows as `counters` has.
     pub fn count_packed(spins: &[u64], stride: usize, counters: &mut Counters) = count_packed_body;
 }
+
+/// The lower half of each 16 bits.
+const LOW_BYTES: u64 = u64::MAX / 0x101;
 
 /// The number of set bits of each byte.
 #[inline(always)]
