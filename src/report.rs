@@ -23,6 +23,7 @@ mod receptive_field;
 mod reconstruction;
 mod sampling;
 mod scaling;
+mod stack;
 mod standards;
 mod style;
 mod tables;
@@ -97,6 +98,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
             sections.push(reconstruction::section(renormalization, training));
         }
         sections.extend(renormalization.likelihood.as_ref().map(likelihood::section));
+        sections.extend(stack::section(renormalization, record.training.as_ref()));
         if !renormalization.mappings.is_empty() {
             sections.push(mapping::section(&renormalization.mappings));
         }

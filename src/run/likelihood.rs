@@ -18,13 +18,7 @@ pub fn run(section: &LikelihoodSection, subject: &Subject) -> Result<LikelihoodR
             "a parameter of the first layer is not a number: the network diverged, lower `learning_rate` and train again".to_string(),
         ));
     }
-    let options = Options {
-        annealing_chains: section.annealing_chains,
-        annealing_temperatures: section.annealing_temperatures,
-        sampling_chains: section.sampling_chains,
-        sampling_sweeps: section.sampling_sweeps,
-        seed: subject.seed,
-    };
+    let options = options(section, subject.seed);
     let found = assess(machine, subject.means, subject.held_out, subject.torus, subject.coupling, &options);
     Ok(LikelihoodRecord {
         visible: machine.visible(),
@@ -45,6 +39,17 @@ pub fn run(section: &LikelihoodSection, subject: &Subject) -> Result<LikelihoodR
         relaxation: found.thermodynamics.relaxation.iter().map(relaxation).collect(),
         observables: found.thermodynamics.observables.iter().map(observable).collect(),
     })
+}
+
+/// The work that the section asks for.
+pub(super) fn options(section: &LikelihoodSection, seed: u64) -> Options {
+    Options {
+        annealing_chains: section.annealing_chains,
+        annealing_temperatures: section.annealing_temperatures,
+        sampling_chains: section.sampling_chains,
+        sampling_sweeps: section.sampling_sweeps,
+        seed,
+    }
 }
 
 fn annealing(found: &Likelihood, estimate: &Annealed) -> AnnealingRecord {

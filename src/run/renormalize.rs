@@ -1,6 +1,6 @@
 //! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it; the others wait.
 
-use super::{comparison, likelihood, standards};
+use super::{comparison, likelihood, stack, standards};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::lattice::SquareTorus;
@@ -48,6 +48,14 @@ pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], s
     let receptive_fields = if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() };
     let reconstructions = if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() };
     let likelihood = section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?;
+    tables.extend(
+        section
+            .likelihood
+            .zip(likelihood.as_ref())
+            .map(|(section, first)| stack::run(&section, subject, first))
+            .transpose()?
+            .unwrap_or_default(),
+    );
     let all = sets.iter().find(|set| set.size == subject.torus.side() && set.coupling == subject.coupling).map(|set| &set.spins);
     tables.extend(comparison::run(section, subject, all, &reconstructions, likelihood.as_ref())?);
     Ok(RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood, tables, examples: examples(subject, section)? })

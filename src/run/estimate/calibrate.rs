@@ -12,7 +12,7 @@ use crate::rbm::{Matrix, Rbm, TrainingData};
 use crate::record::{Ensemble, RunRecord, SamplingRecord};
 use crate::run::renormalize::{self, Subject};
 use crate::run::sample::{self, Plan};
-use crate::run::{learning, likelihood, standards};
+use crate::run::{learning, likelihood, stack, standards};
 use crate::spins::BitMatrix;
 use crate::{exact, statistics, store};
 use std::cell::Cell;
@@ -299,7 +299,9 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             ..wanted
         };
         let chains = wanted.sampling_chains as f64 / small.sampling_chains as f64;
-        timed(parts as f64 * chains, &mut || likelihood::run(&small, &subject).map(drop))?;
+        timed(parts as f64 * chains, &mut || {
+            likelihood::run(&small, &subject).and_then(|first| stack::run(&small, &subject, &first)).map(drop)
+        })?;
     }
     Ok(seconds)
 }
