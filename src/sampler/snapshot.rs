@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::byte_queue::ByteQueue;
 use crate::kernels::local_update::Source;
-use crate::lattice::SquareTorus;
+use crate::lattice::Torus;
 use crate::random::{LaneStream, Stream};
 use crate::spins::{Configuration, WORD_BITS};
 
@@ -83,7 +83,8 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As for [`Self::words`].
-    pub fn configuration(&mut self, torus: SquareTorus) -> Result<Configuration> {
+    pub fn configuration(&mut self, torus: impl Into<Torus>) -> Result<Configuration> {
+        let torus = torus.into();
         Ok(Configuration::from_words(torus, self.words(torus.sites().div_ceil(WORD_BITS))?.to_vec()))
     }
 

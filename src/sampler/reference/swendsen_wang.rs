@@ -1,7 +1,7 @@
 //! Swendsen and Wang's algorithm, PRL 58, 86 (1987), one bond at a time.
 
 use crate::error::Result;
-use crate::lattice::SquareTorus;
+use crate::lattice::Torus;
 use crate::measure::Measurement;
 use crate::random::{Purpose, Stream};
 use crate::sampler::{Sampler, Start, bond_threshold, initial_configuration, snapshot::Reader};
@@ -10,7 +10,7 @@ use crate::spins::Configuration;
 /// A Swendsen-Wang chain on spins +1 and -1, with the stream (seed, Reference, chain).
 #[derive(Debug, Clone)]
 pub struct ReferenceSwendsenWang {
-    torus: SquareTorus,
+    torus: Torus,
     spins: Vec<i8>,
     threshold: u64,
     stream: Stream,
@@ -21,7 +21,8 @@ impl ReferenceSwendsenWang {
     ///
     /// # Errors
     /// [`crate::error::Error::Usage`] if the coupling is negative or not finite.
-    pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
+    pub fn new(torus: impl Into<Torus>, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
+        let torus = torus.into();
         let spins = super::unpacked(&initial_configuration(torus, start, seed, chain));
         Ok(ReferenceSwendsenWang {
             torus,
@@ -45,8 +46,8 @@ impl Sampler for ReferenceSwendsenWang {
         let sites = self.torus.sites();
         let mut parents: Vec<usize> = (0..sites).collect();
         for site in 0..sites {
-            let [right, _, down, _] = self.torus.neighbours(site);
-            for neighbour in [right, down] {
+            for axis in 0..self.torus.dimension() {
+                let neighbour = self.torus.next(site, axis);
                 if self.spins[site] == self.spins[neighbour] && self.stream.word() < self.threshold {
                     let (first, second) = (root(&parents, site), root(&parents, neighbour));
                     parents[first.max(second)] = first.min(second);
