@@ -3,17 +3,19 @@
 //! Absolute figures of a shared machine drift; the ratio to a rival that ran in turn with the contender does not. Median and best are both shown.
 
 mod gemm;
+mod local;
 mod network;
 mod replicas;
 mod sampling;
 
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
+use crate::sampler::Algorithm;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 8] = ["metropolis", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
+pub const NAMES: [&str; 9] = ["metropolis", "heat-bath", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
 
 /// One measured figure; `bench --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -145,7 +147,8 @@ pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Resu
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     for name in NAMES.into_iter().filter(|name| wanted(name)) {
         let rows = match name {
-            "metropolis" => sampling::metropolis(threads)?,
+            "metropolis" => local::rows("metropolis", Algorithm::Metropolis, threads)?,
+            "heat-bath" => local::rows("heat-bath", Algorithm::HeatBath, threads)?,
             "replicas" => replicas::replicas(threads)?,
             "tempering" => replicas::tempering(threads)?,
             "swendsen-wang" => sampling::swendsen_wang(threads)?,

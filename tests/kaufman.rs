@@ -1,6 +1,6 @@
 //! Every sampler against the exact finite torus: energy and specific heat of `kadanoff exact` within four standard errors, autocorrelation included.
 //!
-//! Thirty combinations and two observables: sixty deviations in standard errors, whose squares must also add up to what chance allows. The errors are small enough that
+//! Forty combinations and two observables: eighty deviations in standard errors, whose squares must also add up to what chance allows. The errors are small enough that
 //! a coupling wrong by 1 % would be seen (the mutant below). `KADANOFF_LONG=1` runs ten times the sweeps.
 
 use kadanoff::exact;

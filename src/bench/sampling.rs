@@ -15,11 +15,6 @@ const REFERENCE_SIDE: usize = 256;
 /// Sweeps from the ordered start before the clock runs; large lattices take fewer, they are far from the wall of the cache anyway.
 const THERMALIZATION: usize = 100;
 
-/// Attempted flips a nanosecond of checkerboard Metropolis, one lattice a thread.
-pub fn metropolis(threads: usize) -> Result<Vec<Row>> {
-    rows("metropolis", Algorithm::Metropolis, &[64, 256, 1024, 4096, 16384], threads, Unit::WorkPerNanosecond("flips/ns"))
-}
-
 /// Nanoseconds a site and sweep of Swendsen-Wang, one lattice a thread.
 pub fn swendsen_wang(threads: usize) -> Result<Vec<Row>> {
     rows("swendsen-wang", Algorithm::SwendsenWang, &[64, 256, 1024, 4096], threads, Unit::NanosecondsPerWork("ns/site"))
