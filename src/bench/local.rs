@@ -1,6 +1,6 @@
 //! The speeds of the local updates: by side at K_c, by temperature, and of one lattice on several threads. Energies are held against Kaufman's exact ones.
 
-use super::{Contender, Row, Subject, Unit, row_against};
+use super::{Contender, Request, Row, Subject, Unit, row_against};
 use crate::error::{Error, Result};
 use crate::exact::{self, critical_coupling};
 use crate::lattice::SquareTorus;
@@ -18,11 +18,12 @@ const SHARED: usize = 16384;
 /// A temperature at which chains forget their start within ten sweeps.
 const HOT: f64 = 5.0;
 
-/// Attempted flips a nanosecond of one lattice: by side at K_c, by temperature, and on all `threads`.
-pub fn rows(name: &'static str, algorithm: Algorithm, threads: usize) -> Result<Vec<Row>> {
-    let sides = SIDES.into_iter().map(|side| row(name, algorithm, side, None));
-    let temperatures = TEMPERATURES.into_iter().map(|temperature| row(name, algorithm, SIDE, Some(temperature)));
-    let together = (threads > 1).then(|| shared(name, algorithm, threads));
+/// Attempted flips a nanosecond of one lattice: by side at K_c, by temperature, and on all threads. If sides are asked for, only those at K_c.
+pub fn rows(name: &'static str, algorithm: Algorithm, request: &Request) -> Result<Vec<Row>> {
+    let (threads, usual) = (request.threads, request.sides.is_empty());
+    let sides = request.sides_or(&SIDES).iter().map(|&side| row(name, algorithm, side, None));
+    let temperatures = TEMPERATURES.into_iter().filter(|_| usual).map(|temperature| row(name, algorithm, SIDE, Some(temperature)));
+    let together = (usual && threads > 1).then(|| shared(name, algorithm, threads));
     sides.chain(temperatures).chain(together).collect()
 }
 
