@@ -2,6 +2,7 @@
 //!
 //! Absolute figures of a shared machine drift; the ratio to a rival that ran in turn with the contender does not. Median and best are both shown.
 
+mod cubic;
 mod gemm;
 mod local;
 mod machine;
@@ -18,8 +19,8 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 10] =
-    ["random", "metropolis", "heat-bath", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
+pub const NAMES: [&str; 11] =
+    ["random", "metropolis", "heat-bath", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cubic", "cd1", "gibbs"];
 
 /// One measured figure; `bench --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -183,6 +184,7 @@ pub fn run(request: &Request, show: &mut dyn FnMut(&Row)) -> Result<()> {
             "swendsen-wang" => sampling::swendsen_wang(request)?,
             "wolff" => sampling::wolff(request)?,
             "measurement" => sampling::measurement(request)?,
+            "cubic" => cubic::rows(request)?,
             "cd1" => network::contrastive_divergence(threads)?,
             _ => network::gibbs(threads)?,
         };

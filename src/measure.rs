@@ -92,16 +92,11 @@ impl Observer {
     /// factor F at k = 2 pi / L, from which the second-moment correlation length comes. The magnetizations of columns, rows and layers are exact integers; the sums over the
     /// phases run in a fixed order, so that the number is the same everywhere.
     pub fn wave_power(&self, set: InstructionSet) -> f64 {
-        let along = |up: &[u32]| self.power(set, up);
+        let along = |up: &[u32]| profile::power(set, up, &self.cosine, &self.sine);
         match self.torus.dimension() {
             1 => along(&self.counters.columns),
             2 => 0.5 * (along(&self.counters.columns) + along(&self.counters.rows)),
             _ => (along(&self.counters.columns) + along(&self.counters.rows) + along(&self.layers)) / 3.0,
         }
-    }
-
-    /// `|sum over j of m_j e^(2 pi i j / L)|^2` for the magnetizations m_j of columns, rows or layers, of which `up` are the up spins.
-    pub fn power(&self, set: InstructionSet, up: &[u32]) -> f64 {
-        profile::power(set, up, &self.cosine, &self.sine)
     }
 }

@@ -172,7 +172,7 @@ impl<R: Named> Sampler for DomainUpdate<R> {
                 [&mut observer.counters.columns, &mut observer.counters.rows, &mut observer.layers].into_iter().enumerate()
             {
                 counts.fill(0);
-                for (coordinate, lanes) in self.domains.layers(set, axis).into_iter().enumerate() {
+                for (coordinate, lanes) in self.domains.layers(set, axis).enumerate() {
                     for (lane, up) in lanes.into_iter().enumerate() {
                         let domain = lane >> (3 * axis) & 7;
                         if domain < shape.domains {

@@ -12,7 +12,7 @@ use crate::kernels::domains::{ChainMetropolis, CubicMetropolis, Planes, Rule, So
 use crate::kernels::replicas::{REPLICAS, Word};
 use crate::kernels::vector::BLOCK;
 use crate::lattice::{Geometry, Torus};
-use crate::measure::{Measurement, Observer};
+use crate::measure::Measurement;
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, domains::Domains};
 
@@ -134,20 +134,24 @@ impl DomainGroup {
         self.unsatisfied().into_iter().zip(up).map(|(unsatisfied, up)| self.measurement(unsatisfied, up)).collect()
     }
 
-    /// [`Observer::wave_power`] of every replica.
+    /// [`crate::measure::Observer::wave_power`] of every replica, but for rounding.
     fn wave_powers(&self) -> Vec<f64> {
         let (torus, set) = (self.domains.torus(), self.instruction_set);
-        let observer = Observer::new(torus);
         let mut powers = vec![0.0; REPLICAS];
-        let mut line = vec![0; torus.side()];
         for axis in 0..torus.dimension() {
-            let layers = self.domains.layers(set, axis);
-            for (replica, power) in powers.iter_mut().enumerate() {
-                line.iter_mut().zip(&layers).for_each(|(count, layer)| *count = layer[replica]);
-                *power += observer.power(set, &line);
+            let (mut real, mut imaginary) = ([0.0; REPLICAS], [0.0; REPLICAS]);
+            for (coordinate, layer) in self.domains.layers(set, axis).enumerate() {
+                let (sine, cosine) = (std::f64::consts::TAU * coordinate as f64 / torus.side() as f64).sin_cos();
+                for (lane, up) in layer.into_iter().enumerate() {
+                    real[lane] += f64::from(up) * cosine;
+                    imaginary[lane] += f64::from(up) * sine;
+                }
+            }
+            for (lane, power) in powers.iter_mut().enumerate() {
+                // Spins are twice the up spins, less a constant that has no part in the wave.
+                *power += 4.0 * (real[lane] * real[lane] + imaginary[lane] * imaginary[lane]) / torus.dimension() as f64;
             }
         }
-        powers.iter_mut().for_each(|power| *power /= torus.dimension() as f64);
         powers
     }
 }
@@ -229,7 +233,7 @@ impl LaneGroup {
         }
     }
 
-    /// [`Observer::wave_power`] of every replica; not measured on the square lattice in this layout.
+    /// [`crate::measure::Observer::wave_power`] of every replica; not measured on the square lattice in this layout.
     pub fn wave_powers(&self) -> Option<Vec<f64>> {
         match self {
             LaneGroup::Square(_) => None,

@@ -102,21 +102,21 @@ impl Domains {
         unsatisfied(set, &self.shape, [&self.colours[0], &self.colours[1]])
     }
 
-    /// The spins up of every lane in each of its layers along an axis.
-    pub fn layers(&self, set: InstructionSet, axis: usize) -> Vec<[u32; REPLICAS]> {
+    /// The spins up of every lane in each of its layers along an axis, one layer after the other.
+    pub fn layers(&self, set: InstructionSet, axis: usize) -> impl Iterator<Item = [u32; REPLICAS]> + '_ {
         let colours = [self.colours[0].as_slice(), self.colours[1].as_slice()];
-        let of_layer = |coordinate: usize| {
+        (0..self.shape.extents[axis]).map(move |coordinate| {
             let mut up = [0; REPLICAS];
             values(set, &count_layer(set, &self.shape, colours, axis, coordinate), &mut up);
             up
-        };
-        (0..self.shape.extents[axis]).map(of_layer).collect()
+        })
     }
 
     /// The spins up of every lane.
     pub fn up(&self, set: InstructionSet) -> [u64; REPLICAS] {
         let mut sums = [0; REPLICAS];
-        for layer in self.layers(set, self.torus.dimension() - 1) {
+        // A chain has one layer along z, all of it.
+        for layer in self.layers(set, 2) {
             sums.iter_mut().zip(layer).for_each(|(sum, up)| *sum += u64::from(up));
         }
         sums
@@ -170,7 +170,7 @@ mod tests {
             domains.colours.iter_mut().flatten().for_each(|word| word.0 = stream.words());
             for set in InstructionSet::available() {
                 let (unsatisfied, up) = (domains.unsatisfied(set), domains.up(set));
-                let layers: Vec<_> = (0..torus.dimension()).map(|axis| domains.layers(set, axis)).collect();
+                let layers: Vec<Vec<_>> = (0..torus.dimension()).map(|axis| domains.layers(set, axis).collect()).collect();
                 for replica in (0..REPLICAS).step_by(37) {
                     let configuration = domains.replica(replica);
                     assert_eq!(2 * unsatisfied[replica] as i64 - torus.bonds() as i64, configuration.energy());
