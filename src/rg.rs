@@ -37,6 +37,12 @@ pub enum Control {
     RuleMajority = 4,
     /// Block spins by Kadanoff's kernel, level by level; the index is the configuration.
     RuleKernel = 5,
+    /// The seeds of networks beside the main one; the index is the number of the seed.
+    CompanionSeed = 20,
+    /// The order of shuffled sites.
+    ShuffledSites = 21,
+    /// The order of the weights of a layer in the control of random weights; the index is the layer.
+    PermutedWeights = 22,
 }
 
 /// The stream of one random choice of the analysis: (seed, [`Purpose::Renormalization`], control * 2^48 + index).
@@ -122,6 +128,9 @@ mod tests {
             Control::MonteCarloTies,
             Control::RuleMajority,
             Control::RuleKernel,
+            Control::CompanionSeed,
+            Control::ShuffledSites,
+            Control::PermutedWeights,
         ] {
             for index in 0..100 {
                 assert!(words.insert(control_stream(1, control, index).word()));

@@ -1,12 +1,13 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`], [`layer_state`] and [`fresh`] data, [`renormalize`] with [`likelihood`], [`standards`] and
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`] and the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with [`likelihood`], [`standards`] and
 //! [`comparison`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
 pub mod analysis;
 pub mod chains;
+pub mod companions;
 pub mod comparison;
 pub mod desk;
 pub mod estimate;

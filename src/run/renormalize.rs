@@ -5,7 +5,7 @@ use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::rbm::{Matrix, Rbm, deep};
-use crate::record::{Example, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord, TableRecord};
+use crate::record::{Example, ReceptiveFieldSummary, ReconstructionRecord, RenormalizationRecord, TableRecord};
 use crate::rg::{block_spin, mapping, receptive_field, reconstruction};
 use crate::spins::{BitMatrix, Configuration};
 use crate::store::ConfigurationSet;
@@ -34,7 +34,7 @@ pub struct Subject<'a> {
 /// [`crate::error::Error::NotFinite`] if a network holds a number that is not finite.
 pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], subject: Option<&Subject>) -> Result<RenormalizationRecord> {
     let mut tables = tables(seed, section, sets)?;
-    let mappings = if section.mapping { mappings()? } else { Vec::new() };
+    let mappings = if section.mapping { mapping::standard_mappings()? } else { Vec::new() };
     let Some(subject) = subject else {
         return Ok(RenormalizationRecord {
             mappings,
@@ -62,40 +62,14 @@ fn tables(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet]) ->
     Ok(tables)
 }
 
-/// The identities on small systems.
-pub(super) fn mappings() -> Result<Vec<MappingRecord>> {
-    let records = mapping::standard_mappings()?.into_iter().map(|named| MappingRecord {
-        name: named.name.to_string(),
-        hamiltonian_difference: named.summary.hamiltonian_difference,
-        log_partition_function: named.summary.log_partition_function,
-        machine_log_partition_function: named.summary.machine_log_partition_function,
-        free_energy_difference: named.summary.free_energy_difference,
-        divergence: named.summary.divergence,
-        mean_trace: named.summary.mean_trace,
-        trace_violation: named.summary.trace_violation,
-    });
-    Ok(records.collect())
-}
-
 /// The fields of all layers.
-pub(super) fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldRecord>> {
+pub(super) fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldSummary>> {
     let weights: Vec<&Matrix> = subject.stack.iter().map(|machine| &machine.weights).collect();
-    let summaries = receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)?;
-    let records = summaries.into_iter().map(|summary| ReceptiveFieldRecord {
-        units: summary.units,
-        fields: summary.fields,
-        measures: summary.measures,
-        mean_window_share: summary.mean_window_share,
-        median_window_share: summary.median_window_share,
-        median_participation_ratio: summary.median_participation_ratio,
-        random_window_share: summary.random_window_share,
-        tiling: summary.tiling,
-    });
-    Ok(records.collect())
+    receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)
 }
 
 /// The side of the blocks that leave as many block spins as a layer has units.
-fn block_side(torus: SquareTorus, units: usize) -> Option<usize> {
+pub(super) fn block_side(torus: SquareTorus, units: usize) -> Option<usize> {
     (2..=torus.side()).find(|&side| torus.side().is_multiple_of(side) && (torus.side() / side).pow(2) == units)
 }
 

@@ -10,6 +10,7 @@ use crate::rbm::deep::{self, ActivationKind};
 use crate::rbm::train::{ShardExchange, Trainer};
 use crate::rbm::{Matrix, Rbm, TrainingData};
 use crate::record::{Ensemble, RunRecord, SamplingRecord};
+use crate::rg::mapping;
 use crate::run::renormalize::{self, Subject};
 use crate::run::sample::{self, Plan};
 use crate::run::{learning, likelihood, standards};
@@ -247,7 +248,7 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
         work().map(|()| seconds += scale * started.elapsed().as_secs_f64())
     };
     if section.mapping {
-        timed(1.0, &mut || renormalize::mappings().map(drop))?;
+        timed(1.0, &mut || mapping::standard_mappings().map(drop))?;
     }
     if let Some(bonds) = &section.standards {
         let (quick, slow): (Vec<usize>, Vec<usize>) = bonds.iter().partition(|&&bond| bond <= QUICK_BOND);
