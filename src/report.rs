@@ -10,12 +10,14 @@ mod axes;
 mod caution;
 mod centres;
 mod comparison;
+mod controls;
 mod coupling;
 mod ensemble;
 mod examples;
 mod figure;
 mod html;
 mod likelihood;
+mod locality;
 mod mapping;
 mod number;
 mod page;
@@ -96,6 +98,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
         if !(renormalization.reconstructions.is_empty() && renormalization.examples.is_empty()) {
             sections.push(reconstruction::section(renormalization, training));
         }
+        sections.extend(locality::section(renormalization));
         sections.extend(renormalization.likelihood.as_ref().map(likelihood::section));
         if !renormalization.mappings.is_empty() {
             sections.push(mapping::section(&renormalization.mappings));

@@ -3,13 +3,14 @@
 //! Reading order: [`mapping`] is the exact statement of arXiv:1410.3831 (one type for Kadanoff's variational operator and for a Boltzmann machine), proved
 //! by enumeration on small systems; [`couplings`] reads the couplings of any Hamiltonian given as a table; [`decimation`] is the example that can be solved
 //! by hand. For the network trained on the square lattice: [`receptive_field`] asks what each unit sees, [`block_spin`] is the transformation of Kadanoff
-//! that it is compared with, [`block_rule`] sets its rules side by side, [`reconstruction`] says how much of a configuration survives going up and down.
+//! that it is compared with, [`controls`] has what else its fields are held against, [`block_rule`] sets its rules side by side, [`reconstruction`] says how much of a configuration survives going up and down.
 //! [`standards`] and [`monte_carlo`] are the renormalization that needs no network; [`linear`] is the algebra below them.
 //!
 //! Every random choice of the analysis comes from a [`control_stream`], so that no result depends on threads or on the order of the work.
 
 pub mod block_rule;
 pub mod block_spin;
+pub mod controls;
 pub mod couplings;
 pub mod decimation;
 pub mod linear;

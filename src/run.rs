@@ -1,14 +1,15 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`] and the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with [`likelihood`], [`standards`] and
-//! [`comparison`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`] and the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with [`likelihood`], [`standards`],
+//! [`comparison`], [`controls`] and [`locality`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
 pub mod analysis;
 pub mod chains;
 pub mod companions;
 pub mod comparison;
+pub mod controls;
 pub mod desk;
 pub mod estimate;
 pub mod exchange;
@@ -18,6 +19,7 @@ pub mod groups;
 pub mod layer_state;
 pub mod learning;
 pub mod likelihood;
+pub mod locality;
 pub mod memory;
 pub mod progress;
 pub mod renormalize;
@@ -32,6 +34,7 @@ pub mod watch;
 use crate::comm::{self, Comm};
 use crate::config::RunFile;
 use crate::error::Result;
+use controls::Beside;
 use desk::{Desk, Stage};
 use session::Session;
 use std::path::{Path, PathBuf};
@@ -136,7 +139,9 @@ fn renormalize_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
         .zip(desk.record.training.as_ref())
         .map(|(section, record)| train::stack(section, record, &desk.configurations))
         .transpose()?;
+    let found = desk.record.training.as_ref().map_or(&[][..], |training| training.companions.as_slice());
+    let beside = trained.as_ref().map_or_else(|| Ok(Vec::new()), |main| Beside::all(job.companions(), found, main))?;
     let subject = trained.as_ref().map(|trained| trained.subject(job.seed));
-    let record = renormalize::run(job.seed, section, &desk.configurations, subject.as_ref())?;
+    let record = renormalize::run(job.seed, section, &desk.configurations, subject.as_ref(), &beside)?;
     desk.keep_renormalization(record)
 }

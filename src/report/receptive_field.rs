@@ -41,6 +41,7 @@ pub(super) fn section(renormalization: &RenormalizationRecord, training: Option<
     if !layers.is_empty() {
         section.table(table(layers, training));
     }
+    super::controls::add(&mut section, renormalization);
     section
 }
 

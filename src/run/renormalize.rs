@@ -1,7 +1,8 @@
 //! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it; the others wait.
 
-use super::{comparison, likelihood, standards};
-use crate::config::RenormalizeSection;
+use super::controls::{self, Beside};
+use super::{comparison, likelihood, locality, standards};
+use crate::config::{RenormalizeSection, Role};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::rbm::{Matrix, Rbm, deep};
@@ -11,6 +12,7 @@ use crate::spins::{BitMatrix, Configuration};
 use crate::store::ConfigurationSet;
 
 /// A trained stack and the configurations it is judged by.
+#[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// The lattice of the visible units.
     pub torus: SquareTorus,
@@ -32,7 +34,13 @@ pub struct Subject<'a> {
 ///
 /// # Errors
 /// [`crate::error::Error::NotFinite`] if a network holds a number that is not finite.
-pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], subject: Option<&Subject>) -> Result<RenormalizationRecord> {
+pub fn run(
+    seed: u64,
+    section: &RenormalizeSection,
+    sets: &[ConfigurationSet],
+    subject: Option<&Subject>,
+    beside: &[Beside],
+) -> Result<RenormalizationRecord> {
     let mut tables = tables(seed, section, sets)?;
     let mappings = if section.mapping { mapping::standard_mappings()? } else { Vec::new() };
     let Some(subject) = subject else {
@@ -50,6 +58,14 @@ pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], s
     let likelihood = section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?;
     let all = sets.iter().find(|set| set.size == subject.torus.side() && set.coupling == subject.coupling).map(|set| &set.spins);
     tables.extend(comparison::run(section, subject, all, &reconstructions, likelihood.as_ref())?);
+    if let Some(training) = all.filter(|_| section.controls) {
+        let training = training.slice_rows(0..training.rows().saturating_sub(subject.held_out.rows()));
+        tables.push(controls::table(subject, &training, &receptive_fields, &reconstructions, beside)?);
+    }
+    if beside.iter().any(|one| one.companion.role == Role::Seed) {
+        tables.push(controls::seeds(section, subject, likelihood.as_ref().and_then(|found| found.divergence), beside)?);
+    }
+    tables.extend(locality::tables(beside)?);
     Ok(RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood, tables, examples: examples(subject, section)? })
 }
 
