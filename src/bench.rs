@@ -3,17 +3,23 @@
 //! Absolute figures of a shared machine drift; the ratio to a rival that ran in turn with the contender does not. Median and best are both shown.
 
 mod gemm;
+mod local;
+mod machine;
 mod network;
+mod random;
 mod replicas;
 mod sampling;
 
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
+use crate::sampler::Algorithm;
+use machine::Machine;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 8] = ["metropolis", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
+pub const NAMES: [&str; 10] =
+    ["random", "metropolis", "heat-bath", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
 
 /// One measured figure; `bench --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,6 +42,26 @@ pub struct Row {
     pub rival: Option<String>,
     /// How many times faster than the rival, by the medians.
     pub ratio: Option<f64>,
+    /// How fast a fixed piece of work was that took turns with both, as a share of its best so far: well below 1 the machine was busy with something else.
+    pub machine: f64,
+}
+
+/// What is to be measured.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The benchmarks; all if none is named.
+    pub names: Vec<String>,
+    /// The sides of the lattices, instead of those each benchmark has; without rows at other temperatures.
+    pub sides: Vec<usize>,
+    /// Threads that work at once.
+    pub threads: usize,
+}
+
+impl Request {
+    /// The sides that were asked for, or else those of the benchmark.
+    fn sides_or<'a>(&'a self, usual: &'a [usize]) -> &'a [usize] {
+        if self.sides.is_empty() { usual } else { &self.sides }
+    }
 }
 
 /// What a turn of a contender is measured in.
@@ -78,11 +104,12 @@ struct Contender<'a> {
 /// The time a turn should take at least, so that the clock does not matter.
 const TURN: Duration = Duration::from_millis(60);
 
-/// Lets the contenders take `rounds` turns each, after one round that does not count. Returns (median, best) of each.
-fn take_turns(contenders: &mut [Contender], unit: Unit, rounds: usize) -> Vec<(f64, f64)> {
+/// Lets the contenders take `rounds` turns each, after one round that does not count, with a look at the machine between them. Returns (median, best) of each.
+fn take_turns(contenders: &mut [Contender], machine: &mut Machine, unit: Unit, rounds: usize) -> Vec<(f64, f64)> {
     let mut figures = vec![Vec::with_capacity(rounds); contenders.len()];
     for round in 0..=rounds {
         for (contender, figures) in contenders.iter_mut().zip(&mut figures) {
+            machine.look();
             let started = Instant::now();
             let mut work = 0.0;
             while started.elapsed() < TURN {
@@ -117,7 +144,8 @@ const ROUNDS: usize = 7;
 /// The row of a contender that takes turns with a rival.
 fn row_against(subject: Subject, contender: Contender, rival: Contender) -> Row {
     let rival_name = rival.name.clone();
-    let figures = take_turns(&mut [contender, rival], subject.unit, ROUNDS);
+    let mut machine = Machine::new();
+    let figures = take_turns(&mut [contender, rival], &mut machine, subject.unit, ROUNDS);
     let ((median, best), (rival_median, _)) = (figures[0], figures[1]);
     Row {
         name: subject.name.to_string(),
@@ -129,6 +157,7 @@ fn row_against(subject: Subject, contender: Contender, rival: Contender) -> Row 
         best,
         rival: Some(rival_name),
         ratio: Some(if subject.unit.more_is_better() { median / rival_median } else { rival_median / median }),
+        machine: machine.share(),
     }
 }
 
@@ -136,7 +165,8 @@ fn row_against(subject: Subject, contender: Contender, rival: Contender) -> Row 
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name; [`Error::Bug`] when what was timed turns out to be wrong.
-pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Result<()> {
+pub fn run(request: &Request, show: &mut dyn FnMut(&Row)) -> Result<()> {
+    let (names, threads) = (&request.names, request.threads);
     for name in names {
         if !NAMES.contains(&name.as_str()) {
             return Err(Error::Usage(format!("there is no benchmark `{name}`: write any of {}", NAMES.join(", "))));
@@ -145,12 +175,14 @@ pub fn run(names: &[String], threads: usize, show: &mut dyn FnMut(&Row)) -> Resu
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     for name in NAMES.into_iter().filter(|name| wanted(name)) {
         let rows = match name {
-            "metropolis" => sampling::metropolis(threads)?,
-            "replicas" => replicas::replicas(threads)?,
-            "tempering" => replicas::tempering(threads)?,
-            "swendsen-wang" => sampling::swendsen_wang(threads)?,
-            "wolff" => sampling::wolff(threads)?,
-            "measurement" => sampling::measurement()?,
+            "random" => random::rows()?,
+            "metropolis" => local::rows("metropolis", Algorithm::Metropolis, request)?,
+            "heat-bath" => local::rows("heat-bath", Algorithm::HeatBath, request)?,
+            "replicas" => replicas::replicas(request)?,
+            "tempering" => replicas::tempering(request)?,
+            "swendsen-wang" => sampling::swendsen_wang(request)?,
+            "wolff" => sampling::wolff(request)?,
+            "measurement" => sampling::measurement(request)?,
             "cd1" => network::contrastive_divergence(threads)?,
             _ => network::gibbs(threads)?,
         };

@@ -4,6 +4,7 @@
 //! 50 cells: p is below 1e-6 almost surely. Every other mutant below is further off. Set KADANOFF_LONG=1 for as many draws of the packed Swendsen-Wang;
 //! by default its 7,000 show 4 % of the coupling.
 
+use kadanoff::kernels::InstructionSet;
 use kadanoff::lattice::SquareTorus;
 use kadanoff::measure::Measurement;
 use kadanoff::random::{Purpose, Stream};
@@ -176,6 +177,18 @@ fn packed_wolff_samples_the_law() {
     let mut sweeps = Wolff::new(torus(), 0.2, Start::Hot, 42, 2).expect("valid");
     assert_fair("packed Wolff by sweeps", 0.2, &draw(&mut sweeps, 20_000, 25));
     assert!(sweeps.clusters_per_sweep() > 3, "clusters of a fifth of the sites make several a sweep");
+}
+
+/// The chains on each set of instructions (`tests/agreement.rs` shows that they are the same chains).
+#[test]
+fn every_instruction_set_samples_the_law() {
+    let (draws, coupling) = (if long() { 50_000 } else { 5_000 }, 0.44);
+    for set in InstructionSet::available() {
+        let mut clusters = SwendsenWang::with_instruction_set(set, torus(), coupling, Start::Hot, 46, 0).expect("valid");
+        assert_fair(&format!("Swendsen-Wang on {set}"), coupling, &draw(&mut clusters, draws, 25));
+        let mut single = SingleClusters(Wolff::with_instruction_set(set, torus(), coupling, Start::Hot, 47, 0).expect("valid"));
+        assert_fair(&format!("Wolff on {set}"), coupling, &draw(&mut single, 2 * draws, 40));
+    }
 }
 
 #[test]

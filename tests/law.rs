@@ -6,8 +6,10 @@
 mod enumeration;
 
 use enumeration::enumerated;
+use kadanoff::kernels::local_update::Rule;
+use kadanoff::kernels::{InstructionSet, metropolis};
 use kadanoff::lattice::SquareTorus;
-use kadanoff::sampler::{Metropolis, Sampler, Start, reference};
+use kadanoff::sampler::{HeatBath, Metropolis, Sampler, Start, reference};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use std::collections::BTreeMap;
 
@@ -107,6 +109,32 @@ fn energy_and_magnetization_have_the_law_of_the_enumeration() {
         (3, 0.7, Magnetization::Absolute, 100_000, 20),
     ] {
         compare(chain(4, coupling, number), coupling, kind, samples, apart).accept();
+    }
+}
+
+/// Both rules on every instruction set, with columns (K = 0.44) and with alias tables (K = 0.06) as level 1 of the byte laws. (Where it is hot Metropolis flips nearly all spins
+/// at every sweep, so that M keeps its size for long.)
+#[test]
+fn every_instruction_set_has_the_law() {
+    for set in InstructionSet::available() {
+        for (number, coupling, kind, apart) in [(40, 0.44, Magnetization::Absolute, 20), (41, 0.06, Magnetization::Signed, 60)] {
+            let start = Start::Hot;
+            let metropolis = Metropolis::new(torus(4), coupling, start, SEED, number).expect("a fit lattice").with_instruction_set(set);
+            compare(metropolis, coupling, kind, 50_000, apart).accept();
+            let heat_bath = HeatBath::new(torus(4), coupling, start, SEED, number + 2).expect("a fit lattice").with_instruction_set(set);
+            compare(heat_bath, coupling, kind, 50_000, apart).accept();
+        }
+    }
+}
+
+/// The tables of another coupling, K = 0.42 for 0.44, for one of the two bits.
+#[test]
+fn a_wrong_table_is_noticed() {
+    for wrong in 0..2 {
+        let mut laws = metropolis::Metropolis::laws(0.44);
+        laws.0[wrong] = metropolis::Metropolis::laws(0.42).0[wrong].clone();
+        let chain = reference::Metropolis::new(torus(4), 0.44, Start::Hot, SEED, 44).expect("a fit lattice").with_laws(laws);
+        compare(chain, 0.44, Magnetization::Absolute, 20_000, 20).refuse();
     }
 }
 

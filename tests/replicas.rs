@@ -122,6 +122,32 @@ fn largest_correlation(energies: &Energies) -> f64 {
         .fold(0.0, f64::max)
 }
 
+/// All 130,816 pairs of replicas: the largest correlation of their energies, in standard errors, and by how many standard errors the sum of the squares of all deviates.
+/// With n times the square of a sample correlation r has the mean 1 / (n - 1), whatever the law of the energies, if the two are independent.
+fn all_pairs(energies: &Energies) -> (f64, f64) {
+    let count = energies.len() as f64;
+    let series: Vec<Vec<f64>> = (0..REPLICAS)
+        .map(|replica| {
+            let values: Vec<f64> = energies.iter().map(|energies| energies[replica]).collect();
+            let mean = values.iter().sum::<f64>() / count;
+            let size = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>().sqrt();
+            values.into_iter().map(|value| (value - mean) / size).collect()
+        })
+        .collect();
+    let (mut largest, mut sum) = (0f64, 0.0);
+    for (replica, one) in series.iter().enumerate() {
+        for other in &series[..replica] {
+            let square = (count - 1.0) * one.iter().zip(other).map(|(one, other)| one * other).sum::<f64>().powi(2);
+            largest = largest.max(square.sqrt());
+            sum += square - 1.0;
+        }
+    }
+    (largest, sum / ((REPLICAS * (REPLICAS - 1)) as f64).sqrt())
+}
+
+/// At each coupling, from random spins and from one common start. **Power.** F has 299 degrees of freedom above: a mean correlation of 0.0013 between replicas makes F 1.67 and is refused
+/// with probability 0.999. Among the offsets (76,800 pairs each) a correlation of 0.03 is. One pair alone of all is seen from a correlation of 0.55 on, and a correlation of
+/// 0.03 between all pairs, of any sign, by the sum of squares. A false alarm of the eight cases together has probability 2e-3; the seeds are fixed.
 #[test]
 fn replicas_are_as_independent_as_groups() {
     for (number, coupling) in [0.30, 0.40, CRITICAL_COUPLING, 0.48].into_iter().enumerate() {
@@ -138,30 +164,38 @@ fn replicas_are_as_independent_as_groups() {
             let (larger, smaller) = between_and_inside(&energies);
             assert!(larger > 1e-4 && smaller > 1e-4, "K = {coupling}, {start:?}: {larger}, {smaller}");
             let correlation = largest_correlation(&energies);
-            println!("K = {coupling}, {start:?}: largest correlation of pairs {correlation:.2} standard errors");
+            let (largest, squares) = all_pairs(&energies);
+            println!(
+                "K = {coupling}, {start:?}: pairs by offset {correlation:.2}, the largest of all pairs {largest:.2}, their squares {squares:.2} standard errors"
+            );
             assert!(correlation < 4.5, "K = {coupling}, {start:?}: {correlation} standard errors");
+            assert!(largest < 6.5 && squares.abs() < 5.0, "K = {coupling}, {start:?}: {largest}, {squares} standard errors");
         }
     }
 }
 
-/// Replicas that use the random bits of their neighbour, or of the first of their word: both tests see it.
+/// Replicas that use the random bits of their neighbour, or of the first of their word, at each coupling: the tests above see them.
 #[test]
 fn shared_random_bits_are_noticed() {
     let lies: [fn(usize) -> usize; 2] = [|replica| replica & !1, |replica| replica & !63];
-    for (number, lie) in lies.into_iter().enumerate() {
-        let mut wrong = ReferenceReplicas::new(torus(6), 0.40, Start::Hot, SEED, number as u64).unwrap().with_shared_bits(lie);
-        (0..60).for_each(|_| wrong.sweep());
-        let energies: Energies = (0..60)
-            .map(|_| {
-                (0..15).for_each(|_| wrong.sweep());
-                (0..REPLICAS).map(|replica| wrong.measure(replica).energy as f64).collect()
-            })
-            .collect();
-        let (larger, _) = between_and_inside(&energies);
-        let correlation = largest_correlation(&energies);
-        println!("mutant {number}: p = {larger:e}, correlation {correlation:.1} standard errors");
-        assert!(correlation > 10.0, "{correlation}");
-        assert!(number == 0 || larger < 1e-6, "{larger}");
+    for (place, coupling) in [0.30, 0.40, CRITICAL_COUPLING, 0.48].into_iter().enumerate() {
+        for (number, lie) in lies.into_iter().enumerate() {
+            let mut wrong =
+                ReferenceReplicas::new(torus(6), coupling, Start::Hot, SEED, (2 * place + number) as u64).unwrap().with_shared_bits(lie);
+            (0..60).for_each(|_| wrong.sweep());
+            let energies: Energies = (0..60)
+                .map(|_| {
+                    (0..10).for_each(|_| wrong.sweep());
+                    (0..REPLICAS).map(|replica| wrong.measure(replica).energy as f64).collect()
+                })
+                .collect();
+            let (larger, _) = between_and_inside(&energies);
+            let correlation = largest_correlation(&energies);
+            let (_, squares) = all_pairs(&energies);
+            println!("K = {coupling}, mutant {number}: p = {larger:e}, correlation {correlation:.1}, squares {squares:.1} standard errors");
+            assert!(correlation > 10.0, "K = {coupling}, mutant {number}: {correlation}");
+            assert!(number == 0 || (larger < 1e-6 && squares > 10.0), "K = {coupling}: {larger}, {squares}");
+        }
     }
 }
 
@@ -224,6 +258,68 @@ fn tempered_chains_have_the_law_of_each_coupling() {
     let flow: Vec<f64> =
         counts.from_lowest.iter().zip(&counts.from_highest).map(|(&low, &high)| low as f64 / (low + high) as f64).collect();
     assert!(flow[0] == 1.0 && flow[4] == 0.0 && flow.windows(2).all(|pair| pair[0] > pair[1]), "{flow:?}");
+}
+
+/// Energies of 512 chains at each coupling, `draws` times, 250 sweeps apart: many autocorrelation times at L = 16.
+fn energies_of(mut chains: Ladders, draws: usize) -> Vec<Vec<i64>> {
+    (0..2000).for_each(|_| {
+        chains.sweep();
+    });
+    let mut found = vec![Vec::new(); chains.groups().len()];
+    for _ in 0..draws {
+        (0..250).for_each(|_| {
+            chains.sweep();
+        });
+        found
+            .iter_mut()
+            .zip(chains.measurements())
+            .for_each(|(found, measured)| found.extend(measured.iter().map(|measured| measured.energy)));
+    }
+    found
+}
+
+/// The probability of a worse chi-squared of two samples of the same size if both have one law. Energies that came up fewer than twenty times are taken together.
+fn same_law(one: &[i64], other: &[i64]) -> f64 {
+    let mut cells: BTreeMap<i64, [f64; 2]> = BTreeMap::new();
+    for (which, sample) in [one, other].into_iter().enumerate() {
+        sample.iter().for_each(|&energy| cells.entry(energy).or_default()[which] += 1.0);
+    }
+    let (mut chi_squared, mut count, mut rare) = (0.0, 0, [0.0; 2]);
+    let mut add = |[a, b]: [f64; 2]| {
+        chi_squared += (a - b).powi(2) / (a + b);
+        count += 1;
+    };
+    for &[a, b] in cells.values() {
+        if a + b < 20.0 {
+            rare = [rare[0] + a, rare[1] + b];
+        } else {
+            add([a, b]);
+        }
+    }
+    if rare[0] + rare[1] > 0.0 {
+        add(rare);
+    }
+    ChiSquared::new(f64::from(count - 1)).unwrap().sf(chi_squared)
+}
+
+/// A ladder gives each coupling the histogram of energies that chains without exchange give it. Power: 51,200 energies a coupling and side, Var(E) some 2000: one percent more of the coupling
+/// gives chi-squared a noncentrality of 1000 over some 150 cells (the mutant).
+#[test]
+fn tempered_energies_have_the_law_of_independent_runs() {
+    let couplings = [0.38, 0.40, 0.42, CRITICAL_COUPLING, 0.46];
+    let draws = if long() { 1000 } else { 100 };
+    let make = |couplings: &[f64], first: u64| {
+        let numbered: Vec<(f64, u64)> = couplings.iter().copied().zip(first..).collect();
+        Ladders::new(torus(16), &numbered, Start::Hot, SEED, first, REPLICAS, 1).unwrap()
+    };
+    let tempered = energies_of(make(&couplings, 50), draws);
+    for (place, coupling) in couplings.into_iter().enumerate() {
+        let alone = energies_of(make(&[coupling], 60 + place as u64), draws);
+        accept(same_law(&tempered[place], &alone[0]), &format!("tempered and alone, K {coupling:.4}"));
+        let wrong = energies_of(make(&[1.01 * coupling], 70 + place as u64), draws);
+        let p = same_law(&tempered[place], &wrong[0]);
+        assert!(p < 1e-9, "one percent more than K = {coupling} goes unnoticed: p = {p}");
+    }
 }
 
 /// Two couplings that swap whatever their energies: not the law of either.

@@ -1,9 +1,11 @@
 # shellcheck shell=bash
 # The virtual environment of the tests, .cache/venv: h5py, xarray and their kin, so that the files of a run are opened by the libraries people use.
 # Sourced by scripts/test after packages.sh; run from the root of the repository. Leaves KADANOFF_PYTHON, the interpreter that has them.
+# A script that wants another environment (scripts/peers) says so in these three after it has sourced this file.
 
 python_packages=scripts/lib/python-packages.txt
 python_environment=.cache/venv
+python_modules='h5py, h5netcdf, netCDF4, numpy, xarray'
 
 # A Python from 3.9 on that can make virtual environments. Each candidate is tried, because a python3 that comes first on the PATH may be too old for the
 # packages or lack venv (on Debian a package of its own) while another one has it.
@@ -31,7 +33,7 @@ build_environment() {
   "$candidate" -m venv "$python_environment" >&2 || return 1
   for attempt in 1 2; do
     if "$python_environment/bin/python" -m pip install --quiet --only-binary :all: -r "$python_packages" >&2 &&
-      "$python_environment/bin/python" -c 'import h5py, h5netcdf, netCDF4, numpy, xarray'; then
+      "$python_environment/bin/python" -c "import $python_modules"; then
       cp "$python_packages" "$python_environment/complete"
       return 0
     fi

@@ -1,7 +1,7 @@
 //! The speeds of replicas across the bits, with and without exchange, each in turn with Metropolis one spin at a time. Energies are held against Kaufman's exact ones.
 
 use super::sampling::reference_of;
-use super::{Contender, Row, Subject, Unit, row_against};
+use super::{Contender, Request, Row, Subject, Unit, row_against};
 use crate::error::{Error, Result};
 use crate::exact::{self, critical_coupling};
 use crate::lattice::SquareTorus;
@@ -16,14 +16,14 @@ const MEASURED: usize = 40;
 const COUPLINGS: usize = 16;
 
 /// Attempted flips a nanosecond of 512 lattices at K_c across the bits, one group a thread.
-pub fn replicas(threads: usize) -> Result<Vec<Row>> {
-    [16, 64, 256].into_iter().map(|side| row("replicas", side, &[critical_coupling()], threads)).collect()
+pub fn replicas(request: &Request) -> Result<Vec<Row>> {
+    request.sides_or(&[16, 64, 256]).iter().map(|&side| row("replicas", side, &[critical_coupling()], request.threads)).collect()
 }
 
 /// Attempted flips a nanosecond of 512 ladders of 16 couplings around K_c, with a swap attempt every sweep, one group a thread.
-pub fn tempering(threads: usize) -> Result<Vec<Row>> {
+pub fn tempering(request: &Request) -> Result<Vec<Row>> {
     let couplings: Vec<f64> = (0..COUPLINGS).map(|place| critical_coupling() + 0.002 * (place as f64 - 7.5)).collect();
-    Ok(vec![row("tempering", 64, &couplings, threads)?])
+    request.sides_or(&[64]).iter().map(|&side| row("tempering", side, &couplings, request.threads)).collect()
 }
 
 fn row(name: &'static str, side: usize, couplings: &[f64], threads: usize) -> Result<Row> {

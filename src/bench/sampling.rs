@@ -1,6 +1,6 @@
 //! The speeds of the samplers at K_c, each in turn with its one-spin-at-a-time reference.
 
-use super::{Contender, Row, Subject, Unit, row_against};
+use super::{Contender, Request, Row, Subject, Unit, row_against};
 use crate::error::{Error, Result};
 use crate::exact::critical_coupling;
 use crate::lattice::SquareTorus;
@@ -15,24 +15,25 @@ const REFERENCE_SIDE: usize = 256;
 /// Sweeps from the ordered start before the clock runs; large lattices take fewer, they are far from the wall of the cache anyway.
 const THERMALIZATION: usize = 100;
 
-/// Attempted flips a nanosecond of checkerboard Metropolis, one lattice a thread.
-pub fn metropolis(threads: usize) -> Result<Vec<Row>> {
-    rows("metropolis", Algorithm::Metropolis, &[64, 256, 1024, 4096, 16384], threads, Unit::WorkPerNanosecond("flips/ns"))
-}
-
 /// Nanoseconds a site and sweep of Swendsen-Wang, one lattice a thread.
-pub fn swendsen_wang(threads: usize) -> Result<Vec<Row>> {
-    rows("swendsen-wang", Algorithm::SwendsenWang, &[64, 256, 1024, 4096], threads, Unit::NanosecondsPerWork("ns/site"))
+pub fn swendsen_wang(request: &Request) -> Result<Vec<Row>> {
+    rows(
+        "swendsen-wang",
+        Algorithm::SwendsenWang,
+        request.sides_or(&[64, 256, 1024, 4096]),
+        request.threads,
+        Unit::NanosecondsPerWork("ns/site"),
+    )
 }
 
 /// Nanoseconds a flipped spin of Wolff, one lattice a thread.
-pub fn wolff(threads: usize) -> Result<Vec<Row>> {
-    rows("wolff", Algorithm::Wolff, &[64, 256, 1024, 4096], threads, Unit::NanosecondsPerWork("ns/flipped spin"))
+pub fn wolff(request: &Request) -> Result<Vec<Row>> {
+    rows("wolff", Algorithm::Wolff, request.sides_or(&[64, 256, 1024, 4096]), request.threads, Unit::NanosecondsPerWork("ns/flipped spin"))
 }
 
 /// Nanoseconds for E, M and the longest waves of one Metropolis lattice, in turn with a sweep: the ratio is sweep / measurement. One thread.
-pub fn measurement() -> Result<Vec<Row>> {
-    [64, 256, 1024, 4096].into_iter().map(measurement_row).collect()
+pub fn measurement(request: &Request) -> Result<Vec<Row>> {
+    request.sides_or(&[64, 256, 1024, 4096]).iter().map(|&side| measurement_row(side)).collect()
 }
 
 fn measurement_row(side: usize) -> Result<Row> {

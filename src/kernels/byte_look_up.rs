@@ -61,8 +61,10 @@ impl Bytes for Halves {
             let mut found = 0;
             for place in (0..64).step_by(8) {
                 let (column, chance) = ((*word >> place) as u8, (chances >> place) as u8);
-                let other = alias.others[usize::from(column)];
-                found |= u64::from(if chance < alias.chances[usize::from(column)] { column } else { other }) << place;
+                let (limit, other) = (alias.chances[usize::from(column)], alias.others[usize::from(column)]);
+                // All ones if chance < limit: a branch would be taken one way or the other at random.
+                let own = ((i16::from(chance) - i16::from(limit)) >> 15) as u8;
+                found |= u64::from(other ^ (other ^ column) & own) << place;
             }
             *word = found;
         }
@@ -81,14 +83,14 @@ impl Bytes for Halves {
     fn fill_marked(self, marker: u8, queue: &[u8; BYTES]) -> (Self, usize) {
         let mut block = self.to_block();
         let mut used = 0usize;
-        for word in &mut block {
-            let mut marked = equal_bytes(*word, marker);
-            while marked != 0 {
-                // `used` is below 64 here; the mask spares a check.
-                *word ^= u64::from(marker ^ queue[used % BYTES]) << (marked.trailing_zeros() - 7);
-                used += 1;
-                marked &= marked - 1;
-            }
+        // One loop for all words, so that its end is mistaken once a block at most.
+        let mut marked = self.marked(marker);
+        while marked != 0 {
+            let byte = marked.trailing_zeros() as usize;
+            // `used` is below 64 here; the mask spares a check.
+            block[byte / 8] ^= u64::from(marker ^ queue[used % BYTES]) << (byte % 8 * 8);
+            used += 1;
+            marked &= marked - 1;
         }
         (Self::from_block(block), used)
     }

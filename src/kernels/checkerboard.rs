@@ -158,6 +158,12 @@ impl<'a> Sideways<'a> {
         }
     }
 
+    /// Whether all slots of a line exist.
+    #[inline(always)]
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// Looks at `length` words (whole blocks) of the other colour from `other[at]` on, the same words as those whose neighbours are wanted.
     #[inline(always)]
     pub fn around<'b>(&self, other: &'b [u64], at: usize, length: usize) -> Around<'b> {
@@ -172,20 +178,22 @@ impl<'a> Sideways<'a> {
         }
     }
 
-    /// The neighbours of the next block where lines are whole blocks, number `block` of `around`. Slots that do not exist get anything.
+    /// The neighbours of the next block where lines are whole blocks, number `block` of `around`, and the existing slots of the block. The others get anything.
+    /// `FULL` says that there are none: that the lines are [`Self::is_full`].
     #[inline(always)]
-    pub fn in_whole_lines<V: Vector>(&mut self, around: &Around, block: usize) -> V {
+    pub fn in_whole_lines<V: Vector, const FULL: bool>(&mut self, around: &Around, block: usize) -> (V, V) {
         let Seam { word, bit } = self.seam;
         let (start, end) = (self.position, self.position + BLOCK);
         let direction = usize::from(!self.back);
         let mut found = V::from_block(around.next[direction][block]);
+        let exists = if FULL { V::splat(u64::MAX) } else { V::load(&self.masks.valid, start) };
         if self.back {
             if start == 0 {
                 // Column 0 has the last column before it; the other columns of word 0 have the last word, one bit lower.
                 let last = V::from_block(around.ends[0][block]);
-                let round = if self.full { last.rotate_left::<1>() } else { last.shift_left::<1>() };
+                let round = if FULL { last.rotate_left::<1>() } else { last.shift_left::<1>() };
                 found = select(V::from_block([u64::MAX, 0, 0, 0, 0, 0, 0, 0]), round, found);
-                if !self.full {
+                if !FULL {
                     found |= V::from_block(around.seams[0][block]).shift_right_by(bit) & V::from_block([1, 0, 0, 0, 0, 0, 0, 0]);
                 }
             }
@@ -193,10 +201,10 @@ impl<'a> Sideways<'a> {
             if end == self.rows.width {
                 // The last word has the first one after it, one bit higher.
                 let first = V::from_block(around.ends[1][block]);
-                let round = if self.full { first.rotate_left::<63>() } else { first.shift_right_by(1) };
+                let round = if FULL { first.rotate_left::<63>() } else { first.shift_right_by(1) };
                 found = select(V::from_block([0, 0, 0, 0, 0, 0, 0, u64::MAX]), round, found);
             }
-            if !self.full && (start..end).contains(&word) {
+            if !FULL && (start..end).contains(&word) {
                 // After the last column comes column 0. There is a clear bit so far, from a slot that does not exist.
                 let mut seam = [0; BLOCK];
                 seam[word % BLOCK] = 1 << bit;
@@ -207,7 +215,7 @@ impl<'a> Sideways<'a> {
         if end == self.rows.width {
             (self.position, self.back) = (0, !self.back);
         }
-        found
+        (found, exists)
     }
 
     /// The neighbours of the next block of short lines, number `block` of `around`. Slots that do not exist get anything.
@@ -395,7 +403,7 @@ fn count_body<V: Vector>(own: &[u64], other: &[u64], rows: Rows, masks: &Masks) 
         let at = rows.first * width + start;
         let around = sideways.around(other, at + width, BLOCK);
         let side = match rows.shape() {
-            Shape::Whole => sideways.in_whole_lines(&around, 0),
+            Shape::Whole => sideways.in_whole_lines::<V, false>(&around, 0).0,
             Shape::Short => sideways.in_short_lines(&around, 0),
             Shape::Long => {
                 sideways_long(other, rows, start, BLOCK, &mut side);

@@ -83,9 +83,12 @@ pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Ro
         };
         let around = sideways.around(other, at + width, length);
         match rows.shape() {
-            Shape::Whole => blocks.update::<R>(&mut existing, &mut generator, |block| sideways.in_whole_lines(&around, block)),
-            Shape::Short => blocks.update::<R>(&mut existing, &mut generator, |block| sideways.in_short_lines(&around, block)),
-            Shape::Long => blocks.update::<R>(&mut existing, &mut generator, |block| V::load(&side, block * BLOCK)),
+            Shape::Whole if sideways.is_full() => {
+                blocks.update::<R>(&mut generator, |block| sideways.in_whole_lines::<V, true>(&around, block));
+            }
+            Shape::Whole => blocks.update::<R>(&mut generator, |block| sideways.in_whole_lines::<V, false>(&around, block)),
+            Shape::Short => blocks.update::<R>(&mut generator, |block| (sideways.in_short_lines(&around, block), existing.next_block())),
+            Shape::Long => blocks.update::<R>(&mut generator, |block| (V::load(&side, block * BLOCK), existing.next_block())),
         }
     }
     source.lanes = generator.lanes();
@@ -100,19 +103,20 @@ struct Blocks<'a, V> {
 }
 
 impl<V: Bytes> Blocks<'_, V> {
-    /// Moves the spins; `sideways` gives the fourth neighbours of a block.
+    /// Moves the spins; `sideways` gives the fourth neighbours of a block, and which of its slots exist.
     #[inline(always)]
-    fn update<R: Rule>(self, existing: &mut Existing, generator: &mut Generator<V>, mut sideways: impl FnMut(usize) -> V) {
+    fn update<R: Rule>(self, generator: &mut Generator<V>, mut sideways: impl FnMut(usize) -> (V, V)) {
         let ([above, same, below], [first, second]) = (self.vertical, self.bits);
         let count = self.own.len();
         // So the compiler knows that all are equally long.
         let (above, same, below, first, second) = (&above[..count], &same[..count], &below[..count], &first[..count], &second[..count]);
         for (block, own) in self.own.iter_mut().enumerate() {
             let spins = V::from_block(*own);
-            let neighbours = [V::from_block(above[block]), V::from_block(same[block]), V::from_block(below[block]), sideways(block)];
+            let (side, exists) = sideways(block);
+            let neighbours = [V::from_block(above[block]), V::from_block(same[block]), V::from_block(below[block]), side];
             let fair = if R::FAIR { generator.step() } else { V::splat(0) };
             let new = R::new_spins(spins, neighbours, [first[block], second[block]], fair);
-            *own = (spins ^ ((spins ^ new) & existing.next_block())).to_block();
+            *own = (spins ^ ((spins ^ new) & exists)).to_block();
         }
     }
 }
