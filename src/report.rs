@@ -10,6 +10,7 @@ mod axes;
 mod caution;
 mod centres;
 mod comparison;
+mod controls;
 mod coupling;
 mod decimation;
 mod ensemble;
@@ -18,6 +19,7 @@ mod figure;
 mod flow;
 mod html;
 mod likelihood;
+mod locality;
 mod mapping;
 mod number;
 mod page;
@@ -103,6 +105,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
         if !(renormalization.reconstructions.is_empty() && renormalization.examples.is_empty()) {
             sections.push(reconstruction::section(renormalization, training));
         }
+        sections.extend(locality::section(renormalization));
         sections.extend(renormalization.likelihood.as_ref().map(likelihood::section));
         sections.extend(stack::section(renormalization, record.training.as_ref()));
         if !renormalization.mappings.is_empty() {

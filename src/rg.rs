@@ -3,13 +3,14 @@
 //! Reading order: [`mapping`] is the exact statement of arXiv:1410.3831 (one type for Kadanoff's variational operator and for a Boltzmann machine), proved
 //! by enumeration on small systems; [`couplings`] reads the couplings of any Hamiltonian given as a table; [`decimation`] is the example that can be solved
 //! by hand. For the network trained on the square lattice: [`receptive_field`] asks what each unit sees, [`block_spin`] is the transformation of Kadanoff
-//! that it is compared with, [`block_rule`] sets its rules side by side, [`reconstruction`] says how much of a configuration survives going up and down, and [`flow`] where it leads to do so again and again.
+//! that it is compared with, [`controls`] has what else its fields are held against, [`block_rule`] sets its rules side by side, [`reconstruction`] says how much of a configuration survives going up and down, and [`flow`] where it leads to do so again and again.
 //! [`standards`] and [`monte_carlo`] are the renormalization that needs no network; [`linear`] is the algebra below them.
 //!
 //! Every random choice of the analysis comes from a [`control_stream`], so that no result depends on threads or on the order of the work.
 
 pub mod block_rule;
 pub mod block_spin;
+pub mod controls;
 pub mod couplings;
 pub mod decimation;
 pub mod flow;
@@ -42,6 +43,12 @@ pub enum Control {
     RingSamples = 16,
     /// The seeds of the stack that is trained on them.
     RingTraining = 17,
+    /// The seeds of networks beside the main one; the index is the number of the seed.
+    CompanionSeed = 20,
+    /// The order of shuffled sites.
+    ShuffledSites = 21,
+    /// The order of the weights of a layer in the control of random weights; the index is the layer.
+    PermutedWeights = 22,
 }
 
 /// The stream of one random choice of the analysis: (seed, [`Purpose::Renormalization`], control * 2^48 + index).
@@ -129,6 +136,9 @@ mod tests {
             Control::RuleKernel,
             Control::RingSamples,
             Control::RingTraining,
+            Control::CompanionSeed,
+            Control::ShuffledSites,
+            Control::PermutedWeights,
         ] {
             for index in 0..100 {
                 assert!(words.insert(control_stream(1, control, index).word()));

@@ -1,14 +1,16 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`binding`], where the ranks are; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`training_data`], [`learning`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`flow`], [`standards`], [`decimation`] and
-//! [`comparison`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`training_data`], [`learning`], the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`flow`], [`standards`], [`decimation`],
+//! [`comparison`], [`controls`] and [`locality`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
 pub mod analysis;
 pub mod binding;
 pub mod chains;
+pub mod companions;
 pub mod comparison;
+pub mod controls;
 pub mod decimation;
 pub mod desk;
 pub mod estimate;
@@ -20,6 +22,7 @@ pub mod groups;
 pub mod layer_state;
 pub mod learning;
 pub mod likelihood;
+pub mod locality;
 pub mod memory;
 pub mod notes;
 pub mod progress;
@@ -38,6 +41,7 @@ use crate::comm::{self, Comm};
 use crate::config::RunFile;
 use crate::error::Result;
 use crate::store::checkpoint::Items;
+use controls::Beside;
 use desk::{Desk, Stage};
 use notes::Notes;
 use session::Session;
@@ -168,12 +172,16 @@ fn renormalize_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let subject = session.on_root(|desk| {
         let trained = job.train.as_ref().zip(desk.record.training.as_ref());
         let trained = trained.map(|(section, record)| train::stack(section, record, &desk.configurations)).transpose()?;
-        // Nothing after this stage needs them.
-        Ok((trained, std::mem::take(&mut desk.configurations)))
+        let found = desk.record.training.as_ref().map_or_else(Vec::new, |training| training.companions.clone());
+        // Nothing after this stage needs the configurations.
+        Ok((trained, found, std::mem::take(&mut desk.configurations)))
     })?;
-    let work = subject.map(|(trained, sets)| {
-        let (seed, section, notes) = (job.seed, section.clone(), Arc::clone(&notes));
-        move || renormalize::run(seed, &section, &sets, trained.as_ref().map(|trained| trained.subject(seed)).as_ref(), &notes)
+    let work = subject.map(|(trained, found, sets)| {
+        let (seed, section, notes, companions) = (job.seed, section.clone(), Arc::clone(&notes), job.companions());
+        move || {
+            let beside = trained.as_ref().map_or_else(|| Ok(Vec::new()), |main| Beside::all(companions, &found, main))?;
+            renormalize::run(seed, &section, &sets, trained.as_ref().map(|trained| trained.subject(seed)).as_ref(), &beside, &notes)
+        }
     });
     let is_root = session.comm().is_root();
     let record = session.beside_rounds(Stage::Renormalization, work, Some(&|| if is_root { notes.items() } else { Items::default() }))?;

@@ -2,9 +2,10 @@
 //!
 //! Read in this order: [`directory`] (what may be in DIR), [`lock`] (one job at a time), [`durable`] (a file is replaced whole or not at all), [`seal`] (no
 //! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`], [`scaling`] and
-//! [`renormalization`], [`likelihood`] and [`table`], [`network`], [`configurations`], [`summary`]; [`checkpoint`], by which a job goes on inside a stage; [`progress`], how far it is; and [`export`], files for other programs. Rank 0 alone calls all of this, from one thread.
+//! [`renormalization`], [`receptive_field`], [`likelihood`] and [`table`], [`network`] and [`companion`], [`configurations`], [`summary`]; [`checkpoint`], by which a job goes on inside a stage; [`progress`], how far it is; and [`export`], files for other programs. Rank 0 alone calls all of this, from one thread.
 
 pub mod checkpoint;
+pub mod companion;
 pub mod configurations;
 pub mod directory;
 pub mod durable;
@@ -15,6 +16,7 @@ pub mod lock;
 pub mod network;
 pub mod progress;
 pub mod provenance;
+pub mod receptive_field;
 pub mod renormalization;
 pub mod results;
 pub mod sampling;

@@ -162,3 +162,78 @@ fn the_report_says_whether_the_stack_samples_the_right_thermodynamics() {
     let summary = std::fs::read_to_string(directory.join("summary.json")).unwrap();
     assert!(summary.contains("specific_heat_deviation") && summary.contains("is_right"));
 }
+
+/// Two layers with a second seed, controls and a scan: seven networks beside the main one.
+const BESIDE: &str = r#"
+seed = 12
+[lattice]
+sizes = [8]
+[sample]
+couplings = [0.4]
+replicas = 4
+thermalization = 50
+sweeps = 400
+configurations = 440
+[train]
+layers = [16, 4]
+epochs = [12, 6]
+minibatch = 20
+held_out = 40
+gradient = "centred"
+l1 = [2e-3, 0]
+seeds = 2
+scan = { l1 = [1e-3, 4e-3], samples = [100] }
+[renormalize]
+mapping = false
+standards = false
+side_by_side = false
+likelihood = false
+controls = true
+[report]
+figures = false
+"#;
+
+#[test]
+fn networks_beside_the_main_one_change_nothing_of_it_and_go_on_wherever_they_were_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = write_job(folder.path(), BESIDE);
+    let (whole, pieces) = (folder.path().join("whole"), folder.path().join("pieces"));
+    succeed(kadanoff().arg("run").arg(&job).arg("--out").arg(&whole).args(["--threads", "1"]));
+    let mut submissions = 0;
+    loop {
+        let output =
+            kadanoff().arg("run").arg(&job).arg("--out").arg(&pieces).args(["--threads", "2", "--stop-after", "60ms"]).output().unwrap();
+        submissions += 1;
+        match output.status.code() {
+            Some(0) => break,
+            Some(75) if submissions < 300 => succeed(kadanoff().arg("check").arg(&pieces)),
+            code => panic!("{code:?}: {}", String::from_utf8_lossy(&output.stderr)),
+        };
+    }
+    assert!(submissions > 1, "the run was too short to be interrupted");
+    let (expected, found) = (outcome(&whole), outcome(&pieces));
+    assert!(expected == found, "after {submissions} submissions");
+    let training = expected.0.training.unwrap();
+    let names: Vec<&str> = training.companions.iter().map(|companion| companion.name.as_str()).collect();
+    assert_eq!(names[..3], ["seed 2", "sites shuffled", "no L1 penalty"]);
+    assert_eq!(training.companions.len(), 7);
+    assert!(training.companions[0].layers[0].weights != training.layers[0].weights);
+    // The main network is what it would be without the others.
+    let alone = BESIDE.lines().filter(|line| !["seeds", "scan", "controls"].iter().any(|key| line.starts_with(key)));
+    let job = write_job(folder.path(), &alone.collect::<Vec<_>>().join("\n"));
+    let lonely = folder.path().join("lonely");
+    succeed(kadanoff().arg("run").arg(&job).arg("--out").arg(&lonely));
+    let lonely = outcome(&lonely).0;
+    assert!(lonely.training.unwrap().layers == training.layers);
+    let renormalization = expected.0.renormalization.unwrap();
+    assert_eq!(renormalization.receptive_fields, lonely.renormalization.unwrap().receptive_fields);
+    // Main, second seed, shuffled and put back, no penalty, random places, waves, blocks (4 x 4 of 2 x 2 and 2 x 2 of 4 x 4): two layers each.
+    let controls = renormalization.table("controls").unwrap();
+    assert_eq!(controls.rows.len(), 16);
+    assert_eq!(renormalization.table("seeds").unwrap().rows.len(), 2);
+    assert_eq!(renormalization.table("scan").unwrap().rows.len(), 4);
+    // A shuffled lattice is the same problem: what comes back is the same up to noise.
+    let agreement =
+        |label: &str| controls.rows.iter().position(|(name, _)| name == label).and_then(|row| controls.get(row, "agreement")).unwrap()[0];
+    assert!((agreement("sites shuffled") - agreement("trained")).abs() < 0.03);
+}

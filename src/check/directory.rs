@@ -1,9 +1,9 @@
 //! `kadanoff check DIR`: whether the files of a run are what kadanoff wrote. Every byte is held against its digest, every length against the run file, and every
 //! number that must be finite is looked at. Nothing is changed, and no lock is taken: a job may be at work meanwhile, since files are replaced whole.
 
-use crate::config::RunFile;
+use crate::config::{RunFile, TrainSection};
 use crate::error::{Error, Result};
-use crate::record::{Provenance, RunRecord, SamplingRecord, TrainingRecord};
+use crate::record::{LayerRecord, Provenance, RunRecord, SamplingRecord, TrainingRecord};
 use crate::run::desk::Stage;
 use crate::run::{layer_state, notes, sample};
 use crate::store::checkpoint::{self, CHECKPOINT_FOLDER, Checkpoint};
@@ -138,9 +138,30 @@ fn wrong_sampling(sampling: &SamplingRecord, job: &RunFile) -> Vec<String> {
 
 fn wrong_training(training: &TrainingRecord, job: &RunFile) -> Vec<String> {
     let Some(section) = &job.train else { return vec!["it holds a network that the run file does not ask for".to_string()] };
+    let mut damages = wrong_layers(&training.layers, section);
+    let wanted = job.companions();
+    if training.companions.len() > wanted.len() {
+        damages.push(format!(
+            "it holds {} networks beside the main one, and the run file asks for {}",
+            training.companions.len(),
+            wanted.len()
+        ));
+    }
+    for (found, companion) in training.companions.iter().zip(&wanted) {
+        let of_this =
+            wrong_layers(&found.layers, &companion.section).into_iter().map(|damage| format!("network “{}”: {damage}", companion.name));
+        damages.extend(of_this);
+        if found.seed != companion.job.seed || found.name != companion.name {
+            damages.push(format!("network “{}” stands where the run file has “{}”", found.name, companion.name));
+        }
+    }
+    damages
+}
+
+fn wrong_layers(layers: &[LayerRecord], section: &TrainSection) -> Vec<String> {
     let mut damages = Vec::new();
     let mut visible = section.size * section.size;
-    for (index, layer) in training.layers.iter().enumerate() {
+    for (index, layer) in layers.iter().enumerate() {
         let (number, wanted) = (index + 1, section.layers.get(index).copied());
         if layer.visible != visible || wanted != Some(layer.hidden) {
             damages.push(format!(
@@ -273,8 +294,8 @@ fn fits(checkpoint: &Checkpoint, job: &RunFile) -> Result<String> {
         return Ok(format!("{} chains", sample::fit(&plan, &checkpoint.items)?));
     }
     if checkpoint.stage == Stage::Training as u64 {
-        let section = job.train.as_ref().ok_or_else(unasked)?;
-        return layer_state::fit(section, &checkpoint.items);
+        job.train.as_ref().ok_or_else(unasked)?;
+        return layer_state::fit(job, &checkpoint.items);
     }
     if checkpoint.stage == Stage::Renormalization as u64 && job.renormalize.is_some() {
         return notes::fit(&checkpoint.items);

@@ -2,7 +2,7 @@
 
 use super::mistakes::Mistakes;
 use super::reader::Section;
-use super::{RunFile, SampleSection};
+use super::{RunFile, SampleSection, TrainSection};
 use crate::kernels::replicas::REPLICAS;
 use crate::lattice::{Geometry, Torus};
 use crate::rbm::Method;
@@ -128,6 +128,16 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
                 activities = activities.max(configurations.saturating_mul(4 * visible as u128));
             }
             visible = hidden;
+        }
+        let weights = |section: &TrainSection| {
+            let visible = std::iter::once(sites).chain(section.layers.iter().copied());
+            visible.zip(&section.layers).fold(0u128, |sum, (visible, &hidden)| sum.saturating_add(4 * product(&[visible, hidden])))
+        };
+        let companions = run.companions();
+        memory.network = companions.iter().fold(memory.network, |sum, companion| sum.saturating_add(weights(&companion.section)));
+        if !companions.is_empty() {
+            // The main network trains on a copy of the configurations.
+            memory.training_set = memory.training_set.saturating_mul(2);
         }
         // What one layer leaves free is seldom of use to the next.
         memory.training = sum(&[machine, activities, chains, WORKSPACE]);

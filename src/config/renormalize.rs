@@ -1,5 +1,6 @@
 //! `[renormalize]`: what the network is held against.
 
+use super::companions;
 use super::decimation::{self, DecimationSection};
 use super::flow::{self, FlowSection};
 use super::lattice::LatticeSection;
@@ -19,6 +20,7 @@ pub(super) const KEYS: &[&str] = &[
     "monte_carlo",
     "monte_carlo_levels",
     "receptive_fields",
+    "controls",
     "reconstructions",
     "block_spins",
     "examples",
@@ -70,6 +72,9 @@ pub struct RenormalizeSection {
     pub side_by_side: bool,
     /// `receptive_fields` of every layer; default true. Needs `[train]`.
     pub receptive_fields: bool,
+    /// `controls` of the receptive fields: random weights, a network on shuffled sites and one without penalty, principal components, block spins; default false. Needs `[train]` on
+    /// kept configurations.
+    pub controls: bool,
     /// `reconstructions` of held-out configurations from every layer; default true. Needs `[train]`.
     pub reconstructions: bool,
     /// `block_spins`: the majority-rule control of the same compression; default true. Needs `[train]`, whose held-out configurations it blocks.
@@ -106,6 +111,7 @@ pub(super) fn read(
     let couplings = with_network("couplings", false);
     let side_by_side = with_network("side_by_side", true);
     let receptive_fields = with_network("receptive_fields", true);
+    let controls = companions::read_controls(section, train, trains);
     let reconstructions = with_network("reconstructions", true);
     let block_spins = with_network("block_spins", true);
     let most = sample.and(train).map(|train| train.held_out as u64);
@@ -141,6 +147,7 @@ pub(super) fn read(
         couplings: couplings?,
         side_by_side: side_by_side?,
         receptive_fields: receptive_fields?,
+        controls: controls?,
         reconstructions: reconstructions?,
         block_spins: block_spins?,
         examples: examples?,

@@ -1,5 +1,6 @@
 //! `[train]`: the stack of restricted Boltzmann machines and how it learns.
 
+use super::companions::{self, ScanSection};
 use super::lattice::LatticeSection;
 use super::learning::{self, LearningSection};
 use super::reader::{Field, Section};
@@ -42,6 +43,8 @@ pub(super) const KEYS: &[&str] = &[
     "l2",
     "gradient_limit",
     "largest_free_energy_gap",
+    "seeds",
+    "scan",
 ];
 
 /// Units of a layer, visible or hidden.
@@ -94,6 +97,10 @@ pub struct TrainSection {
     pub learning: LearningSection,
     /// `shards`: parts of a minibatch that may be worked on side by side; it is part of the definition of the result. Default 4, or the minibatch if smaller.
     pub shards: usize,
+    /// `seeds`: networks with the same settings and data and other random numbers, this one among them; default 1.
+    pub seeds: usize,
+    /// `scan` of the penalty and the number of configurations, by networks of one layer; default none.
+    pub scan: Option<ScanSection>,
 }
 
 impl TrainSection {
@@ -169,6 +176,8 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         sites: source.as_ref().map(|(size, _)| size * size),
     };
     let learning = learning::read(section, &before);
+    let seeds = companions::read_seeds(section);
+    let scan = companions::read_scan(section, data.map(|(_, samples, _)| samples), minibatch, fresh == Some(true));
     let ((size, couplings), (held_out, samples, fresh_sweeps)) = (source?, data?);
     fresh?;
     Some(TrainSection {
@@ -193,6 +202,8 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         shards: shards?,
         fresh_sweeps,
         learning: learning?,
+        seeds: seeds?,
+        scan: scan?,
     })
 }
 

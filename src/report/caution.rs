@@ -81,11 +81,11 @@ fn not_finite(record: &RunRecord) -> Option<String> {
         }
         for machine in &renormalization.mappings {
             let values = [
-                machine.hamiltonian_difference,
-                machine.free_energy_difference,
-                machine.divergence,
-                machine.mean_trace,
-                machine.trace_violation,
+                machine.summary.hamiltonian_difference,
+                machine.summary.free_energy_difference,
+                machine.summary.divergence,
+                machine.summary.mean_trace,
+                machine.summary.trace_violation,
             ];
             count(format!("the mapping of “{}”", escape(&machine.name)), &mut values.into_iter());
         }

@@ -1,17 +1,17 @@
 //! The tables that hold a trained stack against block spins: the couplings of its own Hamiltonians, and all levels side by side. Rank 0 calls it.
 
-use super::renormalize::Subject;
+use super::renormalize::{Subject, receptive_fields};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::exact::critical_coupling;
-use crate::rbm::{Matrix, TrainingData, deep};
-use crate::record::{Cell, LikelihoodRecord, ReconstructionRecord, TableRecord};
+use crate::rbm::{TrainingData, deep};
+use crate::record::{Cell, LikelihoodRecord, ReceptiveFieldSummary, ReconstructionRecord, TableRecord};
+use crate::rg::Tally;
 use crate::rg::block_rule::{BlockLevel, BlockRule, block_levels};
 use crate::rg::couplings::machine::TracedMachine;
 use crate::rg::couplings::survey::{self, Joined, Survey};
 use crate::rg::monte_carlo::{self, SMALLEST_SIDE};
 use crate::rg::standards::kadanoff::{self, Branch};
-use crate::rg::{Tally, receptive_field};
 use crate::spins::BitMatrix;
 
 /// Couplings within this of K_c count as critical.
@@ -26,14 +26,12 @@ impl Centres {
     /// # Errors
     /// [`crate::error::Error::NotFinite`] if a weight is not finite.
     pub fn of(subject: &Subject) -> Result<Centres> {
-        let weights: Vec<&Matrix> = subject.stack.iter().map(|machine| &machine.weights).collect();
-        let summaries = receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)?;
-        let layer = |summary: receptive_field::ReceptiveFieldSummary| {
-            let field = |unit: usize| &summary.fields[unit * subject.torus.sites()..(unit + 1) * subject.torus.sites()];
+        let summaries = receptive_fields(subject)?;
+        let layer = |summary: ReceptiveFieldSummary| {
             let unit = |unit: usize| survey::Unit {
                 place: unit,
                 centre: summary.measures[unit].centre,
-                sign: if field(unit).iter().map(|&value| f64::from(value)).sum::<f64>() < 0.0 { -1.0 } else { 1.0 },
+                sign: if summary.field(unit).iter().map(|&value| f64::from(value)).sum::<f64>() < 0.0 { -1.0 } else { 1.0 },
             };
             (0..summary.units).filter(|&unit| summary.live[unit]).map(unit).collect()
         };

@@ -113,8 +113,9 @@ impl Desk {
         match stage {
             Stage::Sampling => self.record.sampling.is_none(),
             Stage::Training => {
-                let wanted = job.train.as_ref().map_or(0, |section| section.layers.len());
-                self.record.training.as_ref().map_or(0, |training| training.layers.len()) < wanted
+                let companions: usize = job.companions().iter().map(|companion| companion.section.layers.len()).sum();
+                let wanted = job.train.as_ref().map_or(0, |section| section.layers.len()) + companions;
+                self.record.training.as_ref().map_or(0, TrainingRecord::trained_layers) < wanted
             }
             Stage::Renormalization => self.record.renormalization.is_none(),
         }
@@ -148,7 +149,7 @@ impl Desk {
     /// # Errors
     /// [`Error::InputOutput`].
     pub fn keep_training(&mut self, record: TrainingRecord) -> Result<()> {
-        let layers = record.layers.len();
+        let layers = record.trained_layers();
         self.record.training = Some(record);
         self.save(&format!("layer {layers} trained"))?;
         self.drop_checkpoints()

@@ -5,7 +5,7 @@ mod calibrate;
 mod renormalization;
 
 use super::sample::Plan;
-use crate::config::{Memory, RunFile};
+use crate::config::{Memory, RunFile, TrainSection};
 use crate::error::Result;
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -38,6 +38,8 @@ pub struct Time {
     pub analysis: f64,
     /// Each layer.
     pub training: Vec<f64>,
+    /// All networks beside the main one.
+    pub companions: f64,
     /// Activities of layers, dead units and files between the layers.
     pub between_layers: f64,
     /// The stage `[renormalize]`, which rank 0 does.
@@ -96,8 +98,16 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     let memory = job.memory();
     let available = crate::config::available_memory();
     let plan = job.sample.as_ref().map(|section| Plan::new(job.seed, &job.lattice, section));
-    let mut time =
-        Time { sampling: 0.0, analysis: 0.0, training: Vec::new(), between_layers: 0.0, renormalization: 0.0, report: 0.0, total: 0.0 };
+    let mut time = Time {
+        sampling: 0.0,
+        analysis: 0.0,
+        training: Vec::new(),
+        companions: 0.0,
+        between_layers: 0.0,
+        renormalization: 0.0,
+        report: 0.0,
+        total: 0.0,
+    };
     let write = calibrate::seconds_per_byte_written()?;
     let mut writes = 1.0;
     if let Some(plan) = &plan {
@@ -133,6 +143,7 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
             communication.seconds_per_minibatch.push(found.minibatch);
             communication.break_even_bandwidth.push(found.received as f64 / found.minibatch);
         }
+        time.companions = companions(job, &communication.seconds_per_minibatch);
         time.between_layers += write.kept * section.layers.len() as f64 * memory.network as f64;
     }
     if let Some(section) = &job.renormalize {
@@ -144,8 +155,13 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     if job.report.figures {
         time.report = calibrate::figures(job);
     }
-    time.total =
-        time.sampling + time.analysis + time.training.iter().sum::<f64>() + time.between_layers + time.renormalization + time.report;
+    time.total = time.sampling
+        + time.analysis
+        + time.training.iter().sum::<f64>()
+        + time.companions
+        + time.between_layers
+        + time.renormalization
+        + time.report;
     let checkpoints = time.sampling.max(time.training.iter().copied().fold(0.0, f64::max)) > CHECKPOINT_EVERY;
     Ok(Estimate {
         configuration: job.resolved()?,
@@ -159,6 +175,15 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
         time,
         communication,
     })
+}
+
+/// Seconds of all networks beside the main one, whose layers have the shapes of its layers.
+fn companions(job: &RunFile, seconds_per_minibatch: &[f64]) -> f64 {
+    let of_section = |section: &TrainSection| -> f64 {
+        let minibatches = section.samples.div_ceil(section.minibatch) as f64;
+        section.epochs.iter().zip(seconds_per_minibatch).map(|(&epochs, seconds)| epochs as f64 * minibatches * seconds).sum()
+    };
+    job.companions().iter().map(|companion| of_section(&companion.section)).sum()
 }
 
 fn disk(job: &RunFile, memory: &Memory) -> Disk {

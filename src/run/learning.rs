@@ -4,6 +4,7 @@ use super::desk::Stage;
 use super::exchange::OverRanks;
 use super::fresh::FreshData;
 use super::layer_state::{Progressed, Stored, encode};
+use super::progress::Progress;
 use super::session::Session;
 use crate::comm;
 use crate::config::{RunFile, TrainSection};
@@ -27,6 +28,8 @@ pub struct Task<'a> {
     pub job: &'a RunFile,
     /// The section of the run file.
     pub section: &'a TrainSection,
+    /// The number of the network: 0 for the main one.
+    pub network: usize,
     /// The layer, from 0.
     pub layer: usize,
     /// The layers below, which are trained.
@@ -37,15 +40,16 @@ pub struct Task<'a> {
     pub held_out: &'a TrainingData,
 }
 
-/// Trains a layer, from the beginning or from the items of a checkpoint that is of this layer. Collective.
+/// Trains a layer, from the beginning or from the items of a checkpoint that is of this layer. Its work is counted in samples, in the progress that it shares with others or in one of
+/// its own. Collective.
 ///
 /// # Errors
 /// [`crate::error::Error::NotFinite`]; [`crate::error::Error::Stopped`] if the job stops; [`crate::error::Error::InputOutput`] if a checkpoint cannot be written.
-pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<(Rbm, LayerRecord)> {
+pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Option<&Progress>) -> Result<(Rbm, LayerRecord)> {
     let comm = session.comm();
     let exchange = OverRanks(comm);
     let section = task.section;
-    let stored = comm::agree(comm, Stored::parse(section, task.layer, stored))?;
+    let stored = comm::agree(comm, Stored::parse(section, (task.network, task.layer), stored))?;
     let mut fresh = match section.fresh_sweeps {
         Some(sweeps) => Some(comm::agree(comm, FreshData::new(task.job, section, sweeps, task.layer, &stored.fresh_chains(), comm))?),
         None => None,
@@ -67,7 +71,10 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
     let title = format!("training layer {} of {}", task.layer + 1, section.layers.len());
     let samples = |minibatches: usize| (minibatches * section.minibatch) as u64;
     let before = progressed.epochs.len() * trainer.minibatches_per_epoch() + trainer.minibatches_done();
-    let progress = session.progress(&title, "samples", samples(before), samples(epochs * trainer.minibatches_per_epoch()));
+    let own =
+        shared.is_none().then(|| session.progress(&title, "samples", samples(before), samples(epochs * trainer.minibatches_per_epoch())));
+    shared.into_iter().for_each(|shared| shared.advance(samples(before)));
+    let advance = |done: usize| shared.into_iter().chain(&own).for_each(|progress| progress.advance(samples(done)));
     let mut minibatches = 1;
     while !is_done(task, &progressed) {
         session.begin_round();
@@ -92,19 +99,22 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
                 fresh.end_epoch();
             }
         }
-        progress.advance(samples(done));
+        advance(done);
         if !is_done(task, &progressed) {
-            session.end_round(Stage::Training, || encode(task.layer, &trainer.snapshot(), &progressed, fresh.as_ref(), comm.is_root()))?;
+            session.end_round(Stage::Training, || {
+                encode((task.network, task.layer), &trainer.snapshot(), &progressed, fresh.as_ref(), comm.is_root())
+            })?;
             if let (Some(fresh), true) = (&mut fresh, ended) {
                 let started = Instant::now();
                 let snapshot = trainer.snapshot();
-                let drawn = fresh.draw(session, |fresh| encode(task.layer, &snapshot, &progressed, Some(fresh), comm.is_root()))?;
+                let drawn =
+                    fresh.draw(session, |fresh| encode((task.network, task.layer), &snapshot, &progressed, Some(fresh), comm.is_root()))?;
                 trainer.set_data(activities(task, drawn, trainer.epochs()));
                 progressed.seconds += started.elapsed().as_secs_f64();
             }
         }
     }
-    progress.finish();
+    own.iter().for_each(Progress::finish);
     let record = record(task, &trainer, progressed);
     Ok((trainer.rbm().clone(), record))
 }

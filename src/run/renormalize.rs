@@ -1,17 +1,19 @@
 //! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it, part after part, on a thread of its own; the others wait.
 
+use super::controls::{self, Beside};
 use super::notes::Notes;
-use super::{comparison, decimation, flow, likelihood, stack, standards};
-use crate::config::RenormalizeSection;
+use super::{comparison, decimation, flow, likelihood, locality, stack, standards};
+use crate::config::{RenormalizeSection, Role};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::rbm::{Matrix, Rbm, deep};
-use crate::record::{Example, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord, TableRecord};
+use crate::record::{Example, ReceptiveFieldSummary, ReconstructionRecord, RenormalizationRecord, TableRecord};
 use crate::rg::{block_spin, mapping, receptive_field, reconstruction};
 use crate::spins::{BitMatrix, Configuration};
 use crate::store::ConfigurationSet;
 
 /// A trained stack and the configurations it is judged by.
+#[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// The lattice of the visible units.
     pub torus: SquareTorus,
@@ -62,10 +64,11 @@ pub fn run(
     section: &RenormalizeSection,
     sets: &[ConfigurationSet],
     subject: Option<&Subject>,
+    beside: &[Beside],
     notes: &Notes,
 ) -> Result<RenormalizationRecord> {
     let mut tables = tables(seed, section, sets, notes)?;
-    let mappings = if section.mapping { notes.part("mappings", mappings)? } else { Vec::new() };
+    let mappings = if section.mapping { notes.part("mappings", mapping::standard_mappings)? } else { Vec::new() };
     let Some(subject) = subject else {
         return Ok(RenormalizationRecord {
             mappings,
@@ -90,6 +93,15 @@ pub fn run(
     if let Some(section) = section.flow {
         tables.extend(notes.part("flow", || flow::run(section, subject, sets))?);
     }
+    if let Some(training) = all.filter(|_| section.controls) {
+        let training = training.slice_rows(0..training.rows().saturating_sub(subject.held_out.rows()));
+        tables.push(notes.part("controls", || controls::table(subject, &training, &receptive_fields, &reconstructions, beside))?);
+    }
+    if beside.iter().any(|one| one.companion.role == Role::Seed) {
+        let divergence = likelihood.as_ref().and_then(|found| found.divergence);
+        tables.push(notes.part("seeds", || controls::seeds(section, subject, divergence, beside))?);
+    }
+    tables.extend(notes.part("locality", || locality::tables(beside))?);
     Ok(RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood, tables, examples: examples(subject, section)? })
 }
 
@@ -106,40 +118,14 @@ fn tables(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], no
     Ok(tables)
 }
 
-/// The identities on small systems.
-pub(super) fn mappings() -> Result<Vec<MappingRecord>> {
-    let records = mapping::standard_mappings()?.into_iter().map(|named| MappingRecord {
-        name: named.name.to_string(),
-        hamiltonian_difference: named.summary.hamiltonian_difference,
-        log_partition_function: named.summary.log_partition_function,
-        machine_log_partition_function: named.summary.machine_log_partition_function,
-        free_energy_difference: named.summary.free_energy_difference,
-        divergence: named.summary.divergence,
-        mean_trace: named.summary.mean_trace,
-        trace_violation: named.summary.trace_violation,
-    });
-    Ok(records.collect())
-}
-
 /// The fields of all layers.
-pub(super) fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldRecord>> {
+pub(super) fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldSummary>> {
     let weights: Vec<&Matrix> = subject.stack.iter().map(|machine| &machine.weights).collect();
-    let summaries = receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)?;
-    let records = summaries.into_iter().map(|summary| ReceptiveFieldRecord {
-        units: summary.units,
-        fields: summary.fields,
-        measures: summary.measures,
-        mean_window_share: summary.mean_window_share,
-        median_window_share: summary.median_window_share,
-        median_participation_ratio: summary.median_participation_ratio,
-        random_window_share: summary.random_window_share,
-        tiling: summary.tiling,
-    });
-    Ok(records.collect())
+    receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)
 }
 
 /// The side of the blocks that leave as many block spins as a layer has units.
-fn block_side(torus: SquareTorus, units: usize) -> Option<usize> {
+pub(super) fn block_side(torus: SquareTorus, units: usize) -> Option<usize> {
     (2..=torus.side()).find(|&side| torus.side().is_multiple_of(side) && (torus.side() / side).pow(2) == units)
 }
 

@@ -153,6 +153,15 @@ fn training(part: &TrainingRecord) -> Value {
         "held_out": part.held_out,
         "peak_memory": part.peak_memory,
         "layers": part.layers.iter().map(layer).collect::<Vec<_>>(),
+        "companions": part.companions.iter().map(|companion| json!({
+            "name": companion.name,
+            "role": companion.role,
+            "seed_number": companion.seed_number,
+            "seed": companion.seed,
+            "samples": companion.samples,
+            "l1": companion.l1,
+            "layers": companion.layers.iter().map(layer).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
     })
 }
 

@@ -101,8 +101,20 @@ fn layer(primes: &mut Primes, visible: usize, hidden: usize) -> LayerRecord {
     }
 }
 
+fn companion(primes: &mut Primes, name: &str, role: &str) -> CompanionRecord {
+    CompanionRecord {
+        name: name.to_string(),
+        role: role.to_string(),
+        seed_number: primes.next() as usize,
+        seed: primes.next(),
+        samples: primes.next() as usize,
+        l1: vec![primes.single(), primes.single()],
+        layers: vec![layer(primes, 16, 4), layer(primes, 4, 2)],
+    }
+}
+
 fn renormalization(primes: &mut Primes) -> RenormalizationRecord {
-    let fields = |primes: &mut Primes, units: usize| ReceptiveFieldRecord {
+    let fields = |primes: &mut Primes, units: usize| ReceptiveFieldSummary {
         units,
         fields: (0..units * 16).map(|_| primes.single()).collect(),
         measures: (0..units)
@@ -118,7 +130,12 @@ fn renormalization(primes: &mut Primes) -> RenormalizationRecord {
         median_window_share: primes.reals(),
         median_participation_ratio: primes.real(),
         random_window_share: primes.reals(),
+        live: (0..units).map(|_| primes.next() % 4 == 1).collect(),
+        median_radius_of_gyration: primes.real(),
+        mean_sign_coherence: primes.real(),
         tiling: primes.real(),
+        overlap: primes.real(),
+        duplicates: primes.next() as usize,
     };
     let reconstruction = |primes: &mut Primes, block: bool| ReconstructionRecord {
         units: primes.next() as usize,
@@ -128,15 +145,17 @@ fn renormalization(primes: &mut Primes) -> RenormalizationRecord {
         iterated_block_agreement: None,
         block_correlation: block.then(|| primes.reals()),
     };
-    let mapping = |primes: &mut Primes, name: &str| MappingRecord {
+    let mapping = |primes: &mut Primes, name: &str| NamedMapping {
         name: name.to_string(),
-        hamiltonian_difference: primes.real(),
-        log_partition_function: primes.real(),
-        machine_log_partition_function: primes.real(),
-        free_energy_difference: primes.real(),
-        divergence: primes.real(),
-        mean_trace: primes.real(),
-        trace_violation: primes.real(),
+        summary: MappingSummary {
+            hamiltonian_difference: primes.real(),
+            log_partition_function: primes.real(),
+            machine_log_partition_function: primes.real(),
+            free_energy_difference: primes.real(),
+            divergence: primes.real(),
+            mean_trace: primes.real(),
+            trace_violation: primes.real(),
+        },
     };
     let example = |primes: &mut Primes| Example {
         spins: (0..16).map(|_| primes.next() % 4 == 1).collect(),
@@ -252,6 +271,7 @@ pub fn record() -> RunRecord {
             samples: primes.next() as usize,
             held_out: primes.next() as usize,
             layers: vec![layer(&mut primes, 16, 5), layer(&mut primes, 5, 3)],
+            companions: vec![companion(&mut primes, "seed 2", "seed"), companion(&mut primes, "sites shuffled", "shuffled-sites")],
             peak_memory: primes.next(),
         }),
         renormalization: Some(renormalization(&mut primes)),
