@@ -143,6 +143,14 @@ struct Subject {
     unit: Unit,
 }
 
+/// Threads for a row, and no more.
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|why| Error::InputOutput(format!("cannot start {threads} threads: {why}")))
+}
+
 /// The number of turns that count.
 const ROUNDS: usize = 7;
 

@@ -7,6 +7,8 @@
 //! Rules that hold for all sections: an unknown key is refused with the nearest known one; numbers must be finite; a list is never empty; whatever is not
 //! written has the default documented at its field; the seed is never guessed. TOML syntax is checked first; if it holds, all other mistakes come together.
 
+mod decimation;
+mod flow;
 mod lattice;
 mod learning;
 mod memory;
@@ -20,12 +22,14 @@ mod train;
 #[cfg(test)]
 mod tests;
 
+pub use decimation::DecimationSection;
+pub use flow::FlowSection;
 pub use lattice::{Geometry, LatticeSection};
 pub use learning::LearningSection;
 pub use memory::{Memory, available_memory, in_words};
 pub use renormalize::{LikelihoodSection, RenormalizeSection};
 pub use report::ReportSection;
-pub use sample::{Couplings, SampleSection};
+pub use sample::{Couplings, Layout, SampleSection};
 pub use train::TrainSection;
 
 use crate::error::{Error, Result};

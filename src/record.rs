@@ -198,8 +198,8 @@ pub struct TrainingRecord {
     pub gibbs_steps: usize,
     /// Whether every epoch had configurations of its own.
     pub fresh: bool,
-    /// Coupling of the training configurations.
-    pub coupling: f64,
+    /// Couplings of the training configurations, which are there in equal shares.
+    pub couplings: Vec<f64>,
     /// Side of the lattice.
     pub size: usize,
     /// Training configurations (of each epoch, if they were fresh).
@@ -341,8 +341,8 @@ pub struct LikelihoodRecord {
     pub entropy: f64,
     /// Kullback-Leibler divergence of the machine from the Ising law in nats, with its uncertainty; none without ln Z.
     pub divergence: Option<[f64; 2]>,
-    /// Variance of ln Tr_h e^T over the held-out configurations: the violation of the trace condition, in nats squared.
-    pub trace_violation: f64,
+    /// Variance of ln Tr_h e^T over the held-out configurations, with its standard error: the violation of the trace condition, in nats squared.
+    pub trace_violation: [f64; 2],
     /// Chains from each start.
     pub chains: usize,
     /// Gibbs sweeps of each chain.
@@ -397,8 +397,17 @@ pub struct RunRecord {
     pub sampling: Option<SamplingRecord>,
     /// The analysis across the sizes of `[sample]`.
     pub scaling: Option<Scaling>,
+    /// What else is worked out from the samples: relaxation times, dynamic exponents, two-point functions.
+    pub analyses: Vec<TableRecord>,
     /// `[train]`
     pub training: Option<TrainingRecord>,
     /// `[renormalize]`
     pub renormalization: Option<RenormalizationRecord>,
+}
+
+impl RunRecord {
+    /// The analysis of this name, if there is one with rows.
+    pub fn analysis(&self, name: &str) -> Option<&TableRecord> {
+        self.analyses.iter().find(|table| table.name == name && !table.rows.is_empty())
+    }
 }

@@ -1,7 +1,7 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`binding`], where the ranks are; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`], [`standards`] and
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`training_data`], [`learning`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`flow`], [`standards`], [`decimation`] and
 //! [`comparison`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
@@ -9,10 +9,12 @@ pub mod analysis;
 pub mod binding;
 pub mod chains;
 pub mod comparison;
+pub mod decimation;
 pub mod desk;
 pub mod estimate;
 pub mod exchange;
 pub mod export;
+pub mod flow;
 pub mod fresh;
 pub mod groups;
 pub mod layer_state;
@@ -24,9 +26,11 @@ pub mod progress;
 pub mod renormalize;
 pub mod sample;
 pub mod session;
+pub mod stack;
 pub mod standards;
 pub mod status;
 pub mod train;
+pub mod training_data;
 pub mod units;
 pub mod watch;
 
@@ -67,7 +71,7 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
 
 fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> {
     sample_if_missing(job, session)?;
-    scale_if_missing(job, session)?;
+    analyse_if_missing(job, session)?;
     if until == Stage::Sampling {
         return session.on_root(|desk| desk.say("the sampling is done, and this job was to do no more")).map(drop);
     }
@@ -90,8 +94,11 @@ pub fn report_again(directory: &Path) -> Result<PathBuf> {
     // The text was accepted when the run began; what it asks of the analysis is all that is wanted of it here.
     let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);
     let scaling = record.sampling.as_ref().filter(|_| wanted).and_then(analysis::scaling);
-    if scaling != record.scaling {
-        record.scaling = scaling;
+    let kept = directory.join(crate::store::CONFIGURATIONS_FILE);
+    let configurations = if kept.exists() { crate::store::read_configurations(&kept)?.1 } else { Vec::new() };
+    let analyses = record.sampling.as_ref().map_or(Ok(Vec::new()), |sampling| analysis::tables(sampling, &configurations))?;
+    if scaling != record.scaling || analyses != record.analyses {
+        (record.scaling, record.analyses) = (scaling, analyses);
         crate::store::write_results(&directory.join(crate::store::RESULTS_FILE), &record)?;
     }
     crate::store::write_summary(&directory.join(crate::store::SUMMARY_FILE), &record)?;
@@ -119,19 +126,27 @@ fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-fn scale_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
-    let wanted = |desk: &mut Desk| job.report.scaling && desk.record.scaling.is_none();
+fn analyse_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
+    let missing = |desk: &Desk| desk.record.scaling.is_none() && desk.record.analyses.is_empty();
     // The record is lent to the thread that works; if the job stops meanwhile, it is in the files.
-    let lent = session.on_root(|desk| Ok(if wanted(desk) { desk.record.sampling.take() } else { None }))?.flatten();
+    let lend = |desk: &mut Desk| desk.record.sampling.take().map(|sampling| (sampling, std::mem::take(&mut desk.configurations)));
+    let lent = session.on_root(|desk| Ok(if missing(desk) { lend(desk) } else { None }))?.flatten();
     if session.comm().maximum(u64::from(lent.is_some())) == 0 {
         return Ok(());
     }
-    let work = lent.map(|sampling| move || Ok((analysis::scaling(&sampling), sampling)));
+    let with_scaling = job.report.scaling;
+    let work = lent.map(|(sampling, configurations)| {
+        move || {
+            let scaling = if with_scaling { analysis::scaling(&sampling) } else { None };
+            let tables = analysis::tables(&sampling, &configurations)?;
+            Ok((scaling, tables, sampling, configurations))
+        }
+    });
     let found = session.beside_rounds(Stage::Sampling, work, None)?;
     session.on_root(|desk| {
-        let Some((scaling, sampling)) = found else { return Ok(()) };
-        desk.record.sampling = Some(sampling);
-        scaling.map_or(Ok(()), |scaling| desk.keep_scaling(scaling))
+        let Some((scaling, tables, sampling, configurations)) = found else { return Ok(()) };
+        (desk.record.sampling, desk.configurations) = (Some(sampling), configurations);
+        if scaling.is_none() && tables.is_empty() { Ok(()) } else { desk.keep_analysis(scaling, tables) }
     })?;
     Ok(())
 }

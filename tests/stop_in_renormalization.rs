@@ -72,7 +72,7 @@ impl Run {
         let written = || {
             let log = self.log();
             let last = log[before..].rfind("layer 2 trained").map_or(before, |place| before + place);
-            if log.contains("layer 2 trained") { log[last..].matches("checkpoint of ").count() } else { 0 }
+            if log.contains("layer 2 trained") && log.len() > last { log[last..].matches("checkpoint of ").count() } else { 0 }
         };
         while written() < count {
             assert!(child.try_wait().unwrap().is_none(), "ended too early: {}", self.log());

@@ -3,7 +3,7 @@
 use crate::config::RunFile;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
-use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, Submission, TrainingRecord};
+use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, Submission, TableRecord, TrainingRecord};
 use crate::store::checkpoint::CheckpointFolder;
 use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
@@ -134,13 +134,13 @@ impl Desk {
         self.drop_checkpoints()
     }
 
-    /// Puts the analysis across the sizes into the files.
+    /// Puts the analysis of the samples into the files.
     ///
     /// # Errors
     /// [`Error::InputOutput`].
-    pub fn keep_scaling(&mut self, scaling: Scaling) -> Result<()> {
-        self.record.scaling = Some(scaling);
-        self.save("scaling done")
+    pub fn keep_analysis(&mut self, scaling: Option<Scaling>, analyses: Vec<TableRecord>) -> Result<()> {
+        (self.record.scaling, self.record.analyses) = (scaling, analyses);
+        self.save("analysis done")
     }
 
     /// Puts the layers trained so far into the files.
@@ -313,6 +313,7 @@ fn empty_record(job: &RunFile) -> RunRecord {
         },
         sampling: None,
         scaling: None,
+        analyses: Vec::new(),
         training: None,
         renormalization: None,
     }

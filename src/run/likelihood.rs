@@ -13,6 +13,7 @@ use crate::record::{AnnealingRecord, LikelihoodRecord, RelaxationRecord, Thermod
 /// # Errors
 /// [`Error::NotFinite`] if the machine holds a number that is not finite; [`Error::Bug`] for a stack without layers.
 pub fn run(section: &LikelihoodSection, subject: &Subject, ledger: &dyn Ledger) -> Result<LikelihoodRecord> {
+    let coupling = subject.coupling().ok_or_else(|| Error::Bug("the likelihood needs data of one coupling.".to_string()))?;
     let machine = subject.stack.first().ok_or_else(|| Error::Bug("a trained stack has no layers.".to_string()))?;
     if !machine.is_finite() {
         return Err(Error::NotFinite(
@@ -20,7 +21,7 @@ pub fn run(section: &LikelihoodSection, subject: &Subject, ledger: &dyn Ledger) 
         ));
     }
     let options = options(section, subject.seed);
-    let found = assess(machine, subject.means, subject.held_out, subject.torus, subject.coupling, &options, ledger);
+    let found = assess(machine, subject.means, subject.held_out, subject.torus, coupling, &options, ledger);
     Ok(LikelihoodRecord {
         visible: machine.visible(),
         hidden: machine.hidden(),

@@ -1,7 +1,7 @@
 //! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it, part after part, on a thread of its own; the others wait.
 
 use super::notes::Notes;
-use super::{comparison, likelihood, standards};
+use super::{comparison, decimation, flow, likelihood, stack, standards};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::lattice::SquareTorus;
@@ -15,8 +15,8 @@ use crate::store::ConfigurationSet;
 pub struct Subject<'a> {
     /// The lattice of the visible units.
     pub torus: SquareTorus,
-    /// The coupling K of the configurations.
-    pub coupling: f64,
+    /// The couplings K of the configurations, which are there in equal shares.
+    pub couplings: &'a [f64],
     /// The layers, from the lattice up.
     pub stack: &'a [Rbm],
     /// For each layer, the units that never move.
@@ -29,12 +29,25 @@ pub struct Subject<'a> {
     pub seed: u64,
 }
 
+impl Subject<'_> {
+    /// The coupling K of the configurations, if they have but one.
+    pub fn coupling(&self) -> Option<f64> {
+        if let [coupling] = self.couplings { Some(*coupling) } else { None }
+    }
+}
+
 /// The work of one part, and of all parts together, in steps of one chain, for the progress: those of the likelihood, and a twentieth of them for any other part.
 pub fn work(section: &RenormalizeSection) -> (u64, u64) {
     let steps = section.likelihood.map_or(0, |wanted| likelihood::options(&wanted, 0).steps());
-    let trained =
-        [section.receptive_fields, section.reconstructions, section.likelihood.is_some(), section.couplings || section.side_by_side];
-    let others = [section.mapping, section.standards.is_some(), section.monte_carlo.is_some()];
+    let trained = [
+        section.receptive_fields,
+        section.reconstructions,
+        section.likelihood.is_some(),
+        section.likelihood.is_some(),
+        section.couplings || section.side_by_side,
+        section.flow.is_some(),
+    ];
+    let others = [section.mapping, section.standards.is_some(), section.monte_carlo.is_some(), section.decimation.is_some()];
     let parts = trained.iter().chain(&others).map(|&wanted| u64::from(wanted)).sum::<u64>();
     let part = (steps / 20).max(1);
     (part, steps + parts * part)
@@ -69,8 +82,14 @@ pub fn run(
         if section.reconstructions { notes.part("reconstructions", || reconstructions(subject, section.block_spins))? } else { Vec::new() };
     let likelihood =
         section.likelihood.map(|section| notes.part("likelihood", || likelihood::run(&section, subject, notes))).transpose()?;
-    let all = sets.iter().find(|set| set.size == subject.torus.side() && set.coupling == subject.coupling).map(|set| &set.spins);
+    if let Some((section, first)) = section.likelihood.zip(likelihood.as_ref()) {
+        tables.extend(notes.part("stack", || stack::run(&section, subject, first, notes))?);
+    }
+    let all = sets.iter().find(|set| set.size == subject.torus.side() && Some(set.coupling) == subject.coupling()).map(|set| &set.spins);
     tables.extend(notes.part("comparison", || comparison::run(section, subject, all, &reconstructions, likelihood.as_ref()))?);
+    if let Some(section) = section.flow {
+        tables.extend(notes.part("flow", || flow::run(section, subject, sets))?);
+    }
     Ok(RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood, tables, examples: examples(subject, section)? })
 }
 
@@ -80,6 +99,9 @@ fn tables(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], no
     let mut tables = bonds.map_or_else(|| Ok(Vec::new()), |bonds| notes.part("standards", || standards::without_samples(bonds)))?;
     if let Some(levels) = section.monte_carlo {
         tables.push(notes.part("Monte Carlo", || standards::monte_carlo(levels, sets, seed, notes))?);
+    }
+    if let Some(section) = section.decimation {
+        tables.extend(notes.part("decimation", || decimation::run(section, seed))?);
     }
     Ok(tables)
 }

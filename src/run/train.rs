@@ -5,6 +5,7 @@ use super::learning;
 use super::memory::peak_resident_bytes;
 use super::renormalize::Subject;
 use super::session::Session;
+use super::training_data::{kept_samples, split};
 use crate::comm::Comm;
 use crate::config::{RunFile, TrainSection};
 use crate::error::{Error, Result};
@@ -20,33 +21,6 @@ pub struct Prior {
     training: BitMatrix,
     held_out: BitMatrix,
     layers: Vec<LayerRecord>,
-}
-
-/// Finds the configurations that the section names, and splits them: the last `held_out` ones are never trained on. They come chain after chain, so that they are
-/// the last chains where there are several.
-fn split(section: &TrainSection, sets: &[ConfigurationSet]) -> Result<(BitMatrix, BitMatrix)> {
-    let set = sets.iter().find(|set| set.size == section.size && set.coupling == section.coupling).ok_or_else(|| {
-        Error::Refused(format!(
-            "configurations.h5 holds no configurations of size {} at coupling {}: remove results.h5 to sample again",
-            section.size, section.coupling
-        ))
-    })?;
-    let rows = set.spins.rows();
-    let kept = kept_samples(section);
-    if rows != kept + section.held_out {
-        return Err(Error::Refused(format!(
-            "configurations.h5 holds {rows} configurations of size {} at coupling {}, the run file asks for {}: remove results.h5 to sample again",
-            section.size,
-            section.coupling,
-            kept + section.held_out
-        )));
-    }
-    Ok((set.spins.slice_rows(0..kept), set.spins.slice_rows(kept..rows)))
-}
-
-/// The kept configurations that are trained on: none if fresh ones are drawn.
-fn kept_samples(section: &TrainSection) -> usize {
-    if section.fresh_sweeps.is_some() { 0 } else { section.samples }
 }
 
 /// What rank 0 has at the beginning of the stage.
@@ -131,7 +105,7 @@ fn empty_record(section: &TrainSection, prior: &Prior) -> TrainingRecord {
         chains: if section.learning.method.is_persistent() { section.learning.chains } else { 0 },
         gibbs_steps: section.gibbs_steps,
         fresh: section.fresh_sweeps.is_some(),
-        coupling: section.coupling,
+        couplings: section.couplings.clone(),
         size: section.size,
         samples: section.samples,
         held_out: section.held_out,
@@ -155,7 +129,7 @@ pub struct TrainedStack {
     dead_units: Vec<Vec<usize>>,
     held_out: BitMatrix,
     means: Vec<f64>,
-    coupling: f64,
+    couplings: Vec<f64>,
 }
 
 impl TrainedStack {
@@ -163,7 +137,7 @@ impl TrainedStack {
     pub fn subject(&self, seed: u64) -> Subject<'_> {
         Subject {
             torus: self.torus,
-            coupling: self.coupling,
+            couplings: &self.couplings,
             stack: &self.machines,
             dead_units: &self.dead_units,
             held_out: &self.held_out,
@@ -182,5 +156,5 @@ pub fn stack(section: &TrainSection, record: &TrainingRecord, sets: &[Configurat
     let machines: Vec<Rbm> = record.layers.iter().map(machine).collect();
     let means = if section.fresh_sweeps.is_some() { held_out.column_means() } else { training.column_means() };
     let dead_units = record.layers.iter().map(|layer| layer.dead_units.clone()).collect();
-    Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out, means, coupling: section.coupling })
+    Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out, means, couplings: section.couplings.clone() })
 }

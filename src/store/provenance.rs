@@ -71,9 +71,10 @@ pub fn open(path: &Path, content: &str) -> Result<(FileReader, GroupReader, Prov
         return Err(root.wrong("content", format!("it is a file of {found}, not of {content}")));
     }
     let version: u64 = root.number("format_version")?;
-    if version > FORMAT_VERSION {
+    if version != FORMAT_VERSION {
+        let remedy = if version > FORMAT_VERSION { " or a newer one" } else { ", or run it again in another directory" };
         return Err(Error::Refused(format!(
-            "{} has format version {version}, this program reads up to {FORMAT_VERSION}: use the kadanoff that wrote it ({}) or a newer one",
+            "{} has format version {version}, this program reads {FORMAT_VERSION}: use the kadanoff that wrote it ({}){remedy}",
             path.display(),
             root.text("program_version")?
         )));

@@ -112,8 +112,14 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
             draws,
             ensembles: vec![ensemble],
         };
-        let record =
-            RunRecord { provenance: origin.clone(), sampling: Some(sampling), scaling: None, training: None, renormalization: None };
+        let record = RunRecord {
+            provenance: origin.clone(),
+            sampling: Some(sampling),
+            scaling: None,
+            analyses: Vec::new(),
+            training: None,
+            renormalization: None,
+        };
         let began = Instant::now();
         store::write_results(&path, &record).map(|()| began.elapsed().as_secs_f64())
     };
@@ -254,8 +260,10 @@ pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> R
 pub fn fresh(job: &RunFile, section: &TrainSection, sweeps_between: usize, ranks: usize) -> Result<[f64; 2]> {
     let Some(sample) = &job.sample else { return Ok([0.0; 2]) };
     let torus = SquareTorus::new(section.size)?;
-    let own = comm::share(sample.replicas, 0, ranks).len().max(1);
-    let build = |chain: usize| sampler::build(sample.algorithm, torus, section.coupling, sample.start, job.seed, chain as u64);
+    let all = sample.replicas * section.couplings.len();
+    let own = comm::share(all, 0, ranks).len().max(1);
+    let coupling = |chain: usize| section.couplings[chain / sample.replicas];
+    let build = |chain: usize| sampler::build(sample.algorithm, torus, coupling(chain), sample.start, job.seed, chain as u64);
     let mut chains = (0..own).map(build).collect::<Result<Vec<Box<dyn Sampler>>>>()?;
     // The first sweeps are those of another law.
     let mut sweeps = |least: usize, time: Duration| {
@@ -270,7 +278,7 @@ pub fn fresh(job: &RunFile, section: &TrainSection, sweeps_between: usize, ranks
     };
     sweeps(20, Duration::ZERO);
     let seconds = sweeps(20, TRIAL);
-    let in_epoch = section.samples.div_ceil(sample.replicas) * sweeps_between;
+    let in_epoch = section.samples.div_ceil(all) * sweeps_between;
     Ok([sample.thermalization as f64 * seconds, in_epoch as f64 * seconds])
 }
 

@@ -1,17 +1,18 @@
 //! The time of the stage `[renormalize]`, from its parts on a random stack of the same shape; those that grow with a count are tried on a small part of it.
 
 use super::calibrate::random_bits;
-use crate::config::{LikelihoodSection, RenormalizeSection, RunFile};
+use crate::config::{DecimationSection, FlowSection, LikelihoodSection, RenormalizeSection, RunFile};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::ledger::Nobody;
 use crate::random::{Purpose, Stream};
 use crate::rbm::{Matrix, Rbm};
 use crate::rg::block_rule::BlockRule;
+use crate::rg::flow::Start;
 use crate::rg::monte_carlo;
 use crate::run::comparison::{self, Centres};
 use crate::run::renormalize::{self, Subject};
-use crate::run::{likelihood, standards};
+use crate::run::{decimation, flow, likelihood, stack, standards};
 use std::time::Instant;
 
 /// States of a bond of tensors that are tried, at most.
@@ -48,7 +49,19 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             timed(scale, &mut || monte_carlo::renormalize(torus, &bits, BlockRule::Majority, levels, job.seed, 0).map(drop))?;
         }
     }
-    let Some(train) = &job.train else { return Ok(seconds) };
+    let mut in_one_dimension = 0.0;
+    if let Some(wanted) = section.decimation {
+        let small = DecimationSection { epochs: wanted.epochs.min(2), samples: wanted.samples.min(2000), ..wanted };
+        let begun = Instant::now();
+        decimation::run(DecimationSection { epochs: 1, ..small }, job.seed)?;
+        let once = begun.elapsed().as_secs_f64();
+        let begun = Instant::now();
+        decimation::run(small, job.seed)?;
+        // One epoch more, at the full number of samples; what does not grow with either stays.
+        let epoch = (begun.elapsed().as_secs_f64() - once).max(0.0) * wanted.samples as f64 / small.samples as f64;
+        in_one_dimension += once + epoch * wanted.epochs as f64;
+    }
+    let Some(train) = &job.train else { return Ok(seconds + in_one_dimension) };
     let mut stream = Stream::new(job.seed, Purpose::Check, 7);
     let mut visible = train.size * train.size;
     let stack: Vec<Rbm> = train
@@ -67,7 +80,7 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
     let torus = SquareTorus::new(train.size)?;
     let subject = Subject {
         torus,
-        coupling: train.coupling,
+        couplings: &train.couplings,
         stack: &stack,
         dead_units: &dead_units,
         held_out: &held_out,
@@ -80,6 +93,14 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
     if section.reconstructions {
         timed(train.held_out as f64 / rows as f64, &mut || renormalize::reconstructions(&subject, section.block_spins).map(drop))?;
     }
+    if let (Some(wanted), Some(machine)) = (section.flow, stack.first()) {
+        // Steps cost the same each; measurements and the couplings read off them are as many as steps are shown.
+        let small = FlowSection { steps: wanted.steps.min(4), chains: wanted.chains.min(256) };
+        let starts = job.sample.as_ref().map_or(1, |sample| sample.coupling_count());
+        let begin = [Start { coupling: 0.0, states: random_bits(small.chains, torus.sites()) }];
+        let scale = (wanted.steps * wanted.chains * starts) as f64 / (small.steps * small.chains) as f64;
+        timed(scale, &mut || flow::tables(small, &subject, machine, &begin).map(drop))?;
+    }
     if let Some(wanted) = section.likelihood {
         let parts = (wanted.annealing_temperatures.min(wanted.sampling_sweeps) / 25).clamp(1, 40);
         let small = LikelihoodSection {
@@ -89,7 +110,9 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             ..wanted
         };
         let chains = wanted.sampling_chains as f64 / small.sampling_chains as f64;
-        timed(parts as f64 * chains, &mut || likelihood::run(&small, &subject, &Nobody).map(drop))?;
+        timed(parts as f64 * chains, &mut || {
+            likelihood::run(&small, &subject, &Nobody).and_then(|first| stack::run(&small, &subject, &first, &Nobody)).map(drop)
+        })?;
     }
     if section.couplings || section.side_by_side {
         let mut centres = Centres::of(&subject)?;
@@ -103,5 +126,5 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             timed(scale, &mut || comparison::side_by_side(&subject, &centres, all.as_ref(), &[], None, None).map(drop))?;
         }
     }
-    Ok(seconds)
+    Ok(seconds + in_one_dimension)
 }
