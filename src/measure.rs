@@ -1,5 +1,7 @@
 //! Observables of a configuration, and their time series.
 
+pub mod two_point;
+
 use crate::kernels::InstructionSet;
 use crate::kernels::profile::{self, Counters};
 use crate::lattice::SquareTorus;

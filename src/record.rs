@@ -40,6 +40,12 @@ pub struct Submission {
     pub threads: usize,
     /// SLURM_JOB_ID, or empty.
     pub slurm_job: String,
+    /// Ranks, threads, and the processors they may use.
+    #[serde(default)]
+    pub binding: String,
+    /// The share of the time of sampling and training in which an average rank worked and did not wait for others, when the files were written; of several ranks only.
+    #[serde(default)]
+    pub worked: Option<f64>,
 }
 
 pub use crate::statistics::Estimate;
@@ -391,8 +397,17 @@ pub struct RunRecord {
     pub sampling: Option<SamplingRecord>,
     /// The analysis across the sizes of `[sample]`.
     pub scaling: Option<Scaling>,
+    /// What else is worked out from the samples: relaxation times, dynamic exponents, two-point functions.
+    pub analyses: Vec<TableRecord>,
     /// `[train]`
     pub training: Option<TrainingRecord>,
     /// `[renormalize]`
     pub renormalization: Option<RenormalizationRecord>,
+}
+
+impl RunRecord {
+    /// The analysis of this name, if there is one with rows.
+    pub fn analysis(&self, name: &str) -> Option<&TableRecord> {
+        self.analyses.iter().find(|table| table.name == name && !table.rows.is_empty())
+    }
 }

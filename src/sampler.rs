@@ -65,6 +65,13 @@ pub trait Sampler: Send {
     /// One sweep. Returns the work done in spins: N for the local algorithms and Swendsen-Wang, flipped spins for Wolff.
     fn sweep(&mut self) -> u64;
 
+    /// [`Self::sweep`] by an algorithm whose sweeps can last long: `leave` is asked now and then, and if it says so the sweep is left where it is, with `None`. The next call goes
+    /// on with it. What comes out does not depend on where it was left.
+    fn sweep_unless(&mut self, leave: &mut dyn FnMut() -> bool) -> Option<u64> {
+        let _ = leave;
+        Some(self.sweep())
+    }
+
     /// Called once between thermalization and the first measured sweep. Wolff fixes here how many clusters make a sweep.
     fn end_thermalization(&mut self) {}
 

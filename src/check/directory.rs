@@ -5,7 +5,7 @@ use crate::config::RunFile;
 use crate::error::{Error, Result};
 use crate::record::{Provenance, RunRecord, SamplingRecord, TrainingRecord};
 use crate::run::desk::Stage;
-use crate::run::{layer_state, sample};
+use crate::run::{layer_state, notes, sample};
 use crate::store::checkpoint::{self, CHECKPOINT_FOLDER, Checkpoint};
 use crate::store::{self, ConfigurationSet, directory};
 use std::path::Path;
@@ -270,6 +270,9 @@ fn fits(checkpoint: &Checkpoint, job: &RunFile) -> Result<String> {
     if checkpoint.stage == Stage::Training as u64 {
         let section = job.train.as_ref().ok_or_else(unasked)?;
         return layer_state::fit(section, &checkpoint.items);
+    }
+    if checkpoint.stage == Stage::Renormalization as u64 && job.renormalize.is_some() {
+        return notes::fit(&checkpoint.items);
     }
     Err(unasked())
 }

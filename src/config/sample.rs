@@ -40,7 +40,7 @@ const MOST_SWEEPS: u64 = 1_000_000_000_000;
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Couplings {
-    /// `couplings` or `temperatures`: the same for every size, in the order of the file.
+    /// `couplings` (numbers, or `"critical"`) or `temperatures`: the same for every size, in the order of the file.
     Listed(Vec<f64>),
     /// `window`: equally spaced in the scaling variable x = t L^(1/nu) with t = T / T_c - 1, from -width / 2 to +width / 2, so that they close in on the
     /// centre as the lattice grows.
@@ -262,7 +262,11 @@ fn couplings(section: &Section, lattice: Option<&LatticeSection>) -> Option<Coup
             })
             .map(Couplings::Listed),
         "window" => section.required("window", example, |field| window(field, lattice)),
-        _ => section.required("couplings", example, |field| field.distinct("couplings", coupling)).map(Couplings::Listed),
+        _ => {
+            let critical = lattice.map_or(Geometry::Square, |lattice| lattice.geometry).critical_coupling();
+            let read = |field: &Field| if field.is_text() { field.choice(&[("critical", critical)]) } else { coupling(field) };
+            section.required("couplings", example, |field| field.distinct("couplings", read)).map(Couplings::Listed)
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::{Rbm, TrainingData};
 use crate::exact::square;
 use crate::kernels::InstructionSet;
 use crate::lattice::SquareTorus;
+use crate::ledger::Ledger;
 use crate::spins::{BitMatrix, Configuration};
 use annealed::{Annealed, Path};
 use thermodynamics::{Thermodynamics, over_chains};
@@ -57,6 +58,14 @@ pub struct Likelihood {
     pub thermodynamics: Thermodynamics,
 }
 
+impl Options {
+    /// The steps that [`assess`] tells a ledger of.
+    pub fn steps(&self) -> u64 {
+        let walks = self.annealing_chains + self.annealing_chains.min(self.sampling_chains);
+        walks as u64 * self.annealing_temperatures as u64 + 2 * self.sampling_chains as u64 * self.sampling_sweeps as u64
+    }
+}
+
 impl Likelihood {
     /// ln Z with its uncertainty: by enumeration, or the middle of the two estimates if they agree within [`LARGEST_DISAGREEMENT`]. Half their difference is the least uncertainty.
     pub fn log_partition_function(&self) -> Option<[f64; 2]> {
@@ -93,11 +102,19 @@ fn sum(one: [f64; 2], other: [f64; 2]) -> [f64; 2] {
 }
 
 /// Weighs `rbm` against the Ising model on `torus` at K = `coupling`, of which `held_out` are configurations. `means` are those of the visible units over the training
-/// data: where annealing begins.
+/// data: where annealing begins. `ledger` takes the notes.
 ///
 /// # Panics
 /// If the machine does not see the sites of the torus, or there are no configurations.
-pub fn assess(rbm: &Rbm, means: &[f64], held_out: &BitMatrix, torus: SquareTorus, coupling: f64, options: &Options) -> Likelihood {
+pub fn assess(
+    rbm: &Rbm,
+    means: &[f64],
+    held_out: &BitMatrix,
+    torus: SquareTorus,
+    coupling: f64,
+    options: &Options,
+    ledger: &dyn Ledger,
+) -> Likelihood {
     let reference = square(torus.side(), coupling);
     let sites = torus.sites() as f64;
     let data = TrainingData::Binary(held_out.clone());
@@ -108,14 +125,14 @@ pub fn assess(rbm: &Rbm, means: &[f64], held_out: &BitMatrix, torus: SquareTorus
     };
     let residuals: Vec<f64> = free_energies.iter().enumerate().map(residual).collect();
     let [mean, error] = over_chains(residuals.iter().copied());
-    let (chains, sweeps) = (options.sampling_chains, options.sampling_sweeps);
-    let thermodynamics = thermodynamics::sample(rbm, held_out, torus, coupling, chains, sweeps, options.seed);
+    let lengths = [options.sampling_chains, options.sampling_sweeps];
+    let thermodynamics = thermodynamics::sample(rbm, held_out, torus, coupling, lengths, options.seed, ledger);
     let path = Path::new(rbm, means);
     let (steps, seed) = (options.annealing_temperatures, options.seed);
     let states = &thermodynamics.states;
     let (forward, reverse) = rayon::join(
-        || path.forward(options.annealing_chains, steps, seed, 0),
-        || path.reverse(&states.slice_rows(0..options.annealing_chains.min(states.rows())), steps, seed, 0),
+        || path.forward(options.annealing_chains, steps, seed, 0, ledger),
+        || path.reverse(&states.slice_rows(0..options.annealing_chains.min(states.rows())), steps, seed, 0, ledger),
     );
     Likelihood {
         exact: exact::log_partition_function(rbm),

@@ -233,8 +233,10 @@ fn provenance(record: &RunRecord) -> String {
     if !provenance.submissions.is_empty() {
         let rows: String = provenance.submissions.iter().enumerate().map(|(index, submission)| submission_row(index, submission)).collect();
         html.push_str(&format!(
-            "<div class=\"table\"><table class=\"words\">\n<thead><tr><th scope=\"col\">start</th><th scope=\"col\">time</th><th scope=\"col\">host</th><th scope=\"col\">instruction \
-             set</th><th scope=\"col\">ranks × threads</th><th scope=\"col\">SLURM job</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
+            "<p>“At work” is the share of the time of sampling and training in which an average rank worked and did not wait for the others.</p>\n\
+             <div class=\"table\"><table class=\"words\">\n<thead><tr><th scope=\"col\">start</th><th scope=\"col\">time</th><th scope=\"col\">host</th><th scope=\"col\">instruction \
+             set</th><th scope=\"col\">ranks × threads</th><th scope=\"col\">at work</th><th scope=\"col\">SLURM \
+             job</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
         ));
     }
     if !provenance.run_file.is_empty() {
@@ -252,13 +254,15 @@ fn provenance(record: &RunRecord) -> String {
 
 fn submission_row(index: usize, submission: &Submission) -> String {
     format!(
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{} × {}</td><td>{}</td></tr>\n",
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td title=\"{}\">{} × {}</td><td>{}</td><td>{}</td></tr>\n",
         index + 1,
         date(submission.started),
         escape(&submission.host),
         escape(&submission.instruction_set),
+        escape(&submission.binding),
         submission.ranks,
         submission.threads,
+        submission.worked.map_or_else(|| number::DASH.to_string(), |share| format!("{:.1} %", 100.0 * share)),
         if submission.slurm_job.is_empty() { number::DASH.to_string() } else { escape(&submission.slurm_job) }
     )
 }

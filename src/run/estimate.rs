@@ -2,9 +2,10 @@
 //! machine (`calibrate`); what ranks send to each other from the trainer's own messages, counted.
 
 mod calibrate;
+mod renormalization;
 
 use super::sample::Plan;
-use crate::config::{Layout, Memory, RunFile, SampleSection, TrainSection};
+use crate::config::{Memory, RunFile};
 use crate::error::Result;
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -112,12 +113,22 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     };
     if let Some(section) = &job.train {
         writes += section.layers.len() as f64;
+        let mut activities_below = 0.0;
         for layer in 0..section.layers.len() {
             let found = calibrate::layer(job.seed, section, layer, ranks)?;
             let minibatches = section.samples.div_ceil(section.minibatch) as f64;
-            let drawing = section.fresh_sweeps.map_or(Ok(0.0), |between| fresh(job, section, between, layer, ranks, available))?;
-            time.training.push(section.epochs[layer] as f64 * (minibatches * found.minibatch + found.end_of_epoch) + drawing);
-            time.between_layers += found.activities;
+            let mut each_epoch = minibatches * found.minibatch + found.end_of_epoch;
+            let mut seconds = 0.0;
+            if let Some(sweeps) = section.fresh_sweeps {
+                let [thermalization, configurations] = calibrate::fresh(job, section, sweeps, ranks)?;
+                seconds += thermalization;
+                // Every epoch has data of its own, which go up through the layers below.
+                each_epoch += configurations + activities_below;
+                activities_below += found.activities / 2.0;
+            } else {
+                time.between_layers += found.activities;
+            }
+            time.training.push(seconds + section.epochs[layer] as f64 * each_epoch);
             communication.bytes_per_minibatch.push(found.received);
             communication.seconds_per_minibatch.push(found.minibatch);
             communication.break_even_bandwidth.push(found.received as f64 / found.minibatch);
@@ -126,7 +137,7 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     }
     if let Some(section) = &job.renormalize {
         writes += 1.0;
-        time.renormalization = calibrate::renormalization(job, section)? + write.kept * memory.fields as f64 / 2.0;
+        time.renormalization = renormalization::renormalization(job, section)? + write.kept * memory.fields as f64 / 2.0;
     }
     // results.h5 is written anew after every stage and layer.
     time.analysis += writes * write.series * memory.series as f64;
@@ -160,16 +171,6 @@ fn disk(job: &RunFile, memory: &Memory) -> Disk {
     // The file that is replaced is there until the new one is whole.
     let total = results + configurations + network + results.max(configurations).max(network) + checkpoints;
     Disk { results, configurations, network, checkpoints, total }
-}
-
-/// Seconds that the chains of fresh data take for a layer: each coupling has as many as `[sample]` has replicas, each in the layout of a single lattice.
-fn fresh(job: &RunFile, section: &TrainSection, between: usize, layer: usize, ranks: usize, available: Option<u64>) -> Result<f64> {
-    let Some(sample) = &job.sample else { return Ok(0.0) };
-    let alone = SampleSection { tempering: false, layout: Layout::Lattice, ..sample.clone() };
-    let speed = calibrate::speed(&Plan::new(job.seed, &job.lattice, &alone), section.size, available)?;
-    let (chains, drawn) = (sample.replicas * section.couplings.len(), section.epochs[layer] as f64 * section.samples as f64);
-    let sweeps = chains as f64 * sample.thermalization as f64 + drawn * between as f64;
-    Ok(sweeps * (section.size * section.size) as f64 / speed / ranks.clamp(1, chains) as f64)
 }
 
 /// The time until the last thread of the last rank has done its units of work, in seconds.

@@ -115,7 +115,9 @@ impl FreshData {
                 let share = comm::share(samples[chain.number / replicas], chain.number % replicas, replicas).len();
                 let sweeps = thermalization + share * between;
                 while chain.sweeps < sweeps {
-                    chain.sampler.sweep();
+                    if chain.sampler.sweep_unless(&mut || round.is_over()).is_none() {
+                        break;
+                    }
                     chain.sweeps += 1;
                     if chain.sweeps == thermalization {
                         chain.sampler.end_thermalization();

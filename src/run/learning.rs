@@ -131,10 +131,18 @@ fn is_done(task: &Task, progressed: &Progressed) -> bool {
 
 fn trainer<'a>(task: &Task<'a>, training: &'a TrainingData, exchange: &'a OverRanks<'a>) -> Result<Trainer<'a>> {
     let trainer = Trainer::new(training, task.held_out, options(task.job.seed, task.section, task.layer), exchange)?;
-    if task.section.learning.method != Method::Exact {
+    with_law(trainer, task.section)
+}
+
+/// The trainer with the law of the data, if its method asks for it.
+///
+/// # Errors
+/// [`crate::error::Error::Usage`] for too large a lattice.
+pub fn with_law<'a>(trainer: Trainer<'a>, section: &TrainSection) -> Result<Trainer<'a>> {
+    if section.learning.method != Method::Exact {
         return Ok(trainer);
     }
-    trainer.with_law(ising_law(SquareTorus::new(task.section.size)?, &task.section.couplings))
+    trainer.with_law(ising_law(SquareTorus::new(section.size)?, &section.couplings))
 }
 
 fn record(task: &Task, trainer: &Trainer, progressed: Progressed) -> LayerRecord {

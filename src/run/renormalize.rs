@@ -1,5 +1,6 @@
-//! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it; the others wait.
+//! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it, part after part, on a thread of its own; the others wait.
 
+use super::notes::Notes;
 use super::{comparison, decimation, flow, likelihood, standards};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
@@ -35,13 +36,35 @@ impl Subject<'_> {
     }
 }
 
-/// Does what the section asks for; the parts about a network need a subject, Monte Carlo renormalization the kept configurations of all ensembles.
+/// The work of one part, and of all parts together, in steps of one chain, for the progress: those of the likelihood, and a twentieth of them for any other part.
+pub fn work(section: &RenormalizeSection) -> (u64, u64) {
+    let steps = section.likelihood.map_or(0, |wanted| likelihood::options(&wanted, 0).steps());
+    let trained = [
+        section.receptive_fields,
+        section.reconstructions,
+        section.likelihood.is_some(),
+        section.couplings || section.side_by_side,
+        section.flow.is_some(),
+    ];
+    let others = [section.mapping, section.standards.is_some(), section.monte_carlo.is_some(), section.decimation.is_some()];
+    let parts = trained.iter().chain(&others).map(|&wanted| u64::from(wanted)).sum::<u64>();
+    let part = (steps / 20).max(1);
+    (part, steps + parts * part)
+}
+
+/// Does what the section asks for; the parts about a network need a subject, Monte Carlo renormalization the kept configurations of all ensembles. Parts that `notes` have are not done again.
 ///
 /// # Errors
 /// [`crate::error::Error::NotFinite`] if a network holds a number that is not finite.
-pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], subject: Option<&Subject>) -> Result<RenormalizationRecord> {
-    let mut tables = tables(seed, section, sets)?;
-    let mappings = if section.mapping { mappings()? } else { Vec::new() };
+pub fn run(
+    seed: u64,
+    section: &RenormalizeSection,
+    sets: &[ConfigurationSet],
+    subject: Option<&Subject>,
+    notes: &Notes,
+) -> Result<RenormalizationRecord> {
+    let mut tables = tables(seed, section, sets, notes)?;
+    let mappings = if section.mapping { notes.part("mappings", mappings)? } else { Vec::new() };
     let Some(subject) = subject else {
         return Ok(RenormalizationRecord {
             mappings,
@@ -52,22 +75,30 @@ pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], s
             examples: Vec::new(),
         });
     };
-    let receptive_fields = if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() };
-    let reconstructions = if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() };
-    let likelihood = section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?;
+    let receptive_fields =
+        if section.receptive_fields { notes.part("receptive fields", || receptive_fields(subject))? } else { Vec::new() };
+    let reconstructions =
+        if section.reconstructions { notes.part("reconstructions", || reconstructions(subject, section.block_spins))? } else { Vec::new() };
+    let likelihood =
+        section.likelihood.map(|section| notes.part("likelihood", || likelihood::run(&section, subject, notes))).transpose()?;
     let all = sets.iter().find(|set| set.size == subject.torus.side() && Some(set.coupling) == subject.coupling()).map(|set| &set.spins);
-    tables.extend(comparison::run(section, subject, all, &reconstructions, likelihood.as_ref())?);
-    tables.extend(section.flow.map_or_else(|| Ok(Vec::new()), |section| flow::run(section, subject, sets))?);
+    tables.extend(notes.part("comparison", || comparison::run(section, subject, all, &reconstructions, likelihood.as_ref()))?);
+    if let Some(section) = section.flow {
+        tables.extend(notes.part("flow", || flow::run(section, subject, sets))?);
+    }
     Ok(RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood, tables, examples: examples(subject, section)? })
 }
 
 /// The parts that leave tables.
-fn tables(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet]) -> Result<Vec<TableRecord>> {
-    let mut tables = section.standards.as_deref().map_or_else(|| Ok(Vec::new()), standards::without_samples)?;
+fn tables(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], notes: &Notes) -> Result<Vec<TableRecord>> {
+    let bonds = section.standards.as_deref();
+    let mut tables = bonds.map_or_else(|| Ok(Vec::new()), |bonds| notes.part("standards", || standards::without_samples(bonds)))?;
     if let Some(levels) = section.monte_carlo {
-        tables.push(standards::monte_carlo(levels, sets, seed)?);
+        tables.push(notes.part("Monte Carlo", || standards::monte_carlo(levels, sets, seed, notes))?);
     }
-    tables.extend(section.decimation.map_or_else(|| Ok(Vec::new()), |section| decimation::run(section, seed))?);
+    if let Some(section) = section.decimation {
+        tables.extend(notes.part("decimation", || decimation::run(section, seed))?);
+    }
     Ok(tables)
 }
 

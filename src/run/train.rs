@@ -80,6 +80,7 @@ pub fn run(job: &RunFile, section: &TrainSection, prior: Prior, session: &mut Se
                 let (machine, layer) = learning::train_layer(&task, &std::mem::take(&mut stored), session)?;
                 record.layers.push(layer);
                 record.peak_memory = peak_resident_bytes();
+                session.note_work();
                 session.on_root(|desk| desk.keep_training(record.clone()))?;
                 machine
             }

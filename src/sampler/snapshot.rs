@@ -184,6 +184,32 @@ mod tests {
         }
     }
 
+    /// A sweep of this lattice asks once or more whether it is to be left; it is, each time, and goes on in another chain.
+    #[test]
+    fn a_sweep_that_was_left_goes_on_with_the_same_bits() {
+        let torus = SquareTorus::new(400).unwrap();
+        let make = || Wolff::new(torus, 0.44, Start::Cold, 14103831, 3).unwrap();
+        let (mut whole, mut pieces, mut left) = (make(), make(), 0);
+        for sweep in 0..8 {
+            if sweep == 4 {
+                whole.end_thermalization();
+                pieces.end_thermalization();
+            }
+            let flipped = loop {
+                if let Some(flipped) = pieces.sweep_unless(&mut || true) {
+                    break flipped;
+                }
+                left += 1;
+                let mut other = make();
+                other.restore(&pieces.snapshot()).unwrap();
+                pieces = other;
+            };
+            assert_eq!(flipped, whole.sweep());
+            assert_eq!(pieces.snapshot(), whole.snapshot());
+        }
+        assert!(left >= 4, "{left}");
+    }
+
     #[test]
     fn columns_rows_and_waves_are_those_of_the_configuration() {
         for side in

@@ -20,6 +20,9 @@ const SITES_PER_WORD: usize = WORD_BITS / DIRECTIONS;
 /// Directions of the square lattice.
 const DIRECTIONS: usize = 4;
 
+/// Spins flipped between two questions whether a sweep is to be left: about a millisecond.
+const WORK_BETWEEN_QUESTIONS: u64 = 1 << 17;
+
 /// A Wolff chain. All its random numbers come from the stream (seed, Wolff, chain).
 ///
 /// What a sweep is: during thermalization, clusters until at least N spins were flipped. [`Sampler::end_thermalization`] fixes the number of clusters of every
@@ -44,6 +47,8 @@ pub struct Wolff {
     /// (clusters, flipped spins) of each thermalization sweep; nothing once thermalization has ended.
     thermalization: Option<Vec<(u64, u64)>>,
     clusters_per_sweep: u64,
+    /// Clusters and flipped spins of a sweep that was left before its end; zero between sweeps.
+    begun: (u64, u64),
     clusters: u64,
     flipped_spins: u64,
 }
@@ -95,6 +100,7 @@ impl Wolff {
             instruction_set,
             thermalization: Some(Vec::new()),
             clusters_per_sweep: 1,
+            begun: (0, 0),
             clusters: 0,
             flipped_spins: 0,
         };
@@ -252,23 +258,32 @@ fn bits_from(words: &[u64], start: usize) -> u64 {
 
 impl Sampler for Wolff {
     fn sweep(&mut self) -> u64 {
-        let sites = self.torus.sites() as u64;
-        let mut flipped = 0;
-        if self.thermalization.is_none() {
-            for _ in 0..self.clusters_per_sweep {
-                flipped += self.flip_cluster();
+        self.sweep_unless(&mut || false).unwrap_or(0)
+    }
+
+    /// A sweep can be long: a fixed number of clusters, found while the clusters were smaller, may flip the lattice many times over. It is left between two clusters.
+    fn sweep_unless(&mut self, leave: &mut dyn FnMut() -> bool) -> Option<u64> {
+        let (sites, mut work) = (self.torus.sites() as u64, 0);
+        let is_over = |chain: &Wolff| match chain.thermalization {
+            None => chain.begun.0 >= chain.clusters_per_sweep,
+            Some(_) => chain.begun.1 >= sites,
+        };
+        while !is_over(self) {
+            let size = self.flip_cluster();
+            self.begun = (self.begun.0 + 1, self.begun.1 + size);
+            work += size;
+            if work >= WORK_BETWEEN_QUESTIONS {
+                work = 0;
+                if leave() && !is_over(self) {
+                    return None;
+                }
             }
-            return flipped;
         }
-        let mut clusters = 0;
-        while flipped < sites {
-            flipped += self.flip_cluster();
-            clusters += 1;
-        }
+        let (clusters, flipped) = std::mem::take(&mut self.begun);
         if let Some(sweeps) = &mut self.thermalization {
             sweeps.push((clusters, flipped));
         }
-        flipped
+        Some(flipped)
     }
 
     fn end_thermalization(&mut self) {
@@ -328,7 +343,8 @@ impl Sampler for Wolff {
         Configuration::from_words(self.torus, words)
     }
 
-    /// The state of the lanes; the words in store for first sites and for bonds, each with their number; clusters a sweep, clusters, flipped spins; 1 and the
+    /// The state of the lanes; the words in store for first sites and for bonds, each with their number; clusters a sweep, those and the
+    /// flipped spins of the sweep that has begun, clusters, flipped spins; 1 and the
     /// pairs of the thermalization with their number, or 0 if that has ended; the configuration.
     fn snapshot(&self) -> Vec<u64> {
         let mut words = self.stream.state().to_vec();
@@ -336,7 +352,14 @@ impl Sampler for Wolff {
             words.push(stored.len() as u64);
             words.extend(stored);
         }
-        words.extend([self.clusters_per_sweep, self.clusters, self.flipped_spins, u64::from(self.thermalization.is_some())]);
+        words.extend([
+            self.clusters_per_sweep,
+            self.begun.0,
+            self.begun.1,
+            self.clusters,
+            self.flipped_spins,
+            u64::from(self.thermalization.is_some()),
+        ]);
         if let Some(sweeps) = &self.thermalization {
             words.push(sweeps.len() as u64);
             words.extend(sweeps.iter().flat_map(|&(clusters, flipped)| [clusters, flipped]));
@@ -355,6 +378,7 @@ impl Sampler for Wolff {
             store[*used..].copy_from_slice(reader.words(left)?);
         }
         self.clusters_per_sweep = reader.word()?;
+        self.begun = (reader.word()?, reader.word()?);
         self.clusters = reader.word()?;
         self.flipped_spins = reader.word()?;
         self.thermalization = match reader.count(1)? {

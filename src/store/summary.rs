@@ -31,6 +31,7 @@ pub fn summary(record: &RunRecord) -> Value {
         "submissions": origin.submissions,
         "sampling": record.sampling.as_ref().map(sampling),
         "scaling": record.scaling.as_ref().map(scaling),
+        "analyses": record.analyses.iter().map(|one| (one.name.clone(), table(one))).collect::<Map<_, _>>(),
         "training": record.training.as_ref().map(training),
         "renormalization": record.renormalization.as_ref().map(renormalization),
     })

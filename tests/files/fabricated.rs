@@ -210,6 +210,8 @@ pub fn record() -> RunRecord {
         ranks: primes.next() as usize,
         threads: primes.next() as usize,
         slurm_job: slurm_job.to_string(),
+        binding: format!("1 rank with 1 thread; {host}: rank 0 on 0"),
+        worked: (!slurm_job.is_empty()).then_some(0.75),
     };
     let (sizes, couplings) = (vec![4, 6], vec![0.25, 0.440_686_793_509_771_5]);
     let places = sizes.iter().flat_map(|&size| couplings.iter().map(move |&coupling| (size, coupling)));
@@ -236,6 +238,7 @@ pub fn record() -> RunRecord {
             ensembles,
         }),
         scaling: Some(scaling(&mut primes)),
+        analyses: vec![table(&mut primes, "first"), table(&mut primes, "second")],
         training: Some(TrainingRecord {
             gradient: "centred".to_string(),
             activations: "states".to_string(),

@@ -36,10 +36,13 @@ pub fn empty() -> RunRecord {
                 ranks: 4,
                 threads: 16,
                 slurm_job: "881234".to_string(),
+                binding: "4 ranks with 16 threads each; node017: rank 0 on 0-15".to_string(),
+                worked: Some(0.973),
             }],
         },
         sampling: None,
         scaling: None,
+        analyses: Vec::new(),
         training: None,
         renormalization: None,
     }

@@ -1,21 +1,21 @@
 //! Short runs of the real work, from which the times of a whole run follow. Each takes some tenths of a second.
 
 use crate::comm;
-use crate::config::{DecimationSection, FlowSection, LikelihoodSection, RenormalizeSection, RunFile, TrainSection};
+use crate::config::{RunFile, TrainSection};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::measure::Series;
 use crate::random::{Purpose, Stream};
 use crate::rbm::deep::{self, ActivationKind};
 use crate::rbm::train::{ShardExchange, Trainer};
-use crate::rbm::{Matrix, Rbm, TrainingData};
+use crate::rbm::{Matrix, TrainingData, TrainingOptions};
 use crate::record::{Ensemble, RunRecord, SamplingRecord};
-use crate::rg::flow::Start;
-use crate::run::renormalize::{self, Subject};
+use crate::run::learning;
 use crate::run::sample::{self, Plan};
-use crate::run::{decimation, flow, learning, likelihood, standards};
+use crate::sampler::{self, Sampler};
 use crate::spins::BitMatrix;
 use crate::{exact, statistics, store};
+use rayon::prelude::*;
 use std::cell::Cell;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -26,8 +26,6 @@ const TRIAL: Duration = Duration::from_millis(300);
 const LARGEST_TRIAL: usize = 16384;
 /// Samples a trial of a layer sees at most.
 const MOST_SAMPLES: usize = 1000;
-/// States of a bond of tensors that are tried, at most.
-const QUICK_BOND: usize = 16;
 /// Figures and page took so long for each of their parts on the machine this was written on, in seconds.
 const PAGE: f64 = 0.1;
 const FIGURE: f64 = 0.07;
@@ -114,8 +112,14 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
             draws,
             ensembles: vec![ensemble],
         };
-        let record =
-            RunRecord { provenance: origin.clone(), sampling: Some(sampling), scaling: None, training: None, renormalization: None };
+        let record = RunRecord {
+            provenance: origin.clone(),
+            sampling: Some(sampling),
+            scaling: None,
+            analyses: Vec::new(),
+            training: None,
+            renormalization: None,
+        };
         let began = Instant::now();
         store::write_results(&path, &record).map(|()| began.elapsed().as_secs_f64())
     };
@@ -136,7 +140,8 @@ fn walk(seed: u64, chain: usize, draws: usize) -> Series {
     series
 }
 
-fn random_bits(rows: usize, columns: usize) -> BitMatrix {
+/// Random configurations, one a row.
+pub fn random_bits(rows: usize, columns: usize) -> BitMatrix {
     let mut stream = Stream::new(1, Purpose::Check, 5);
     BitMatrix::from_words(rows, columns, || stream.word())
 }
@@ -188,6 +193,17 @@ pub struct LayerCost {
     pub received: u64,
 }
 
+/// A trainer of the section's method on a little data.
+fn small_trainer<'a>(
+    section: &TrainSection,
+    options: &TrainingOptions,
+    data: &'a TrainingData,
+    held_out: &'a TrainingData,
+    exchange: &'a FirstRank,
+) -> Result<Trainer<'a>> {
+    learning::with_law(Trainer::new(data, held_out, options.clone(), exchange)?, section)
+}
+
 /// Trains a layer for a moment on random data.
 pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> Result<LayerCost> {
     let exchange = FirstRank { ranks: ranks.max(1), received: Cell::new(0) };
@@ -195,7 +211,7 @@ pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> R
     let rows = section.samples.min(MOST_SAMPLES.max(2 * section.minibatch));
     let data = random_data(section, layer, rows);
     let none = TrainingData::Binary(BitMatrix::new(0, data.units()));
-    let mut trainer = Trainer::new(&data, &none, options.clone(), &exchange)?;
+    let mut trainer = small_trainer(section, &options, &data, &none, &exchange)?;
     trainer.advance(1)?;
     exchange.received.set(0);
     let (mut minibatches, mut times) = (0, Vec::new());
@@ -204,7 +220,7 @@ pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> R
     while began.elapsed() < 2 * TRIAL || minibatches == 0 {
         // Only minibatches that are whole and do not end an epoch count.
         if (trainer.minibatches_done() + 1) * whole > rows.saturating_sub(whole) {
-            trainer = Trainer::new(&data, &none, options.clone(), &exchange)?;
+            trainer = small_trainer(section, &options, &data, &none, &exchange)?;
             if trainer.minibatches_per_epoch() < 3 {
                 let started = Instant::now();
                 trainer.advance(1)?;
@@ -223,7 +239,7 @@ pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> R
 
     let held = section.held_out.min(rows);
     let held_out = random_data(section, layer, held);
-    let mut trainer = Trainer::new(&data, &held_out, options, &exchange)?;
+    let mut trainer = small_trainer(section, &options, &data, &held_out, &exchange)?;
     let last = trainer.minibatches_per_epoch() - 1;
     if last > 0 {
         trainer.advance(last)?;
@@ -240,89 +256,30 @@ pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> R
     Ok(LayerCost { minibatch, end_of_epoch, activities: 2.0 * activities, received })
 }
 
-/// Seconds for the stage `[renormalize]`: its parts on a random stack of the same shape, those that grow with a count by a small part of that count.
-pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f64> {
-    let mut seconds = 0.0;
-    let mut timed = |scale: f64, work: &mut dyn FnMut() -> Result<()>| {
-        let started = Instant::now();
-        work().map(|()| seconds += scale * started.elapsed().as_secs_f64())
-    };
-    if section.mapping {
-        timed(1.0, &mut || renormalize::mappings().map(drop))?;
-    }
-    if let Some(bonds) = &section.standards {
-        let (quick, slow): (Vec<usize>, Vec<usize>) = bonds.iter().partition(|&&bond| bond <= QUICK_BOND);
-        timed(1.0, &mut || standards::without_samples(&quick).map(drop))?;
-        if !slow.is_empty() {
-            // Time grows as the sixth power of the states of a bond.
-            let growth: f64 = slow.iter().map(|&bond| (bond as f64 / QUICK_BOND as f64).powi(6)).sum();
-            timed(growth, &mut || standards::without_samples(&[QUICK_BOND]).map(drop))?;
+/// Seconds of one rank for the fresh configurations of a layer: those of its thermalization, and those of each epoch. Chains of the run's sampler are moved for a moment.
+pub fn fresh(job: &RunFile, section: &TrainSection, sweeps_between: usize, ranks: usize) -> Result<[f64; 2]> {
+    let Some(sample) = &job.sample else { return Ok([0.0; 2]) };
+    let torus = SquareTorus::new(section.size)?;
+    let all = sample.replicas * section.couplings.len();
+    let own = comm::share(all, 0, ranks).len().max(1);
+    let coupling = |chain: usize| section.couplings[chain / sample.replicas];
+    let build = |chain: usize| sampler::build(sample.algorithm, torus, coupling(chain), sample.start, job.seed, chain as u64);
+    let mut chains = (0..own).map(build).collect::<Result<Vec<Box<dyn Sampler>>>>()?;
+    // The first sweeps are those of another law.
+    let mut sweeps = |least: usize, time: Duration| {
+        let (began, mut done) = (Instant::now(), 0);
+        while done < least || began.elapsed() < time {
+            chains.par_iter_mut().for_each(|chain| {
+                chain.sweep();
+            });
+            done += 1;
         }
-    }
-    let mut in_one_dimension = 0.0;
-    if let Some(wanted) = section.decimation {
-        let small = DecimationSection { epochs: wanted.epochs.min(2), samples: wanted.samples.min(2000), ..wanted };
-        let begun = Instant::now();
-        decimation::run(DecimationSection { epochs: 1, ..small }, job.seed)?;
-        let once = begun.elapsed().as_secs_f64();
-        let begun = Instant::now();
-        decimation::run(small, job.seed)?;
-        // One epoch more, at the full number of samples; what does not grow with either stays.
-        let epoch = (begun.elapsed().as_secs_f64() - once).max(0.0) * wanted.samples as f64 / small.samples as f64;
-        in_one_dimension += once + epoch * wanted.epochs as f64;
-    }
-    let Some(train) = &job.train else { return Ok(seconds + in_one_dimension) };
-    let mut stream = Stream::new(job.seed, Purpose::Check, 7);
-    let mut visible = train.size * train.size;
-    let stack: Vec<Rbm> = train
-        .layers
-        .iter()
-        .map(|&hidden| {
-            let weights: Vec<f32> = (0..visible * hidden).map(|_| 0.1 * stream.normal() as f32).collect();
-            let machine = Rbm { weights: Matrix::from_unpadded(visible, hidden, &weights), ..Rbm::zero(visible, hidden) };
-            visible = hidden;
-            machine
-        })
-        .collect();
-    let rows = train.held_out.min(256);
-    let held_out = random_bits(rows, train.size * train.size);
-    let (dead_units, means) = (vec![Vec::new(); stack.len()], held_out.column_means());
-    let torus = SquareTorus::new(train.size)?;
-    let subject = Subject {
-        torus,
-        couplings: &train.couplings,
-        stack: &stack,
-        dead_units: &dead_units,
-        held_out: &held_out,
-        means: &means,
-        seed: job.seed,
+        began.elapsed().as_secs_f64() / done as f64
     };
-    if section.receptive_fields {
-        timed(1.0, &mut || renormalize::receptive_fields(&subject).map(drop))?;
-    }
-    if section.reconstructions {
-        timed(train.held_out as f64 / rows as f64, &mut || renormalize::reconstructions(&subject, section.block_spins).map(drop))?;
-    }
-    if let (Some(wanted), Some(machine)) = (section.flow, stack.first()) {
-        // Steps cost the same each; measurements and the couplings read off them are as many as steps are shown.
-        let small = FlowSection { steps: wanted.steps.min(4), chains: wanted.chains.min(256) };
-        let starts = job.sample.as_ref().map_or(1, |sample| sample.coupling_count());
-        let begin = [Start { coupling: 0.0, states: random_bits(small.chains, torus.sites()) }];
-        let scale = (wanted.steps * wanted.chains * starts) as f64 / (small.steps * small.chains) as f64;
-        timed(scale, &mut || flow::tables(small, &subject, machine, &begin).map(drop))?;
-    }
-    if let Some(wanted) = section.likelihood {
-        let parts = (wanted.annealing_temperatures.min(wanted.sampling_sweeps) / 25).clamp(1, 40);
-        let small = LikelihoodSection {
-            annealing_temperatures: (wanted.annealing_temperatures / parts).max(1),
-            sampling_sweeps: (wanted.sampling_sweeps / parts).max(1),
-            sampling_chains: wanted.sampling_chains.min(rows),
-            ..wanted
-        };
-        let chains = wanted.sampling_chains as f64 / small.sampling_chains as f64;
-        timed(parts as f64 * chains, &mut || likelihood::run(&small, &subject).map(drop))?;
-    }
-    Ok(seconds + in_one_dimension)
+    sweeps(20, Duration::ZERO);
+    let seconds = sweeps(20, TRIAL);
+    let in_epoch = section.samples.div_ceil(all) * sweeps_between;
+    Ok([sample.thermalization as f64 * seconds, in_epoch as f64 * seconds])
 }
 
 /// Seconds for figures and page.
