@@ -2,6 +2,7 @@
 //!
 //! Absolute figures of a shared machine drift; the ratio to a rival that ran in turn with the contender does not. Median and best are both shown.
 
+mod cubic;
 mod gemm;
 mod local;
 mod machine;
@@ -20,8 +21,20 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 11] =
-    ["random", "metropolis", "heat-bath", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs", SCALING];
+pub const NAMES: [&str; 12] = [
+    "random",
+    "metropolis",
+    "heat-bath",
+    "replicas",
+    "tempering",
+    "swendsen-wang",
+    "wolff",
+    "measurement",
+    "cubic",
+    "cd1",
+    "gibbs",
+    SCALING,
+];
 
 /// What ranks or threads do together.
 const SCALING: &str = "scaling";
@@ -203,6 +216,7 @@ pub fn run(request: &Request, comm: &dyn Comm, show: &mut dyn FnMut(&Row)) -> Re
             "swendsen-wang" => sampling::swendsen_wang(request)?,
             "wolff" => sampling::wolff(request)?,
             "measurement" => sampling::measurement(request)?,
+            "cubic" => cubic::rows(request)?,
             "cd1" => network::contrastive_divergence(threads)?,
             // One thread does not scale.
             SCALING if threads == 1 => Vec::new(),

@@ -161,7 +161,8 @@ impl RunFile {
             mistakes.add(place, "[train] needs configurations to train on: write a section [sample] with configurations = 20000");
         }
 
-        let lattice = lattice_section.as_ref().and_then(|section| lattice::read(section, sample_section.as_ref()));
+        let others = [train_section.as_ref(), renormalize_section.as_ref()];
+        let lattice = lattice_section.as_ref().and_then(|section| lattice::read(section, sample_section.as_ref(), others));
         let sample = sample_section.as_ref().and_then(|section| sample::read(section, lattice.as_ref()));
         let train = train_section.as_ref().and_then(|section| train::read(section, lattice.as_ref(), sample.as_ref()));
         let renormalize = renormalize_section

@@ -14,6 +14,7 @@ pub mod byte_law;
 pub mod byte_look_up;
 pub mod byte_queue;
 pub mod checkerboard;
+pub mod domains;
 pub mod fixed_point;
 pub mod float_vector;
 pub mod forward;

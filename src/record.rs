@@ -2,6 +2,7 @@
 
 pub mod table;
 
+use crate::lattice::Geometry;
 use crate::measure::Series;
 pub use crate::rg::receptive_field::FieldMeasures;
 pub use crate::statistics::scaling::Scaling;
@@ -86,6 +87,8 @@ pub struct Ensemble {
 /// The sampling stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SamplingRecord {
+    /// The kind of lattice.
+    pub geometry: Geometry,
     /// Algorithm by name.
     pub algorithm: String,
     /// Sides, ascending as in the run file.

@@ -26,6 +26,7 @@ mod reconstruction;
 mod relaxation;
 mod sampling;
 mod scaling;
+mod stack;
 mod standards;
 mod style;
 mod tables;
@@ -103,6 +104,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
             sections.push(reconstruction::section(renormalization, training));
         }
         sections.extend(renormalization.likelihood.as_ref().map(likelihood::section));
+        sections.extend(stack::section(renormalization, record.training.as_ref()));
         if !renormalization.mappings.is_empty() {
             sections.push(mapping::section(&renormalization.mappings));
         }

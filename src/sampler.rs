@@ -1,8 +1,11 @@
 //! Markov chains whose stationary law is exp(K sum s_i s_j) / Z. All samplers meet here: the trait, the choice by name.
 
+pub mod domains;
+pub mod lanes;
 pub mod local_update;
 pub mod reference;
 pub mod replicas;
+pub mod site_clusters;
 pub mod snapshot;
 pub mod start;
 pub mod swendsen_wang;
@@ -10,12 +13,14 @@ pub mod tempering;
 pub mod wolff;
 
 pub use local_update::LocalUpdate;
+pub use site_clusters::SiteClusters;
 pub use start::initial_configuration;
 pub use swendsen_wang::SwendsenWang;
 pub use wolff::Wolff;
 
 use crate::error::{Error, Result};
 use crate::kernels::{InstructionSet, profile};
+use crate::lattice::Torus;
 use crate::measure::{Measurement, Observer};
 use crate::spins::{Configuration, WORD_BITS};
 
@@ -122,12 +127,21 @@ fn observe_configuration(configuration: &Configuration, measurement: Measurement
 /// [`crate::error::Error::Usage`] for a lattice the algorithm cannot update (odd side with a checkerboard) or a coupling that is not finite or negative.
 pub fn build(
     algorithm: Algorithm,
-    torus: crate::lattice::SquareTorus,
+    torus: impl Into<Torus>,
     coupling: f64,
     start: Start,
     seed: u64,
     chain: u64,
 ) -> Result<Box<dyn Sampler>> {
+    let torus = torus.into();
+    let Some(torus) = torus.square() else {
+        return Ok(match algorithm {
+            Algorithm::Metropolis => domains::metropolis(torus, coupling, start, seed, chain)?,
+            Algorithm::HeatBath => domains::heat_bath(torus, coupling, start, seed, chain)?,
+            Algorithm::SwendsenWang => Box::new(SiteClusters::new(torus, coupling, start, seed, chain)?),
+            Algorithm::Wolff => Box::new(Wolff::new(torus, coupling, start, seed, chain)?),
+        });
+    };
     Ok(match algorithm {
         Algorithm::Metropolis => Box::new(Metropolis::new(torus, coupling, start, seed, chain)?),
         Algorithm::HeatBath => Box::new(HeatBath::new(torus, coupling, start, seed, chain)?),

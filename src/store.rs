@@ -31,6 +31,7 @@ pub use results::{read_results, write_results};
 pub use summary::write_summary;
 
 use crate::error::{Error, Result};
+use crate::lattice::Geometry;
 use crate::record::RunRecord;
 use std::path::Path;
 
@@ -46,6 +47,12 @@ pub const CONFIGURATIONS_FILE: &str = "configurations.h5";
 pub const LINKS_FILE: &str = "all.h5";
 /// The numbers of `results.h5` without the long arrays.
 pub const SUMMARY_FILE: &str = "summary.json";
+
+/// The kind of lattice that a group names.
+fn geometry(group: &hdf5::GroupReader) -> Result<Geometry> {
+    let name = group.text("geometry")?;
+    Geometry::of_name(&name).ok_or_else(|| group.wrong("geometry", format!("no lattice is called {name}")))
+}
 
 /// Writes `network.h5` (where something was trained), `results.h5`, `all.h5` and `summary.json` of a run directory, each replaced whole.
 ///

@@ -139,7 +139,14 @@ fn large_arrays_are_written_in_chunks() {
     for row in 0..spins.rows() {
         *spins.row_mut(row).last_mut().unwrap() &= (1 << past) - 1;
     }
-    let sets = [ConfigurationSet { size: 70, coupling: 0.4, spins, chains: (0..4000).collect(), draws: (0..4000).rev().collect() }];
+    let sets = [ConfigurationSet {
+        geometry: kadanoff::lattice::Geometry::Square,
+        size: 70,
+        coupling: 0.4,
+        spins,
+        chains: (0..4000).collect(),
+        draws: (0..4000).rev().collect(),
+    }];
     store::write_configurations(&path, &record().provenance, &sets).unwrap();
     assert_eq!(store::read_configurations(&path).unwrap().1, sets);
     let mut record = record();

@@ -18,7 +18,9 @@ pub(super) const KEYS: &[&str] = &[
     "learning_rate",
     "momentum",
     "l1",
+    "last_l1",
     "initial_weight",
+    "initial_range",
     "visible_bias",
     "gradient",
     "activations",
@@ -65,8 +67,12 @@ pub struct TrainSection {
     pub momentum: f32,
     /// `l1`: the penalty l1 sum |W| of each layer; default 0.
     pub l1: Vec<f32>,
+    /// `last_l1`: the penalty of the last epoch of each layer; default `l1`.
+    pub last_l1: Vec<f32>,
     /// `initial_weight`: standard deviation of the first weights; default 0.01.
     pub initial_weight: f32,
+    /// `initial_range`: the first weights of the first layer see windows of 2 `initial_range` + 1 sites a side only; default the whole lattice.
+    pub initial_range: Option<usize>,
     /// `visible_bias`; default `"zero"`.
     pub visible_bias: VisibleBias,
     /// `gradient`; default `"plain"`.
@@ -120,6 +126,8 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     });
     let penalty = |field: &Field| single(field, "a number of at least 0 that fits single precision", |value| value >= 0.0);
     let l1 = section.optional("l1", depth.map(|depth| vec![0.0; depth]), |field| Some(field.per_layer(depth, penalty))).flatten();
+    let last_l1 = section.optional("last_l1", l1.clone(), |field| Some(field.per_layer(depth, penalty))).flatten();
+    let initial_range = section.optional("initial_range", None, |field| field.count("of sites from 0 to 65536", 0..=65_536).map(Some));
     let initial_weight = section.optional("initial_weight", 0.01, positive);
     let visible_bias = section.optional("visible_bias", VisibleBias::Zero, |field| {
         field.choice(&[("zero", VisibleBias::Zero), ("log-odds", VisibleBias::LogOdds)])
@@ -172,7 +180,9 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         learning_rate: rate?,
         momentum: momentum?,
         l1: l1?,
+        last_l1: last_l1?,
         initial_weight: initial_weight?,
+        initial_range: initial_range?,
         visible_bias: visible_bias?,
         gradient: gradient?,
         activations: activations?,

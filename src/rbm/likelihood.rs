@@ -1,11 +1,12 @@
 //! How probable a trained machine finds its data, and what it believes about the spins: the numbers that a small reconstruction error says nothing about.
 //!
 //! Read [`assess`] here first; then [`exact`] (ln Z by enumeration of a small layer), [`annealed`] (ln Z of any machine, from both sides), [`thermodynamics`] (chains of the
-//! machine). The data are Ising spins at a known coupling, so that not only the machine's probability of a configuration is known, but also the true one: the difference
+//! machine), [`stack`] (a whole stack). The data are Ising spins at a known coupling, so that not only the machine's probability of a configuration is known, but also the true one: the difference
 //! of the two logarithms, averaged over data, is the Kullback-Leibler divergence with nothing left to estimate but ln Z.
 
 pub mod annealed;
 pub mod exact;
+pub mod stack;
 pub mod thermodynamics;
 
 use super::monitor::free_energies;
@@ -69,15 +70,7 @@ impl Options {
 impl Likelihood {
     /// ln Z with its uncertainty: by enumeration, or the middle of the two estimates if they agree within [`LARGEST_DISAGREEMENT`]. Half their difference is the least uncertainty.
     pub fn log_partition_function(&self) -> Option<[f64; 2]> {
-        if let Some(exact) = self.exact {
-            return Some([exact, 0.0]);
-        }
-        let (low, high) = (self.forward, self.reverse);
-        let difference = (high.log_partition_function - low.log_partition_function).abs();
-        (difference <= LARGEST_DISAGREEMENT).then(|| {
-            let middle = (high.log_partition_function + low.log_partition_function) / 2.0;
-            [middle, (difference / 2.0).max(low.error.hypot(high.error) / 2.0)]
-        })
+        accepted(self.exact, &self.forward, &self.reverse)
     }
 
     /// The mean of -ln p(v) over the held-out configurations in nats, if ln Z is known.
@@ -94,6 +87,18 @@ impl Likelihood {
     pub fn divergence_by(&self, estimate: &Annealed) -> [f64; 2] {
         sum(self.residual, [estimate.log_partition_function, estimate.error])
     }
+}
+
+/// ln Z with its uncertainty from enumeration or from both directions of annealing.
+fn accepted(exact: Option<f64>, low: &Annealed, high: &Annealed) -> Option<[f64; 2]> {
+    if let Some(exact) = exact {
+        return Some([exact, 0.0]);
+    }
+    let difference = (high.log_partition_function - low.log_partition_function).abs();
+    (difference <= LARGEST_DISAGREEMENT).then(|| {
+        let middle = (high.log_partition_function + low.log_partition_function) / 2.0;
+        [middle, (difference / 2.0).max(low.error.hypot(high.error) / 2.0)]
+    })
 }
 
 /// Values add, independent errors add in squares.

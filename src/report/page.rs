@@ -4,6 +4,7 @@ use super::figure::Rendered;
 use super::html::{Block, Section, Table, escape, raise_exponents, table_html};
 use super::number::{self, bytes, date, duration, list, significant, thousands};
 use super::{ensemble, training};
+use crate::lattice::Geometry;
 use crate::record::{RunRecord, SamplingRecord, Submission};
 
 const STYLE: &str = include_str!("page.css");
@@ -71,18 +72,21 @@ impl Numbers {
     }
 }
 
-fn lattices(sizes: &[usize]) -> String {
+fn lattices(geometry: Geometry, sizes: &[usize]) -> String {
+    let one = |size: &usize| match geometry {
+        Geometry::Chain => format!("{size} spins in a ring"),
+        Geometry::Square => format!("{size} × {size}"),
+        Geometry::Cubic => format!("{size} × {size} × {size}"),
+    };
     match (sizes.iter().min(), sizes.iter().max()) {
-        (Some(smallest), Some(largest)) if sizes.len() > 4 => {
-            format!("{} sizes, {smallest} × {smallest} … {largest} × {largest}", sizes.len())
-        }
-        _ => list(&sizes.iter().map(|size| format!("{size} × {size}")).collect::<Vec<String>>()),
+        (Some(smallest), Some(largest)) if sizes.len() > 4 => format!("{} sizes, {} … {}", sizes.len(), one(smallest), one(largest)),
+        _ => list(&sizes.iter().map(one).collect::<Vec<String>>()),
     }
 }
 
 fn title(record: &RunRecord) -> String {
     let lattice = match (&record.sampling, &record.training) {
-        (Some(sampling), _) if !sampling.sizes.is_empty() => format!("The Ising model on {}", lattices(&sampling.sizes)),
+        (Some(sampling), _) if !sampling.sizes.is_empty() => format!("The Ising model on {}", lattices(sampling.geometry, &sampling.sizes)),
         (_, Some(training)) => format!("The Ising model on {0} × {0}", training.size),
         _ => "A run without results yet".to_string(),
     };
@@ -96,7 +100,12 @@ fn facts(record: &RunRecord) -> String {
     let provenance = &record.provenance;
     let mut facts: Vec<(&str, String)> = Vec::new();
     if let Some(sampling) = &record.sampling {
-        facts.push(("square torus", lattices(&sampling.sizes)));
+        let lattice = match sampling.geometry {
+            Geometry::Chain => "chain, periodic",
+            Geometry::Square => "square torus",
+            Geometry::Cubic => "cubic torus",
+        };
+        facts.push((lattice, lattices(sampling.geometry, &sampling.sizes)));
         facts.push((
             "coupling <i>K</i> = <i>J</i> / <i>k</i><sub>B</sub><i>T</i>",
             couplings(&distinct(sampling.ensembles.iter().map(|ensemble| ensemble.coupling))),

@@ -4,7 +4,6 @@ use super::progress::Progress;
 use super::sample::Plan;
 use super::watch::{Pace, Round};
 use crate::error::{Error, Result};
-use crate::lattice::SquareTorus;
 use crate::measure::{Observer, Series};
 use crate::sampler::{self, Sampler, snapshot::Reader};
 use crate::spins::{Configuration, WORD_BITS};
@@ -72,9 +71,9 @@ impl Running {
     /// What the sampler refuses.
     pub fn advance(&mut self, plan: &Plan, round: &Round, progress: &Progress) -> Result<()> {
         let (ensemble, replica) = plan.place(self.number);
-        let (side, coupling) = plan.ensembles[ensemble];
+        let coupling = plan.ensembles[ensemble].1;
         let section = &plan.section;
-        let torus = SquareTorus::new(side)?;
+        let torus = plan.torus(ensemble)?;
         let started = Instant::now();
         let build = || sampler::build(section.algorithm, torus, coupling, section.start, plan.seed, self.number as u64);
         let mut sampler = match std::mem::replace(&mut self.state, State::Absent) {
@@ -155,7 +154,7 @@ impl Running {
             return Err(misfit());
         }
         let (ensemble, replica) = plan.place(number);
-        let torus = SquareTorus::new(plan.ensembles[ensemble].0)?;
+        let torus = plan.torus(ensemble)?;
         let section = &plan.section;
         let mut reader = Reader::new(words);
         let sweeps = reader.count(plan.sweeps())?;

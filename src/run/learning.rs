@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::random::{Purpose, Stream};
 use crate::rbm::train::Trainer;
-use crate::rbm::{Method, Rbm, TrainingData, TrainingOptions, deep};
+use crate::rbm::{InitialWindow, Method, Rbm, TrainingData, TrainingOptions, deep};
 use crate::record::{EpochRecord, LayerRecord};
 use crate::rg::mapping::examples::torus_hamiltonian;
 use crate::spins::BitMatrix;
@@ -173,6 +173,7 @@ pub fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptio
         last_momentum: Some(learning.last_momentum),
         momentum_epochs: learning.momentum_epochs,
         l1: section.l1[layer],
+        last_l1: Some(section.last_l1[layer]),
         l2: learning.l2[layer],
         gradient_limit: learning.gradient_limit,
         method: learning.method,
@@ -185,6 +186,8 @@ pub fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptio
         visible_bias: section.visible_bias,
         shards: section.shards,
         initial_weight: section.initial_weight,
+        // Only the visible units of the first layer have places.
+        initial_window: section.initial_range.filter(|_| layer == 0).map(|range| InitialWindow { side: section.size, range }),
         ..TrainingOptions::new(section.layers[layer], seed, layer as u64)
     }
 }

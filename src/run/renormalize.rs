@@ -1,7 +1,7 @@
 //! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it, part after part, on a thread of its own; the others wait.
 
 use super::notes::Notes;
-use super::{comparison, decimation, flow, likelihood, standards};
+use super::{comparison, decimation, flow, likelihood, stack, standards};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::lattice::SquareTorus;
@@ -43,6 +43,7 @@ pub fn work(section: &RenormalizeSection) -> (u64, u64) {
         section.receptive_fields,
         section.reconstructions,
         section.likelihood.is_some(),
+        section.likelihood.is_some(),
         section.couplings || section.side_by_side,
         section.flow.is_some(),
     ];
@@ -81,6 +82,9 @@ pub fn run(
         if section.reconstructions { notes.part("reconstructions", || reconstructions(subject, section.block_spins))? } else { Vec::new() };
     let likelihood =
         section.likelihood.map(|section| notes.part("likelihood", || likelihood::run(&section, subject, notes))).transpose()?;
+    if let Some((section, first)) = section.likelihood.zip(likelihood.as_ref()) {
+        tables.extend(notes.part("stack", || stack::run(&section, subject, first, notes))?);
+    }
     let all = sets.iter().find(|set| set.size == subject.torus.side() && Some(set.coupling) == subject.coupling()).map(|set| &set.spins);
     tables.extend(notes.part("comparison", || comparison::run(section, subject, all, &reconstructions, likelihood.as_ref()))?);
     if let Some(section) = section.flow {

@@ -68,7 +68,7 @@ impl Unit {
 
     /// The work of one sweep, in spins: unused lanes are moved as well.
     pub fn sweep_cost(&self, plan: &Plan) -> u128 {
-        let sites = (self.side(plan) as u128).pow(2);
+        let sites = plan.sites(self.side(plan));
         match self {
             Unit::Chain(_) => sites,
             Unit::Group(group) => sites * (group.ensembles.len() * REPLICAS) as u128,

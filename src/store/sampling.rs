@@ -44,6 +44,7 @@ pub fn write(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
     group
         .attributes()
         .text("NX_class", "NXdata")?
+        .text("geometry", sampling.geometry.name())?
         .text("algorithm", &sampling.algorithm)?
         .number("replicas", sampling.replicas as u64)?
         .number("thermalization", sampling.thermalization as u64)?
@@ -258,6 +259,7 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
         .collect();
     read_observables(group, cells, &mut ensembles)?;
     Ok(SamplingRecord {
+        geometry: super::geometry(group)?,
         algorithm: group.text("algorithm")?,
         sizes,
         couplings: couplings.into_iter().take(columns).collect(),

@@ -55,6 +55,7 @@ fn sampling(part: &SamplingRecord) -> Value {
         })
         .collect();
     json!({
+        "geometry": part.geometry.name(),
         "algorithm": part.algorithm,
         "sizes": part.sizes,
         "couplings": part.couplings,

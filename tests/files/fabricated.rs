@@ -227,6 +227,7 @@ pub fn record() -> RunRecord {
             submissions,
         },
         sampling: Some(SamplingRecord {
+            geometry: kadanoff::lattice::Geometry::Square,
             tempering: Vec::new(),
             algorithm: "swendsen-wang".to_string(),
             sizes,
@@ -297,6 +298,7 @@ fn scaling(primes: &mut Primes) -> Scaling {
         smallest_overlap: primes.real(),
     };
     Scaling {
+        geometry: kadanoff::lattice::Geometry::Cubic,
         correction_exponent: primes.real(),
         blocks: primes.next() as usize,
         covariance: (0..results.len().pow(2)).map(|_| primes.real()).collect(),
@@ -337,7 +339,14 @@ pub fn configurations(record: &mut RunRecord) -> Vec<ConfigurationSet> {
             let up = spins.bits(row).count_ones() as i64;
             ensemble.chains[chains[row] as usize].magnetization[draws[row] as usize] = 2 * up - sites as i64;
         }
-        sets.push(ConfigurationSet { size: ensemble.size, coupling: ensemble.coupling, spins, chains, draws });
+        sets.push(ConfigurationSet {
+            geometry: kadanoff::lattice::Geometry::Square,
+            size: ensemble.size,
+            coupling: ensemble.coupling,
+            spins,
+            chains,
+            draws,
+        });
     }
     sets
 }

@@ -82,6 +82,7 @@ pub fn record() -> RunRecord {
     let ensemble = Ensemble { size: 40, coupling: 0.408, chains, observables, spin_updates: 2_150_400_000, seconds: 31.2 };
     let mut record = empty();
     record.sampling = Some(SamplingRecord {
+        geometry: kadanoff::lattice::Geometry::Square,
         tempering: Vec::new(),
         algorithm: "swendsen-wang".to_string(),
         sizes: vec![40],
@@ -349,6 +350,7 @@ pub fn scaling() -> RunRecord {
     }
     let mut record = empty();
     record.sampling = Some(SamplingRecord {
+        geometry: kadanoff::lattice::Geometry::Square,
         tempering: Vec::new(),
         algorithm: "wolff".to_string(),
         sizes,

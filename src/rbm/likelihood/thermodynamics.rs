@@ -97,12 +97,23 @@ pub fn sample(
     };
     let (data_series, states) = run(&from_data, 0);
     let (random_series, _) = run(&from_random, 1);
-    let sites = torus.sites() as f64;
+    summarize(torus, coupling, &data_series, &random_series, states)
+}
+
+/// The chains of both starts, which have measured before their first sweep and after every one, and the last states of those that started from data.
+pub(super) fn summarize(
+    torus: SquareTorus,
+    coupling: f64,
+    data_series: &[Series],
+    random_series: &[Series],
+    states: BitMatrix,
+) -> Thermodynamics {
+    let (sites, sweeps) = (torus.sites() as f64, data_series.first().map_or(0, |chain| chain.len().saturating_sub(1)));
     let energy_at = |series: &[Series], sweep: usize| over_chains(series.iter().map(|chain| chain.energy[sweep] as f64 / sites));
     let relaxation = sweeps_shown(sweeps)
-        .map(|sweep| Relaxation { sweep, from_data: energy_at(&data_series, sweep), from_random: energy_at(&random_series, sweep) })
+        .map(|sweep| Relaxation { sweep, from_data: energy_at(data_series, sweep), from_random: energy_at(random_series, sweep) })
         .collect();
-    Thermodynamics { relaxation, observables: observables(torus, coupling, &data_series, &random_series), states }
+    Thermodynamics { relaxation, observables: observables(torus, coupling, data_series, random_series), states }
 }
 
 /// The chains on their way as words: draws; energies and magnetizations, chain after chain; the chains themselves.
@@ -124,7 +135,7 @@ fn restored(words: &[u64], chains: usize, sweeps: usize, gibbs: &mut GibbsChains
 }
 
 /// Measures every chain once.
-fn record(series: &mut [Series], states: &BitMatrix, torus: SquareTorus) {
+pub(super) fn record(series: &mut [Series], states: &BitMatrix, torus: SquareTorus) {
     series.par_iter_mut().enumerate().for_each(|(chain, series)| {
         let configuration = Configuration::from_words(torus, states.row(chain).to_vec());
         series.push(Measurement { energy: energy(&configuration), magnetization: configuration.magnetization() });

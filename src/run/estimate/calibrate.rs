@@ -32,14 +32,14 @@ const FIGURE: f64 = 0.07;
 
 /// Spins a second of all threads on lattices of side `side`; where they do not fit into memory here, on the largest that do.
 pub fn speed(plan: &Plan, side: usize, available: Option<u64>) -> Result<f64> {
-    let mut plan = plan.clone();
     let mut trial = side;
     // Beyond this a lattice is far from every cache, and its speed does not change any more. About ten bytes a site are needed, see `config::memory`.
     trial = trial.min(LARGEST_TRIAL);
-    let bytes = |side: usize| 10 * (side * side * rayon::current_num_threads()) as u64;
-    while available.is_some_and(|available| bytes(trial) > available / 2) && trial > 64 {
+    let bytes = |side: usize| 10 * plan.sites(side).saturating_mul(rayon::current_num_threads() as u128);
+    while available.is_some_and(|available| bytes(trial) > u128::from(available / 2)) && trial > 64 {
         trial /= 2;
     }
+    let mut plan = plan.clone();
     plan.ensembles.iter_mut().filter(|ensemble| ensemble.0 == side).for_each(|ensemble| ensemble.0 = trial);
     sample::measure_speed(&plan, trial, TRIAL)
 }
@@ -58,7 +58,7 @@ pub fn analysis(plan: &Plan) -> Result<f64> {
     sizes.dedup();
     for side in &sizes {
         let began = Instant::now();
-        std::hint::black_box(exact::square(*side, plan.ensembles[0].1));
+        std::hint::black_box(exact::reference(plan.geometry, *side, plan.ensembles[0].1));
         each += began.elapsed().as_secs_f64() * (plan.ensembles.len() / sizes.len()) as f64;
     }
     Ok(each / rayon::current_num_threads().min(plan.ensembles.len()) as f64)
@@ -85,6 +85,7 @@ pub fn seconds_per_byte_written() -> Result<Writing> {
 fn write_in(folder: &std::path::Path) -> Result<Writing> {
     let (origin, path) = (store::provenance::of_no_run(), folder.join("trial.h5"));
     let set = |rows: usize| store::ConfigurationSet {
+        geometry: crate::lattice::Geometry::Square,
         size: 64,
         coupling: 0.4,
         spins: random_bits(rows, 4096),
@@ -102,6 +103,7 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
         let chains = vec![walk(1, 0, draws)];
         let ensemble = Ensemble { size: 16, coupling: 0.4, chains, observables: Vec::new(), spin_updates: 0, seconds: 0.0 };
         let sampling = SamplingRecord {
+            geometry: crate::lattice::Geometry::Square,
             tempering: Vec::new(),
             algorithm: "trial".to_string(),
             sizes: vec![16],

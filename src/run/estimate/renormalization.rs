@@ -12,7 +12,7 @@ use crate::rg::flow::Start;
 use crate::rg::monte_carlo;
 use crate::run::comparison::{self, Centres};
 use crate::run::renormalize::{self, Subject};
-use crate::run::{decimation, flow, likelihood, standards};
+use crate::run::{decimation, flow, likelihood, stack, standards};
 use std::time::Instant;
 
 /// States of a bond of tensors that are tried, at most.
@@ -110,7 +110,9 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             ..wanted
         };
         let chains = wanted.sampling_chains as f64 / small.sampling_chains as f64;
-        timed(parts as f64 * chains, &mut || likelihood::run(&small, &subject, &Nobody).map(drop))?;
+        timed(parts as f64 * chains, &mut || {
+            likelihood::run(&small, &subject, &Nobody).and_then(|first| stack::run(&small, &subject, &first, &Nobody)).map(drop)
+        })?;
     }
     if section.couplings || section.side_by_side {
         let mut centres = Centres::of(&subject)?;
