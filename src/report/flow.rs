@@ -43,7 +43,8 @@ pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section
     section.table(tables::table_with(
         fixed_points,
         "Fixed points of the flow. The mean over the starts is weighted by their errors; where they scatter more than these allow (the last column is then above 1), the error of the mean is \
-         enlarged by the square root of that, and the flow has not come to one end yet. Where the first step leaves the energy as it is, was found by straight lines between neighbouring starts.",
+         enlarged by the square root of that, and the flow has not come to one end yet. Where the first step leaves the energy as it is, was found by straight lines between neighbouring starts; it need not be where the flow ends, because after one step the ensemble need not be \
+         thermal any more.",
         "fixed point",
         &[
             ("coupling", "<i>K</i>*"),

@@ -135,7 +135,9 @@ fn fixed_points(trajectories: &[Trajectory], side: usize) -> TableRecord {
     let critical = critical_coupling();
     let mut push = |label: String, coupling: [f64; 2], rest: [Cell; 3]| {
         let difference = [coupling[0] / critical - 1.0, coupling[1] / critical];
-        let cells = [Cell::estimate(coupling), Cell::estimate(temperature(coupling)), Cell::estimate(difference)];
+        // Exact values have no error.
+        let cell = |pair: [f64; 2]| if pair[1] > 0.0 { Cell::estimate(pair) } else { Cell::exact(pair[0]) };
+        let cells = [coupling, temperature(coupling), difference].map(cell);
         table.push(label, cells.into_iter().chain(rest).collect());
     };
     let ends: Vec<[f64; 2]> = trajectories.iter().filter_map(|trajectory| trajectory.points.last()?.coupling).collect();
