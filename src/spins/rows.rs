@@ -64,7 +64,7 @@ impl Rows {
     pub fn position(&self, site: u64) -> u64 {
         let side = self.torus.side() as u64;
         let [_, y_shift, z_shift] = self.shifts();
-        site % side + (site / side % side << y_shift) + (site / side / side << z_shift)
+        site % side + ((site / side % side) << y_shift) + ((site / side / side) << z_shift)
     }
 
     /// The first word of the row (y, z).
