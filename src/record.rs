@@ -3,6 +3,7 @@
 pub mod companion;
 pub mod table;
 
+use crate::lattice::Geometry;
 use crate::measure::Series;
 pub use crate::rg::mapping::{MappingSummary, NamedMapping};
 pub use crate::rg::receptive_field::{FieldMeasures, ReceptiveFieldSummary};
@@ -43,6 +44,12 @@ pub struct Submission {
     pub threads: usize,
     /// SLURM_JOB_ID, or empty.
     pub slurm_job: String,
+    /// Ranks, threads, and the processors they may use.
+    #[serde(default)]
+    pub binding: String,
+    /// The share of the time of sampling and training in which an average rank worked and did not wait for others, when the files were written; of several ranks only.
+    #[serde(default)]
+    pub worked: Option<f64>,
 }
 
 pub use crate::statistics::Estimate;
@@ -83,6 +90,8 @@ pub struct Ensemble {
 /// The sampling stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SamplingRecord {
+    /// The kind of lattice.
+    pub geometry: Geometry,
     /// Algorithm by name.
     pub algorithm: String,
     /// Sides, ascending as in the run file.
@@ -195,8 +204,8 @@ pub struct TrainingRecord {
     pub gibbs_steps: usize,
     /// Whether every epoch had configurations of its own.
     pub fresh: bool,
-    /// Coupling of the training configurations.
-    pub coupling: f64,
+    /// Couplings of the training configurations, which are there in equal shares.
+    pub couplings: Vec<f64>,
     /// Side of the lattice.
     pub size: usize,
     /// Training configurations (of each epoch, if they were fresh).
@@ -298,8 +307,8 @@ pub struct LikelihoodRecord {
     pub entropy: f64,
     /// Kullback-Leibler divergence of the machine from the Ising law in nats, with its uncertainty; none without ln Z.
     pub divergence: Option<[f64; 2]>,
-    /// Variance of ln Tr_h e^T over the held-out configurations: the violation of the trace condition, in nats squared.
-    pub trace_violation: f64,
+    /// Variance of ln Tr_h e^T over the held-out configurations, with its standard error: the violation of the trace condition, in nats squared.
+    pub trace_violation: [f64; 2],
     /// Chains from each start.
     pub chains: usize,
     /// Gibbs sweeps of each chain.
@@ -354,8 +363,17 @@ pub struct RunRecord {
     pub sampling: Option<SamplingRecord>,
     /// The analysis across the sizes of `[sample]`.
     pub scaling: Option<Scaling>,
+    /// What else is worked out from the samples: relaxation times, dynamic exponents, two-point functions.
+    pub analyses: Vec<TableRecord>,
     /// `[train]`
     pub training: Option<TrainingRecord>,
     /// `[renormalize]`
     pub renormalization: Option<RenormalizationRecord>,
+}
+
+impl RunRecord {
+    /// The analysis of this name, if there is one with rows.
+    pub fn analysis(&self, name: &str) -> Option<&TableRecord> {
+        self.analyses.iter().find(|table| table.name == name && !table.rows.is_empty())
+    }
 }

@@ -1,6 +1,8 @@
 //! `[renormalize]`: what the network is held against.
 
 use super::companions;
+use super::decimation::{self, DecimationSection};
+use super::flow::{self, FlowSection};
 use super::lattice::LatticeSection;
 use super::reader::Section;
 use super::sample::SampleSection;
@@ -22,6 +24,15 @@ pub(super) const KEYS: &[&str] = &[
     "reconstructions",
     "block_spins",
     "examples",
+    "decimation",
+    "decimation_sites",
+    "decimation_coupling",
+    "decimation_layers",
+    "decimation_samples",
+    "decimation_epochs",
+    "flow",
+    "flow_steps",
+    "flow_chains",
     "likelihood",
     "annealing_chains",
     "annealing_temperatures",
@@ -43,7 +54,7 @@ pub struct LikelihoodSection {
 }
 
 /// `[renormalize]`, understood. A part that needs a stage which the file does not have is off by default and refused when asked for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct RenormalizeSection {
     /// `mapping`: the identities of arXiv:1410.3831, Eqs. 18 to 22, by enumeration of small systems; default true. Needs no other stage.
     pub mapping: bool,
@@ -53,6 +64,8 @@ pub struct RenormalizeSection {
     /// `monte_carlo` renormalization of the configurations of every ensemble, `monte_carlo_levels` times; default off, and then as often as leaves a side of 4 at least.
     /// Needs `[sample]` with `configurations`.
     pub monte_carlo: Option<usize>,
+    /// `decimation` of an Ising chain as a network, and a stack that learned the same chain beside it; default off. Needs no other stage.
+    pub decimation: Option<DecimationSection>,
     /// `couplings` of the Hamiltonians of the machines, in the basis of spins +-1; default false. Needs `[train]`.
     pub couplings: bool,
     /// `side_by_side`: block spins by majority and by Kadanoff's kernel beside the layers of the stack; default true. Needs `[train]`.
@@ -68,7 +81,9 @@ pub struct RenormalizeSection {
     pub block_spins: bool,
     /// `examples`: held-out configurations shown beside their reconstructions; default 3, or fewer if fewer are held out.
     pub examples: usize,
-    /// `likelihood` of the first machine: ln Z, divergence, and the thermodynamics of its chains; default true. Needs `[train]`.
+    /// `flow` of the first machine, v -> h -> v -> ..., from the configurations of every coupling of its size; default off. Needs `[train]`.
+    pub flow: Option<FlowSection>,
+    /// `likelihood` of the first machine: ln Z, divergence, and the thermodynamics of its chains; default true. Needs `[train]` with one coupling.
     pub likelihood: Option<LikelihoodSection>,
 }
 
@@ -82,6 +97,7 @@ pub(super) fn read(
 ) -> Option<RenormalizeSection> {
     let standards = read_standards(section);
     let monte_carlo = read_monte_carlo(section, lattice, sample);
+    let decimation = decimation::read(section);
     let mapping = section.optional("mapping", true, |field| field.boolean());
     let with_network = |key: &str, default: bool| {
         section.optional(key, default && trains, |field| {
@@ -110,11 +126,24 @@ pub(super) fn read(
             _ => Some(examples),
         }
     });
-    let likelihood = read_likelihood(section, with_network("likelihood", true), most);
+    // With several couplings the law of the data is none of the Ising model, whose entropy is known.
+    let several = train.is_some_and(|train| train.couplings.len() > 1);
+    let likelihood = match with_network("likelihood", !several) {
+        Some(true) if several => {
+            section.refuse(
+                "likelihood",
+                "it is that of the Ising law of one coupling, and [train] has several: write likelihood = false, or leave the key out",
+            );
+            None
+        }
+        wanted => read_likelihood(section, wanted, most),
+    };
+    let flow = flow::read(section, with_network("flow", false), sample);
     let section_value = RenormalizeSection {
         mapping: mapping?,
         standards: standards?,
         monte_carlo: monte_carlo?,
+        decimation: decimation?,
         couplings: couplings?,
         side_by_side: side_by_side?,
         receptive_fields: receptive_fields?,
@@ -122,9 +151,11 @@ pub(super) fn read(
         reconstructions: reconstructions?,
         block_spins: block_spins?,
         examples: examples?,
+        flow: flow?,
         likelihood: likelihood?,
     };
-    if !trains && !section_value.mapping && section_value.standards.is_none() && section_value.monte_carlo.is_none() {
+    let without_network = [section_value.standards.is_some(), section_value.monte_carlo.is_some(), section_value.decimation.is_some()];
+    if !trains && !section_value.mapping && !without_network.contains(&true) {
         section.refuse(
             "mapping",
             "nothing is left to do in [renormalize]: write mapping = true or standards = true, or leave the section out",

@@ -101,7 +101,12 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     // [train]
     ("configurations = 2000", "", 13, "[train] needs configurations, and [sample] keeps 0"),
     ("coupling = 0.408\n", "\n", 11, "[train] coupling is missing"),
-    ("coupling = 0.408", "coupling = 0.409", 12, "0.409 is not sampled at size 16: write one of 0.4000000, 0.4080000"),
+    ("coupling = 0.408", "couplings = [0.408, 0.409]", 12, "couplings = 0.409: is not sampled at this size"),
+    ("coupling = 0.408", "couplings = [0.408, 0.40800001]", 12, "0.408 is there twice"),
+    ("coupling = 0.408", "couplings = \"every\"", 12, "must be \"all\""),
+    ("coupling = 0.408", "couplings = 0.408", 12, "must be a list of couplings, or \"all\", in square brackets"),
+    ("coupling = 0.408", "coupling = 0.408\ncouplings = \"all\"", 13, "coupling is there as well"),
+    ("coupling = 0.408", "coupling = 0.409", 12, "is not sampled at this size: write one of 0.4000000, 0.4080000"),
     ("coupling = 0.408", "coupling = 0.408\nsize = 32", 13, "is not one of the sizes of [lattice]"),
     ("layers = [64, 16]", "layers = [64, 0]", 13, "layers = 0: must be a whole number of units from 1"),
     ("layers = [64, 16]", "layers = []", 13, "must not be empty"),
@@ -159,7 +164,7 @@ fn the_good_file_is_understood() {
     let run = parse(GOOD).unwrap_or_else(|error| panic!("{error}"));
     let (sample, train) = (run.sample.as_ref().unwrap(), run.train.as_ref().unwrap());
     assert_eq!((run.seed, run.lattice.sizes.as_slice(), sample.draws()), (1, &[16][..], 1000));
-    assert_eq!((train.size, train.coupling, train.coupling_index), (16, 0.408, 1));
+    assert_eq!((train.size, train.couplings.as_slice(), train.coupling()), (16, &[0.408][..], Some(0.408)));
     assert_eq!((train.epochs.as_slice(), train.held_out, train.samples, train.shards), (&[10, 10][..], 200, 1800, 4));
     let likelihood = run.renormalize.as_ref().unwrap().likelihood.unwrap();
     assert_eq!((likelihood.annealing_chains, likelihood.annealing_temperatures), (128, 1000));

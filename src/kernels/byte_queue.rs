@@ -7,8 +7,8 @@
 //!
 //! So the loop over blocks has no branch that depends on random numbers: [`LOW`] bytes are enough for a group whatever comes out.
 //!
-//! **64 bytes of the queue** take two steps of the lane stream, of which the first chooses the columns of level 2. If any of them are the marker of level
-//! 2, they take the words of further steps, in order of bytes and lanes, for level 3; words that are left over are dropped.
+//! **64 bytes of the queue** take two steps of the lane stream, of which the first chooses the columns of level 2. When all that are added at a time are drawn,
+//! those that are the marker of level 2 take the words of further steps, in order of bytes and lanes, for level 3; words that are left over are dropped.
 //!
 //! **Use.** One [`ByteLaw`] for each probability; one [`ByteQueue`] for each law and stream, which belongs to the state of that stream (it is saved with
 //! [`ByteQueue::words`]). Inside a kernel over `V: Bytes`, with a `Generator<V>` in a local variable:
@@ -20,7 +20,7 @@
 
 use super::byte_law::{ByteLaw, First};
 use super::byte_look_up::{BYTES, Bytes};
-use super::vector::Generator;
+use super::vector::{BLOCK, Generator};
 
 /// The most blocks that are drawn at a time.
 pub const GROUP: usize = 16;
@@ -63,10 +63,14 @@ impl ByteQueue {
         match &law.first {
             First::Columns(columns) => {
                 let columns = V::prepare(columns);
-                for block in blocks {
-                    let (filled, used) = state.step().in_columns(&columns).fill_marked(marker, ahead(bytes, first));
-                    *block = filled;
-                    first += used;
+                // Two at a time, so that the state goes round without being copied.
+                let (pairs, last) = blocks.as_chunks_mut();
+                for [one, other] in pairs {
+                    first += by_columns(&mut state, &columns, marker, ahead(bytes, first), one);
+                    first += by_columns(&mut state, &columns, marker, ahead(bytes, first), other);
+                }
+                if let [one] = last {
+                    first += by_columns(&mut state, &columns, marker, ahead(bytes, first), one);
                 }
             }
             First::Alias(alias) => {
@@ -83,24 +87,38 @@ impl ByteQueue {
 
     #[inline(always)]
     fn top_up<V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>) {
+        let mut state = *generator;
         self.bytes.copy_within(self.first..self.end, 0);
-        (self.first, self.end) = (0, self.end - self.first);
+        let end = self.end - self.first;
+        (self.first, self.end) = (0, end);
+        // The marked bytes of each 64 that are added, and which of these have any. (Asking each 64 at once would be a branch that is often mistaken.)
+        let mut marked = [0u64; FULL / BYTES];
+        let (mut with, mut pieces) = (0u64, 0);
         while self.end < FULL {
-            let (columns, chances) = (generator.step(), generator.step());
+            let (columns, chances) = (state.step(), state.step());
             let drawn = columns.in_alias(chances, &law.second);
             let place = &mut self.bytes[self.end..self.end + BYTES];
             place.as_chunks_mut().0.iter_mut().zip(drawn.to_block()).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
-            let mut marked = drawn.marked(law.second_marker);
-            while marked != 0 {
-                for word in generator.step().to_block() {
-                    if marked != 0 {
-                        place[marked.trailing_zeros() as usize] = law.third.look_up(word);
-                        marked &= marked - 1;
-                    }
-                }
-            }
+            marked[pieces] = drawn.marked(law.second_marker);
+            with |= u64::from(marked[pieces] != 0) << pieces;
             self.end += BYTES;
+            pieces += 1;
         }
+        let (mut words, mut used) = ([0; BLOCK], BLOCK);
+        while with != 0 {
+            let piece = with.trailing_zeros() as usize;
+            let mut rest = marked[piece];
+            while rest != 0 {
+                if used == BLOCK {
+                    (words, used) = (state.step().to_block(), 0);
+                }
+                self.bytes[end + piece * BYTES + rest.trailing_zeros() as usize] = law.third.look_up(words[used]);
+                used += 1;
+                rest &= rest - 1;
+            }
+            with &= with - 1;
+        }
+        *generator = state;
     }
 
     /// The bytes that wait.
@@ -144,10 +162,21 @@ impl ByteQueue {
     }
 }
 
+/// Draws a block whose level 1 are columns. Returns how many bytes of the queue it used.
+#[inline(always)]
+fn by_columns<V: Bytes>(state: &mut Generator<V>, columns: &V::Prepared, marker: u8, queue: &[u8; BYTES], block: &mut V) -> usize {
+    let (filled, used) = state.step().in_columns(columns).fill_marked(marker, queue);
+    *block = filled;
+    used
+}
+
 /// The 64 bytes from a place on. Those past the end of the queue are never used.
 #[inline(always)]
 fn ahead(bytes: &[u8; CAPACITY], first: usize) -> &[u8; BYTES] {
-    bytes[first..].first_chunk().expect("the queue is never read past its capacity")
+    debug_assert!(first < FULL + BYTES);
+    // SAFETY: `first` is at most the end of the queue, because a group uses no more than the LOW bytes there are when it begins; and that end is at most
+    // FULL + 63, which leaves 65 bytes to the end of the array. (A check here costs as much as an instruction of the generator.)
+    unsafe { &*bytes.as_ptr().add(first).cast::<[u8; BYTES]>() }
 }
 
 /// Queues are equal if the same bytes wait.

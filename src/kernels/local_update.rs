@@ -15,9 +15,10 @@ use super::InstructionSet;
 use super::byte_law::ByteLaw;
 use super::byte_look_up::Bytes;
 use super::byte_queue::{ByteQueue, GROUP};
-use super::checkerboard::{Existing, Masks, Rows, SPARE, Shape, Sideways, sideways_long};
+use super::checkerboard::{Existing, Masks, Rows, SPARE, Shape, Sideways, TakeNeighbours, sideways_long};
 use super::generator::Lanes;
 use super::vector::{BLOCK, Block, Generator, Vector};
+use std::marker::PhantomData;
 
 /// The laws of the two bits of a rule at one coupling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,9 @@ pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Ro
     let mut generator = Generator::<V>::new(&source.lanes);
     let mut existing = Existing::new(&masks.valid, rows);
     let mut sideways = Sideways::new(masks, rows);
+    let steady = sideways.steady_lines::<V>();
+    // No slot is to be left alone: all exist, and the last block ends with the last row.
+    let (full, all) = (rows.are_full() && words.is_multiple_of(BLOCK), V::splat(u64::MAX));
     let mut side = [0; GROUP * BLOCK + SPARE];
     let mut bits = [[V::splat(0); GROUP]; 2];
     for group in (0..words).step_by(GROUP * BLOCK) {
@@ -76,46 +80,80 @@ pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Ro
             queue.fill(law, &mut generator, &mut bits[..blocks]);
         }
         let at = rows.first * width + group;
-        let blocks = Blocks {
+        let mut blocks = Blocks::<R, V> {
             own: own[group..group + length].as_chunks_mut().0,
             vertical: [at, at + width, at + 2 * width].map(|from| other[from..from + length].as_chunks().0),
             bits: [&bits[0][..blocks], &bits[1][..blocks]],
+            generator: &mut generator,
+            rule: PhantomData,
         };
         let around = sideways.around(other, at + width, length);
-        match rows.shape() {
-            Shape::Whole if sideways.is_full() => {
-                blocks.update::<R>(&mut generator, |block| sideways.in_whole_lines::<V, true>(&around, block));
+        let count = blocks.count();
+        match (rows.shape(), &steady) {
+            (Shape::Whole, _) if full => sideways.in_whole_lines::<V, true>(&around, count, &mut blocks),
+            (Shape::Whole, _) => sideways.in_whole_lines::<V, false>(&around, count, &mut blocks),
+            (Shape::Short, Some(steady)) if full => {
+                for block in 0..count {
+                    blocks.take(block, steady.neighbours(V::from_block(around.same()[block])), all);
+                }
             }
-            Shape::Whole => blocks.update::<R>(&mut generator, |block| sideways.in_whole_lines::<V, false>(&around, block)),
-            Shape::Short => blocks.update::<R>(&mut generator, |block| (sideways.in_short_lines(&around, block), existing.next_block())),
-            Shape::Long => blocks.update::<R>(&mut generator, |block| (V::load(&side, block * BLOCK), existing.next_block())),
+            (Shape::Short, Some(steady)) => {
+                for block in 0..count {
+                    blocks.take(block, steady.neighbours(V::from_block(around.same()[block])), existing.next_block());
+                }
+            }
+            (Shape::Short, None) => {
+                for block in 0..count {
+                    blocks.take(block, sideways.in_short_lines(&around, block), existing.next_block());
+                }
+            }
+            (Shape::Long, _) => {
+                for block in 0..count {
+                    blocks.take(block, V::load(&side, block * BLOCK), existing.next_block());
+                }
+            }
         }
     }
     source.lanes = generator.lanes();
 }
 
-/// A group on its way.
-struct Blocks<'a, V> {
+/// A group on its way: all slices are equally long.
+struct Blocks<'a, R, V> {
     own: &'a mut [Block],
     /// The other colour above, at the same words, and below.
     vertical: [&'a [Block]; 3],
     bits: [&'a [V]; 2],
+    generator: &'a mut Generator<V>,
+    rule: PhantomData<R>,
 }
 
-impl<V: Bytes> Blocks<'_, V> {
-    /// Moves the spins; `sideways` gives the fourth neighbours of a block, and which of its slots exist.
+impl<R, V> Blocks<'_, R, V> {
     #[inline(always)]
-    fn update<R: Rule>(self, generator: &mut Generator<V>, mut sideways: impl FnMut(usize) -> (V, V)) {
-        let ([above, same, below], [first, second]) = (self.vertical, self.bits);
+    fn count(&self) -> usize {
+        self.own.len()
+    }
+}
+
+impl<R: Rule, V: Bytes> TakeNeighbours<V> for Blocks<'_, R, V> {
+    /// Moves the spins of a block.
+    #[inline(always)]
+    fn take(&mut self, block: usize, side: V, exists: V) {
         let count = self.own.len();
-        // So the compiler knows that all are equally long.
-        let (above, same, below, first, second) = (&above[..count], &same[..count], &below[..count], &first[..count], &second[..count]);
-        for (block, own) in self.own.iter_mut().enumerate() {
+        debug_assert!(
+            block < count
+                && self.vertical.iter().all(|blocks| blocks.len() == count)
+                && self.bits.iter().all(|blocks| blocks.len() == count)
+        );
+        // SAFETY: all slices were cut to the same number of blocks, and every caller goes through the blocks from 0 to less than that. (A check of each slice
+        // costs as much as the update itself.)
+        unsafe {
+            let own = self.own.get_unchecked_mut(block);
             let spins = V::from_block(*own);
-            let (side, exists) = sideways(block);
-            let neighbours = [V::from_block(above[block]), V::from_block(same[block]), V::from_block(below[block]), side];
-            let fair = if R::FAIR { generator.step() } else { V::splat(0) };
-            let new = R::new_spins(spins, neighbours, [first[block], second[block]], fair);
+            let neighbours = self.vertical.map(|blocks| V::from_block(*blocks.get_unchecked(block)));
+            let bits = self.bits.map(|blocks| *blocks.get_unchecked(block));
+            let fair = if R::FAIR { self.generator.step() } else { V::splat(0) };
+            let [above, same, below] = neighbours;
+            let new = R::new_spins(spins, [above, same, below, side], bits, fair);
             *own = (spins ^ ((spins ^ new) & exists)).to_block();
         }
     }

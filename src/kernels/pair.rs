@@ -85,4 +85,19 @@ impl Vector for Pair {
     fn shift_right<const BITS: u32>(self) -> Self {
         self.each(|a| unsafe { _mm256_srl_epi64(a, _mm_cvtsi32_si128(BITS as i32)) })
     }
+    #[inline(always)]
+    fn permuted(self, places: Self) -> Self {
+        // There is only a permutation of half words: word p is the halves 2p and 2p + 1.
+        let low = places.add(places);
+        let halves = low | low.add(Self::splat(1)).shift_left::<32>();
+        self.with(halves, |words, halves| unsafe { _mm256_permutevar8x32_epi32(words, halves) })
+    }
+    #[inline(always)]
+    fn shift_left_each(self, bits: Self) -> Self {
+        self.with(bits, |words, bits| unsafe { _mm256_sllv_epi64(words, bits) })
+    }
+    #[inline(always)]
+    fn shift_right_each(self, bits: Self) -> Self {
+        self.with(bits, |words, bits| unsafe { _mm256_srlv_epi64(words, bits) })
+    }
 }

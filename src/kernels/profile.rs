@@ -12,7 +12,7 @@
 use super::checkerboard::Rows;
 #[cfg(target_arch = "x86_64")]
 use super::vector::Register;
-use super::vector::{BLOCK, Block, Halves, Vector};
+use super::vector::{BLOCK, Halves, Vector};
 use super::{Chosen, InstructionSet, dispatch};
 
 mod layouts;
@@ -28,8 +28,6 @@ pub struct Counters {
     pub rows: Vec<u32>,
     /// Bit planes of the columns: x parity, plane, word of a line.
     planes: Vec<u64>,
-    /// Counts of the columns of one x parity.
-    flat: Vec<u64>,
     /// The planes that a count up to L needs.
     depth: usize,
 }
@@ -40,16 +38,16 @@ impl Counters {
         let depth = (usize::BITS - side.leading_zeros()) as usize;
         let depth = depth.max(CARRIED);
         let width = (side / 2).div_ceil(64).max(1);
-        Counters { columns: vec![0; side], rows: vec![0; side], planes: vec![0; 2 * depth * width], flat: vec![0; 64 * width], depth }
+        Counters { columns: vec![0; side], rows: vec![0; side], planes: vec![0; 2 * depth * width], depth }
     }
 }
 
 /// Planes of a counter that are kept in registers.
 const CARRIED: usize = 4;
+/// Planes of the counters of the largest lattice: L < 2^18.
+const MOST_PLANES: usize = 18;
 /// The lowest bit of each byte.
 const LOW_BITS: u64 = u64::MAX / 0xFF;
-/// The lower half of each 16 bits.
-const LOW_BYTES: u64 = u64::MAX / 0x101;
 
 /// Counts up spins of all columns and rows of a checkerboard. `even` and `odd` are the colours, each from its top halo on, with a block to spare at the end. Returns the
 /// number of unsatisfied bonds where rows are whole blocks of words; `None` for narrower ones, whose bonds [`super::checkerboard::count`] counts.
@@ -111,7 +109,7 @@ struct Walk<'a, V, const SINGLE: bool, const FULL: bool> {
     /// Plaquettes with two unsatisfied bonds, and with four, a word.
     two: V,
     four: V,
-    /// Counts of the last rows, one byte a row, the latest lowest.
+    /// Counts of the last rows, one byte a row, the latest on top.
     bytes: V,
 }
 
@@ -204,16 +202,16 @@ impl<V: Vector, const SINGLE: bool, const FULL: bool> Walk<'_, V, SINGLE, FULL> 
     fn forth(&self, spins: &[u64], line: usize, present: V) -> V {
         let is_last = SINGLE || (self.block + 1) * BLOCK == self.width;
         let at = line + self.block * BLOCK;
-        let first = spins[line];
         let next = if SINGLE { present.next_words() } else { V::load(spins, at + 1) };
-        let closed = |next: V| if FULL { next } else { next | (V::splat((first & 1).wrapping_neg()) & self.seam) };
+        let closed = |next: V| if FULL { next } else { next | (V::splat((spins[line] & 1).wrapping_neg()) & self.seam) };
         if !is_last {
             return closed(next);
         }
         // The last word holds the first one of the row, one bit higher; after the last column comes column 0.
-        let end: Block = [0, 0, 0, 0, 0, 0, 0, if FULL { first.rotate_right(1) } else { first >> 1 }];
-        let rest: Block = [u64::MAX, u64::MAX, u64::MAX, u64::MAX, u64::MAX, u64::MAX, u64::MAX, 0];
-        closed((next & V::from_block(rest)) | V::from_block(end))
+        let first = if SINGLE { next } else { V::splat(spins[line]) };
+        let end = if FULL { first.rotate_left::<63>() } else { first.shift_right::<1>() };
+        let last = V::from_block([0, 0, 0, 0, 0, 0, 0, u64::MAX]);
+        closed(next ^ ((next ^ end) & last))
     }
 
     /// Counts the plaquettes between this row and the next.
@@ -228,7 +226,7 @@ impl<V: Vector, const SINGLE: bool, const FULL: bool> Walk<'_, V, SINGLE, FULL> 
     #[inline(always)]
     fn count_row(&mut self) {
         let [even, odd] = self.present;
-        self.bytes = self.bytes.shift_left::<8>() | even.ones().add(odd.ones());
+        self.bytes = self.bytes.push_byte(even.ones().add(odd.ones()));
     }
 
     /// An even row and the odd one below it.
@@ -263,15 +261,12 @@ impl<V: Vector, const SINGLE: bool, const FULL: bool> Walk<'_, V, SINGLE, FULL> 
         self.add::<2>(first, second)
     }
 
-    /// Adds the bytes of the last two or eight rows over the words of the block.
+    /// Adds the bytes of the last rows, eight at most, over the words of the block.
     #[inline(always)]
     fn give_rows(&mut self, rows: &mut [u32]) {
-        let words = self.bytes.to_block();
-        let lower: u64 = words.iter().map(|word| word & LOW_BYTES).sum();
-        let upper: u64 = words.iter().map(|word| word >> 8 & LOW_BYTES).sum();
-        for (back, row) in rows.iter_mut().rev().enumerate() {
-            let pair = if back % 2 == 0 { lower } else { upper };
-            *row += (pair >> (16 * (back / 2)) & 0xFFFF) as u32;
+        let sums = self.bytes.byte_sums();
+        for (row, sum) in rows.iter_mut().rev().zip(sums.iter().rev()) {
+            *row += *sum as u32;
         }
         self.bytes = V::splat(0);
     }
@@ -281,38 +276,45 @@ impl<V: Vector, const SINGLE: bool, const FULL: bool> Walk<'_, V, SINGLE, FULL> 
 #[inline(always)]
 fn spread<V: Vector>(counters: &mut Counters, rows: Rows, block: usize) {
     let (width, depth) = (rows.width, counters.depth);
-    for parity in 0..2 {
-        let mut bits = [V::splat(0); 18];
+    let mut bits = [[V::splat(0); MOST_PLANES]; 2];
+    for (parity, bits) in bits.iter_mut().enumerate() {
         for (plane, bits) in bits.iter_mut().enumerate().take(depth) {
             *bits = V::load(&counters.planes, (parity * depth + plane) * width + block * BLOCK);
         }
-        for low in 0..8 {
-            let mut parts = [V::splat(0); 3];
+    }
+    for low in 0..8 {
+        // Eight planes give a byte of the counts of eight columns.
+        let mut parts = [[V::splat(0); MOST_PLANES.div_ceil(8)]; 2];
+        for (parts, bits) in parts.iter_mut().zip(&mut bits) {
             for (part, planes) in parts.iter_mut().zip(bits[..depth].chunks_mut(8)) {
                 for bits in planes.iter_mut().rev() {
                     *part = part.shift_left::<1>() | (*bits & V::splat(LOW_BITS));
                     *bits = bits.shift_right::<1>();
                 }
             }
-            for byte in 0..8 {
-                let mut counts = V::splat(0);
-                for part in parts.iter_mut().rev() {
-                    counts = counts.shift_left::<8>() | (*part & V::splat(0xFF));
-                    *part = part.shift_right::<8>();
-                }
-                counts.store(&mut counters.flat, (8 * byte + low) * width + block * BLOCK);
-            }
         }
-        // Slots past the last column hold nothing.
-        for line in 0..64 {
-            let first = line * width + block * BLOCK;
-            let count = rows.columns.saturating_sub(first).min(BLOCK);
-            let (flat, columns) = (&counters.flat[first..first + count], &mut counters.columns[2 * first.min(rows.columns)..]);
-            for (count, pair) in flat.iter().zip(columns.chunks_exact_mut(2)) {
-                pair[parity] = *count as u32;
+        for byte in 0..8 {
+            let (even, odd) = (lowest_bytes(&mut parts[0]), lowest_bytes(&mut parts[1]));
+            // Even and odd x of eight columns. Slots past the last column hold nothing.
+            let pairs = (even | odd.shift_left::<32>()).to_block();
+            let first = (8 * byte + low) * width + block * BLOCK;
+            let columns = &mut counters.columns[2 * first.min(rows.columns)..];
+            for (pair, columns) in pairs.iter().zip(columns.as_chunks_mut::<2>().0) {
+                *columns = [*pair as u32, (*pair >> 32) as u32];
             }
         }
     }
+}
+
+/// Takes the lowest byte of each word of the parts, which are the lower and higher bytes of one number.
+#[inline(always)]
+fn lowest_bytes<V: Vector>(parts: &mut [V]) -> V {
+    let mut number = V::splat(0);
+    for part in parts.iter_mut().rev() {
+        number = number.shift_left::<8>() | (*part & V::splat(0xFF));
+        *part = part.shift_right::<8>();
+    }
+    number
 }
 
 /// Word by word: lines of any width, several rows a line.

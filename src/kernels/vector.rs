@@ -42,7 +42,8 @@ pub trait Vector:
     /// The sum modulo 2 of three bits.
     #[inline(always)]
     fn parity(self, second: Self, third: Self) -> Self {
-        self ^ second ^ third
+        // In this order xoshiro's s2 ^ s0 is found once.
+        self ^ (second ^ third)
     }
     /// The majority of three bits: the carry of their sum.
     #[inline(always)]
@@ -59,6 +60,41 @@ pub trait Vector:
     fn next_words(self) -> Self {
         let [a, b, c, d, e, f, g, h] = self.to_block();
         Self::from_block([b, c, d, e, f, g, h, a])
+    }
+
+    /// Word i becomes word `places[i]`, which is in the same half of the block.
+    #[inline(always)]
+    fn permuted(self, places: Self) -> Self {
+        let words = self.to_block();
+        Self::from_block(places.to_block().map(|place| words[place as usize % BLOCK]))
+    }
+    /// Each word shifted left by bits of its own, less than 64.
+    #[inline(always)]
+    fn shift_left_each(self, bits: Self) -> Self {
+        let (words, bits) = (self.to_block(), bits.to_block());
+        Self::from_block(std::array::from_fn(|word| words[word] << (bits[word] % 64)))
+    }
+    /// Each word shifted right by bits of its own, less than 64.
+    #[inline(always)]
+    fn shift_right_each(self, bits: Self) -> Self {
+        let (words, bits) = (self.to_block(), bits.to_block());
+        Self::from_block(std::array::from_fn(|word| words[word] >> (bits[word] % 64)))
+    }
+
+    /// Each word shifted right by a byte, and the lowest byte of the word of `byte` on top.
+    #[inline(always)]
+    fn push_byte(self, byte: Self) -> Self {
+        self.shift_right::<8>() | byte.shift_left::<56>()
+    }
+    /// For each of the eight bytes of a word, from the lowest on: the sum over the words.
+    #[inline(always)]
+    fn byte_sums(self) -> Block {
+        // The lower byte of each 16 bits, and the upper one: eight bytes stay below 2^16.
+        const LOW_BYTES: u64 = u64::MAX / 0x101;
+        let words = self.to_block();
+        let lower: u64 = words.iter().map(|word| word & LOW_BYTES).sum();
+        let upper: u64 = words.iter().map(|word| word >> 8 & LOW_BYTES).sum();
+        std::array::from_fn(|byte| (if byte % 2 == 0 { lower } else { upper }) >> (16 * (byte / 2)) & 0xFFFF)
     }
 
     /// Eight words of a slice, from `at` on.
@@ -255,6 +291,37 @@ mod register {
             Register(unsafe { _mm512_popcnt_epi64(self.0) })
         }
         #[inline(always)]
+        fn permuted(self, places: Self) -> Self {
+            Register(unsafe { _mm512_permutexvar_epi64(places.0, self.0) })
+        }
+        #[inline(always)]
+        fn shift_left_each(self, bits: Self) -> Self {
+            Register(unsafe { _mm512_sllv_epi64(self.0, bits.0) })
+        }
+        #[inline(always)]
+        fn shift_right_each(self, bits: Self) -> Self {
+            Register(unsafe { _mm512_srlv_epi64(self.0, bits.0) })
+        }
+        #[inline(always)]
+        fn push_byte(self, byte: Self) -> Self {
+            Register(unsafe { _mm512_shrdi_epi64::<8>(self.0, byte.0) })
+        }
+        #[inline(always)]
+        fn byte_sums(self) -> Block {
+            // Byte i of all words into word i.
+            const TURNED: Block = {
+                let mut places = [0; BLOCK];
+                let mut place = 0;
+                while place < 64 {
+                    places[place / 8] |= ((place % 8 * 8 + place / 8) as u64) << (place % 8 * 8);
+                    place += 1;
+                }
+                places
+            };
+            let turned = unsafe { _mm512_permutexvar_epi8(Self::from_block(TURNED).0, self.0) };
+            Register(unsafe { _mm512_sad_epu8(turned, _mm512_setzero_si512()) }).to_block()
+        }
+        #[inline(always)]
         fn next_words(self) -> Self {
             Register(unsafe { _mm512_alignr_epi64::<1>(self.0, self.0) })
         }
@@ -285,8 +352,9 @@ impl<V: Vector> Generator<V> {
     pub fn step(&mut self) -> V {
         let [s0, s1, s2, s3] = self.state;
         let output = s0.add(s3).rotate_left::<23>().add(s0);
-        // Three at a time where there is an instruction for it; otherwise s3 ^ s1 and s2 ^ s0 are found once.
-        self.state = [s3.parity(s1, s0), s2.parity(s0, s1), s2.parity(s0, s1.shift_left::<17>()), (s3 ^ s1).rotate_left::<45>()];
+        // Three at a time where there is an instruction for it, which overwrites its first operand: in this order nothing has to be copied.
+        let (shifted, turned) = (s1.shift_left::<17>(), s3 ^ s1);
+        self.state = [s0 ^ turned, s1.parity(s2, s0), shifted.parity(s2, s0), turned.rotate_left::<45>()];
         output
     }
 }

@@ -76,7 +76,7 @@ fn not_finite(record: &RunRecord) -> Option<String> {
             let directions = [likelihood.forward, likelihood.reverse];
             let logarithms = directions.iter().flat_map(|one| [one.log_partition_function, one.effective_samples]);
             let chains = likelihood.observables.iter().flat_map(|row| [row.from_data[0], row.from_random[0]]);
-            let others = [likelihood.free_energy[0], likelihood.trace_violation, likelihood.entropy];
+            let others = [likelihood.free_energy[0], likelihood.trace_violation[0], likelihood.entropy];
             count("the likelihood of the first layer".to_string(), &mut logarithms.chain(chains).chain(others));
         }
         for machine in &renormalization.mappings {

@@ -2,6 +2,7 @@
 //! machine (`calibrate`); what ranks send to each other from the trainer's own messages, counted.
 
 mod calibrate;
+mod renormalization;
 
 use super::sample::Plan;
 use crate::config::{Memory, RunFile, TrainSection};
@@ -122,11 +123,22 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     };
     if let Some(section) = &job.train {
         writes += section.layers.len() as f64;
+        let mut activities_below = 0.0;
         for layer in 0..section.layers.len() {
             let found = calibrate::layer(job.seed, section, layer, ranks)?;
             let minibatches = section.samples.div_ceil(section.minibatch) as f64;
-            time.training.push(section.epochs[layer] as f64 * (minibatches * found.minibatch + found.end_of_epoch));
-            time.between_layers += found.activities;
+            let mut each_epoch = minibatches * found.minibatch + found.end_of_epoch;
+            let mut seconds = 0.0;
+            if let Some(sweeps) = section.fresh_sweeps {
+                let [thermalization, configurations] = calibrate::fresh(job, section, sweeps, ranks)?;
+                seconds += thermalization;
+                // Every epoch has data of its own, which go up through the layers below.
+                each_epoch += configurations + activities_below;
+                activities_below += found.activities / 2.0;
+            } else {
+                time.between_layers += found.activities;
+            }
+            time.training.push(seconds + section.epochs[layer] as f64 * each_epoch);
             communication.bytes_per_minibatch.push(found.received);
             communication.seconds_per_minibatch.push(found.minibatch);
             communication.break_even_bandwidth.push(found.received as f64 / found.minibatch);
@@ -136,7 +148,7 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     }
     if let Some(section) = &job.renormalize {
         writes += 1.0;
-        time.renormalization = calibrate::renormalization(job, section)? + write.kept * memory.fields as f64 / 2.0;
+        time.renormalization = renormalization::renormalization(job, section)? + write.kept * memory.fields as f64 / 2.0;
     }
     // results.h5 is written anew after every stage and layer.
     time.analysis += writes * write.series * memory.series as f64;

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::random::{Purpose, Stream};
 use crate::rbm::train::Trainer;
-use crate::rbm::{Method, Rbm, TrainingData, TrainingOptions, deep};
+use crate::rbm::{InitialWindow, Method, Rbm, TrainingData, TrainingOptions, deep};
 use crate::record::{EpochRecord, LayerRecord};
 use crate::rg::mapping::examples::torus_hamiltonian;
 use crate::spins::BitMatrix;
@@ -141,10 +141,18 @@ fn is_done(task: &Task, progressed: &Progressed) -> bool {
 
 fn trainer<'a>(task: &Task<'a>, training: &'a TrainingData, exchange: &'a OverRanks<'a>) -> Result<Trainer<'a>> {
     let trainer = Trainer::new(training, task.held_out, options(task.job.seed, task.section, task.layer), exchange)?;
-    if task.section.learning.method != Method::Exact {
+    with_law(trainer, task.section)
+}
+
+/// The trainer with the law of the data, if its method asks for it.
+///
+/// # Errors
+/// [`crate::error::Error::Usage`] for too large a lattice.
+pub fn with_law<'a>(trainer: Trainer<'a>, section: &TrainSection) -> Result<Trainer<'a>> {
+    if section.learning.method != Method::Exact {
         return Ok(trainer);
     }
-    trainer.with_law(ising_law(SquareTorus::new(task.section.size)?, task.section.coupling))
+    trainer.with_law(ising_law(SquareTorus::new(section.size)?, &section.couplings))
 }
 
 fn record(task: &Task, trainer: &Trainer, progressed: Progressed) -> LayerRecord {
@@ -175,6 +183,7 @@ pub fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptio
         last_momentum: Some(learning.last_momentum),
         momentum_epochs: learning.momentum_epochs,
         l1: section.l1[layer],
+        last_l1: Some(section.last_l1[layer]),
         l2: learning.l2[layer],
         gradient_limit: learning.gradient_limit,
         method: learning.method,
@@ -187,14 +196,20 @@ pub fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptio
         visible_bias: section.visible_bias,
         shards: section.shards,
         initial_weight: section.initial_weight,
+        // Only the visible units of the first layer have places.
+        initial_window: section.initial_range.filter(|_| layer == 0).map(|range| InitialWindow { side: section.size, range }),
         ..TrainingOptions::new(section.layers[layer], seed, layer as u64)
     }
 }
 
-/// The probability of every configuration of a torus of at most 20 Ising spins: bit i of its number is spin i.
-fn ising_law(torus: SquareTorus, coupling: f64) -> Vec<f64> {
-    let hamiltonian = torus_hamiltonian(torus, coupling);
-    let weights: Vec<f64> = (0..1u64 << torus.sites()).map(|state| (-hamiltonian(state)).exp()).collect();
-    let total: f64 = weights.iter().sum();
-    weights.into_iter().map(|weight| weight / total).collect()
+/// The probability of every configuration of a torus of at most 20 Ising spins, the mean over the couplings: bit i of its number is spin i.
+fn ising_law(torus: SquareTorus, couplings: &[f64]) -> Vec<f64> {
+    let mut law = vec![0.0; 1 << torus.sites()];
+    for &coupling in couplings {
+        let hamiltonian = torus_hamiltonian(torus, coupling);
+        let weights: Vec<f64> = (0..1u64 << torus.sites()).map(|state| (-hamiltonian(state)).exp()).collect();
+        let total = weights.iter().sum::<f64>() * couplings.len() as f64;
+        law.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight / total);
+    }
+    law
 }

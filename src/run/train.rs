@@ -5,6 +5,7 @@ use super::memory::peak_resident_bytes;
 use super::progress::Progress;
 use super::renormalize::Subject;
 use super::session::Session;
+use super::training_data::{kept_samples, split};
 use super::{companions, learning};
 use crate::comm::Comm;
 use crate::config::{Companion, RunFile, TrainSection};
@@ -22,33 +23,6 @@ pub struct Prior {
     held_out: BitMatrix,
     layers: Vec<LayerRecord>,
     companions: Vec<CompanionRecord>,
-}
-
-/// Finds the configurations that the section names, and splits them: the last `held_out` ones are never trained on. They come chain after chain, so that they are
-/// the last chains where there are several.
-fn split(section: &TrainSection, sets: &[ConfigurationSet]) -> Result<(BitMatrix, BitMatrix)> {
-    let set = sets.iter().find(|set| set.size == section.size && set.coupling == section.coupling).ok_or_else(|| {
-        Error::Refused(format!(
-            "configurations.h5 holds no configurations of size {} at coupling {}: remove results.h5 to sample again",
-            section.size, section.coupling
-        ))
-    })?;
-    let rows = set.spins.rows();
-    let kept = kept_samples(section);
-    if rows != kept + section.held_out {
-        return Err(Error::Refused(format!(
-            "configurations.h5 holds {rows} configurations of size {} at coupling {}, the run file asks for {}: remove results.h5 to sample again",
-            section.size,
-            section.coupling,
-            kept + section.held_out
-        )));
-    }
-    Ok((set.spins.slice_rows(0..kept), set.spins.slice_rows(kept..rows)))
-}
-
-/// The kept configurations that are trained on: none if fresh ones are drawn.
-fn kept_samples(section: &TrainSection) -> usize {
-    if section.fresh_sweeps.is_some() { 0 } else { section.samples }
 }
 
 /// What rank 0 has at the beginning of the stage.
@@ -172,6 +146,7 @@ fn train_network(
                 let (machine, layer) = learning::train_layer(&task, &std::mem::take(stored), session, progress)?;
                 layers_of(record, number).push(layer);
                 record.peak_memory = peak_resident_bytes();
+                session.note_work();
                 session.on_root(|desk| desk.keep_training(record.clone()))?;
                 machine
             }
@@ -212,7 +187,7 @@ fn empty_record(section: &TrainSection, prior: &Prior) -> TrainingRecord {
         chains: if section.learning.method.is_persistent() { section.learning.chains } else { 0 },
         gibbs_steps: section.gibbs_steps,
         fresh: section.fresh_sweeps.is_some(),
-        coupling: section.coupling,
+        couplings: section.couplings.clone(),
         size: section.size,
         samples: section.samples,
         held_out: section.held_out,
@@ -237,7 +212,7 @@ pub struct TrainedStack {
     dead_units: Vec<Vec<usize>>,
     held_out: BitMatrix,
     means: Vec<f64>,
-    coupling: f64,
+    couplings: Vec<f64>,
 }
 
 impl TrainedStack {
@@ -245,7 +220,7 @@ impl TrainedStack {
     pub fn subject(&self, seed: u64) -> Subject<'_> {
         Subject {
             torus: self.torus,
-            coupling: self.coupling,
+            couplings: &self.couplings,
             stack: &self.machines,
             dead_units: &self.dead_units,
             held_out: &self.held_out,
@@ -281,5 +256,5 @@ pub fn companion_stack(companion: &Companion, found: &CompanionRecord, main: &Tr
 fn stack_of(section: &TrainSection, layers: &[LayerRecord], held_out: BitMatrix, means: Vec<f64>) -> Result<TrainedStack> {
     let machines: Vec<Rbm> = layers.iter().map(machine).collect();
     let dead_units = layers.iter().map(|layer| layer.dead_units.clone()).collect();
-    Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out, means, coupling: section.coupling })
+    Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out, means, couplings: section.couplings.clone() })
 }

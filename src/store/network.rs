@@ -77,12 +77,12 @@ pub fn write_training(group: &GroupWriter, training: &TrainingRecord, with_weigh
         .number("chains", training.chains as u64)?
         .number("gibbs_steps", training.gibbs_steps as u64)?
         .number("fresh", u64::from(training.fresh))?
-        .number("coupling", training.coupling)?
         .number("size", training.size as u64)?
         .number("samples", training.samples as u64)?
         .number("held_out", training.held_out as u64)?
         .number("peak_memory", training.peak_memory)?
         .number("layers", training.layers.len() as u64)?;
+    group.dimension("coupling", &training.couplings, label("1", "couplings K of the training configurations, in equal shares"))?;
     if !training.layers.is_empty() {
         group.attributes().text("default", "layer1")?;
     }
@@ -155,7 +155,7 @@ pub fn read_training(group: &GroupReader, with_weights: bool) -> Result<Training
         chains: group.count("chains")?,
         gibbs_steps: group.count("gibbs_steps")?,
         fresh: group.count("fresh")? == 1,
-        coupling: group.number("coupling")?,
+        couplings: group.array::<f64>("coupling", 1)?.values,
         size: group.count("size")?,
         samples: group.count("samples")?,
         held_out: group.count("held_out")?,

@@ -38,10 +38,7 @@ pub fn write(group: &GroupWriter, record: &RenormalizationRecord) -> Result<()> 
         likelihood::write(&group.group("likelihood")?, part)?;
     }
     if !record.tables.is_empty() {
-        let tables = group.group("tables")?;
-        let names: Vec<&str> = record.tables.iter().map(|table| table.name.as_str()).collect();
-        tables.attributes().text("order", &names.join(" "))?;
-        record.tables.iter().try_for_each(|one| table::write(&tables.group(&one.name)?, one))?;
+        table::write_all(&group.group("tables")?, &record.tables)?;
     }
     if !record.examples.is_empty() {
         write_examples(&group.group("examples")?, &record.examples)?;
@@ -62,9 +59,7 @@ pub fn read(group: &GroupReader) -> Result<RenormalizationRecord> {
         receptive_fields: list(group, "receptive_fields", receptive_field::read)?,
         reconstructions: list(group, "reconstruction", read_reconstructions)?,
         likelihood: group.has("likelihood").then(|| likelihood::read(&group.group("likelihood")?)).transpose()?,
-        tables: list(group, "tables", |tables| {
-            tables.text("order")?.split_whitespace().map(|name| table::read(&tables.group(name)?, name)).collect()
-        })?,
+        tables: list(group, "tables", table::read_all)?,
         examples: list(group, "examples", read_examples)?,
     })
 }

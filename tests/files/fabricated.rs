@@ -210,7 +210,7 @@ fn likelihood(primes: &mut Primes) -> LikelihoodRecord {
         negative_log_likelihood: Some(primes.reals()),
         entropy: primes.real(),
         divergence: None,
-        trace_violation: primes.real(),
+        trace_violation: primes.reals(),
         chains: primes.next() as usize,
         sweeps: primes.next() as usize,
         relaxation: (0..3).map(|_| relaxation(primes)).collect(),
@@ -229,6 +229,8 @@ pub fn record() -> RunRecord {
         ranks: primes.next() as usize,
         threads: primes.next() as usize,
         slurm_job: slurm_job.to_string(),
+        binding: format!("1 rank with 1 thread; {host}: rank 0 on 0"),
+        worked: (!slurm_job.is_empty()).then_some(0.75),
     };
     let (sizes, couplings) = (vec![4, 6], vec![0.25, 0.440_686_793_509_771_5]);
     let places = sizes.iter().flat_map(|&size| couplings.iter().map(move |&coupling| (size, coupling)));
@@ -244,6 +246,7 @@ pub fn record() -> RunRecord {
             submissions,
         },
         sampling: Some(SamplingRecord {
+            geometry: kadanoff::lattice::Geometry::Square,
             tempering: Vec::new(),
             algorithm: "swendsen-wang".to_string(),
             sizes,
@@ -255,6 +258,7 @@ pub fn record() -> RunRecord {
             ensembles,
         }),
         scaling: Some(scaling(&mut primes)),
+        analyses: vec![table(&mut primes, "first"), table(&mut primes, "second")],
         training: Some(TrainingRecord {
             gradient: "centred".to_string(),
             activations: "states".to_string(),
@@ -262,7 +266,7 @@ pub fn record() -> RunRecord {
             chains: primes.next() as usize,
             gibbs_steps: primes.next() as usize,
             fresh: true,
-            coupling: primes.real(),
+            couplings: (0..3).map(|_| primes.real()).collect(),
             size: 4,
             samples: primes.next() as usize,
             held_out: primes.next() as usize,
@@ -314,6 +318,7 @@ fn scaling(primes: &mut Primes) -> Scaling {
         smallest_overlap: primes.real(),
     };
     Scaling {
+        geometry: kadanoff::lattice::Geometry::Cubic,
         correction_exponent: primes.real(),
         blocks: primes.next() as usize,
         covariance: (0..results.len().pow(2)).map(|_| primes.real()).collect(),
@@ -354,7 +359,14 @@ pub fn configurations(record: &mut RunRecord) -> Vec<ConfigurationSet> {
             let up = spins.bits(row).count_ones() as i64;
             ensemble.chains[chains[row] as usize].magnetization[draws[row] as usize] = 2 * up - sites as i64;
         }
-        sets.push(ConfigurationSet { size: ensemble.size, coupling: ensemble.coupling, spins, chains, draws });
+        sets.push(ConfigurationSet {
+            geometry: kadanoff::lattice::Geometry::Square,
+            size: ensemble.size,
+            coupling: ensemble.coupling,
+            spins,
+            chains,
+            draws,
+        });
     }
     sets
 }

@@ -36,10 +36,13 @@ pub fn empty() -> RunRecord {
                 ranks: 4,
                 threads: 16,
                 slurm_job: "881234".to_string(),
+                binding: "4 ranks with 16 threads each; node017: rank 0 on 0-15".to_string(),
+                worked: Some(0.973),
             }],
         },
         sampling: None,
         scaling: None,
+        analyses: Vec::new(),
         training: None,
         renormalization: None,
     }
@@ -79,6 +82,7 @@ pub fn record() -> RunRecord {
     let ensemble = Ensemble { size: 40, coupling: 0.408, chains, observables, spin_updates: 2_150_400_000, seconds: 31.2 };
     let mut record = empty();
     record.sampling = Some(SamplingRecord {
+        geometry: kadanoff::lattice::Geometry::Square,
         tempering: Vec::new(),
         algorithm: "swendsen-wang".to_string(),
         sizes: vec![40],
@@ -129,7 +133,7 @@ fn training(random: &mut Uniform) -> TrainingRecord {
         chains: 0,
         gibbs_steps: 1,
         fresh: false,
-        coupling: 0.408,
+        couplings: vec![0.408],
         size: 40,
         samples: 20_000,
         held_out: 2000,
@@ -267,7 +271,7 @@ fn likelihood() -> LikelihoodRecord {
         negative_log_likelihood: Some([711.5, 0.99]),
         entropy: 669.5237262,
         divergence: Some([42.0, 0.93]),
-        trace_violation: 31.7,
+        trace_violation: [31.7, 1.2],
         chains: 128,
         sweeps: 361,
         relaxation: relaxation.collect(),
@@ -355,6 +359,7 @@ pub fn scaling() -> RunRecord {
     }
     let mut record = empty();
     record.sampling = Some(SamplingRecord {
+        geometry: kadanoff::lattice::Geometry::Square,
         tempering: Vec::new(),
         algorithm: "wolff".to_string(),
         sizes,

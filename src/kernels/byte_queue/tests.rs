@@ -62,17 +62,18 @@ impl Plain {
 
     fn group(&mut self, law: &ByteLaw, blocks: usize) -> Vec<u8> {
         if self.queue.len() < LOW {
-            while self.queue.len() < FULL {
-                let mut drawn: Vec<u8> = self.pairs().into_iter().map(|pair| shared(pair, &law.second)).collect();
-                let mut words = VecDeque::new();
-                for byte in drawn.iter_mut().filter(|byte| **byte == law.second_marker) {
-                    if words.is_empty() {
-                        words = self.step().into();
-                    }
-                    *byte = law.third.look_up(words.pop_front().unwrap());
-                }
-                self.queue.extend(drawn);
+            let mut added: Vec<u8> = Vec::new();
+            while self.queue.len() + added.len() < FULL {
+                added.extend(self.pairs().into_iter().map(|pair| shared(pair, &law.second)));
             }
+            let mut words = VecDeque::new();
+            for byte in added.iter_mut().filter(|byte| **byte == law.second_marker) {
+                if words.is_empty() {
+                    words = self.step().into();
+                }
+                *byte = law.third.look_up(words.pop_front().unwrap());
+            }
+            self.queue.extend(added);
         }
         let mut group = Vec::new();
         for _ in 0..blocks {

@@ -91,17 +91,18 @@ impl Source {
     /// The bits of one law for a group of blocks, 64 bytes a block.
     fn bits(&mut self, kind: usize, law: &ByteLaw, blocks: usize) -> Vec<u8> {
         if self.queues[kind].len() < LOW {
-            while self.queues[kind].len() < FULL {
-                let mut drawn = self.by_alias(&law.second);
-                let mut words = VecDeque::new();
-                for byte in drawn.iter_mut().filter(|byte| **byte == law.second_marker) {
-                    if words.is_empty() {
-                        words = VecDeque::from(self.step());
-                    }
-                    *byte = words.pop_front().map_or(0, |word| law.third.look_up(word));
-                }
-                self.queues[kind].extend(drawn);
+            let mut added = Vec::new();
+            while self.queues[kind].len() + added.len() < FULL {
+                added.extend(self.by_alias(&law.second));
             }
+            let mut words = VecDeque::new();
+            for byte in added.iter_mut().filter(|byte| **byte == law.second_marker) {
+                if words.is_empty() {
+                    words = VecDeque::from(self.step());
+                }
+                *byte = words.pop_front().map_or(0, |word| law.third.look_up(word));
+            }
+            self.queues[kind].extend(added);
         }
         let mut bits = Vec::new();
         for _ in 0..blocks {
