@@ -172,16 +172,14 @@ fn renormalize_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let subject = session.on_root(|desk| {
         let trained = job.train.as_ref().zip(desk.record.training.as_ref());
         let trained = trained.map(|(section, record)| train::stack(section, record, &desk.configurations)).transpose()?;
-        let found = desk.record.training.as_ref().map_or_else(Vec::new, |training| training.companions.clone());
-        // Nothing after this stage needs the configurations.
-        Ok((trained, found, std::mem::take(&mut desk.configurations)))
+        let found = desk.record.training.as_ref().map_or(&[][..], |training| training.companions.as_slice());
+        let beside = trained.as_ref().map_or_else(|| Ok(Vec::new()), |main| Beside::all(job.companions(), found, main))?;
+        // Nothing after this stage needs them.
+        Ok((trained, beside, std::mem::take(&mut desk.configurations)))
     })?;
-    let work = subject.map(|(trained, found, sets)| {
-        let (seed, section, notes, companions) = (job.seed, section.clone(), Arc::clone(&notes), job.companions());
-        move || {
-            let beside = trained.as_ref().map_or_else(|| Ok(Vec::new()), |main| Beside::all(companions, &found, main))?;
-            renormalize::run(seed, &section, &sets, trained.as_ref().map(|trained| trained.subject(seed)).as_ref(), &beside, &notes)
-        }
+    let work = subject.map(|(trained, beside, sets)| {
+        let (seed, section, notes) = (job.seed, section.clone(), Arc::clone(&notes));
+        move || renormalize::run(seed, &section, &sets, trained.as_ref().map(|trained| trained.subject(seed)).as_ref(), &beside, &notes)
     });
     let is_root = session.comm().is_root();
     let record = session.beside_rounds(Stage::Renormalization, work, Some(&|| if is_root { notes.items() } else { Items::default() }))?;

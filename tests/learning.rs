@@ -103,66 +103,6 @@ fn a_learning_rate_beyond_all_reason_stops_at_the_first_number_that_is_not_finit
     }
 }
 
-/// A stack whose first machine the tempered method trains, in seconds.
-const STACK: &str = r#"
-seed = 5
-[lattice]
-sizes = [4]
-[sample]
-couplings = [0.3]
-replicas = 8
-thermalization = 50
-sweeps = 2000
-configurations = 400
-[train]
-layers = [24, 6]
-epochs = [40, 20]
-minibatch = 20
-gradient = "centred"
-activations = "states"
-method = "tempered"
-inverse_temperatures = 3
-learning_rate = 0.2
-last_learning_rate = 0.01
-data = "fresh"
-samples = 1000
-last_l1 = 1e-4
-initial_range = 1
-[renormalize]
-mapping = false
-standards = false
-annealing_temperatures = 200
-sampling_chains = 200
-sampling_sweeps = 200
-"#;
-
-#[test]
-fn the_report_says_whether_the_stack_samples_the_right_thermodynamics() {
-    let folder = tempfile::tempdir().unwrap();
-    let job = write_job(folder.path(), STACK);
-    let directory = folder.path().join("run");
-    succeed(kadanoff().arg("run").arg(&job).arg("--out").arg(&directory));
-    let record = kadanoff::store::read_run(&directory).unwrap();
-    let renormalization = record.renormalization.unwrap();
-    let likelihood = renormalization.likelihood.as_ref().unwrap();
-    let models = renormalization.table("models").unwrap();
-    assert_eq!(models.rows.iter().map(|(name, _)| name.as_str()).collect::<Vec<&str>>(), ["first machine", "stack"]);
-    assert_eq!(models.get(0, "divergence"), likelihood.divergence);
-    // The bound of the stack is a bound: with the first machine well trained it is a small positive number of nats, and both annealings agree with the enumerated ln Z.
-    let (divergence, exact) = (models.get(1, "divergence").unwrap(), models.get(1, "enumerated").unwrap()[0]);
-    assert!(divergence[0] > -4.0 * divergence[1] && divergence[0] < 2.0, "{divergence:?}");
-    for direction in ["forward", "reverse"] {
-        let [value, error] = models.get(1, direction).unwrap();
-        assert!((value - exact).abs() < 5.0 * error + 1e-3, "{direction}: {value} +- {error}, {exact}");
-    }
-    let thermodynamics = renormalization.table("stack_thermodynamics").unwrap();
-    assert_eq!(thermodynamics.rows.len(), likelihood.observables.len());
-    let page = std::fs::read_to_string(directory.join("report.html")).unwrap();
-    assert!(page.contains("The stack (trained by tempered)") && page.contains("the right thermodynamics"));
-    let summary = std::fs::read_to_string(directory.join("summary.json")).unwrap();
-    assert!(summary.contains("specific_heat_deviation") && summary.contains("is_right"));
-}
-
 /// Two layers with a second seed, controls and a scan: seven networks beside the main one.
 const BESIDE: &str = r#"
 seed = 12
@@ -236,4 +176,62 @@ fn networks_beside_the_main_one_change_nothing_of_it_and_go_on_wherever_they_wer
     let agreement =
         |label: &str| controls.rows.iter().position(|(name, _)| name == label).and_then(|row| controls.get(row, "agreement")).unwrap()[0];
     assert!((agreement("sites shuffled") - agreement("trained")).abs() < 0.03);
+/// A stack whose first machine the tempered method trains, in seconds.
+const STACK: &str = r#"
+seed = 5
+[lattice]
+sizes = [4]
+[sample]
+couplings = [0.3]
+replicas = 8
+thermalization = 50
+sweeps = 2000
+configurations = 400
+[train]
+layers = [24, 6]
+epochs = [40, 20]
+minibatch = 20
+gradient = "centred"
+activations = "states"
+method = "tempered"
+inverse_temperatures = 3
+learning_rate = 0.2
+last_learning_rate = 0.01
+data = "fresh"
+samples = 1000
+last_l1 = 1e-4
+initial_range = 1
+[renormalize]
+mapping = false
+standards = false
+annealing_temperatures = 200
+sampling_chains = 200
+sampling_sweeps = 200
+"#;
+
+#[test]
+fn the_report_says_whether_the_stack_samples_the_right_thermodynamics() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = write_job(folder.path(), STACK);
+    let directory = folder.path().join("run");
+    succeed(kadanoff().arg("run").arg(&job).arg("--out").arg(&directory));
+    let record = kadanoff::store::read_run(&directory).unwrap();
+    let renormalization = record.renormalization.unwrap();
+    let likelihood = renormalization.likelihood.as_ref().unwrap();
+    let models = renormalization.table("models").unwrap();
+    assert_eq!(models.rows.iter().map(|(name, _)| name.as_str()).collect::<Vec<&str>>(), ["first machine", "stack"]);
+    assert_eq!(models.get(0, "divergence"), likelihood.divergence);
+    // The bound of the stack is a bound: with the first machine well trained it is a small positive number of nats, and both annealings agree with the enumerated ln Z.
+    let (divergence, exact) = (models.get(1, "divergence").unwrap(), models.get(1, "enumerated").unwrap()[0]);
+    assert!(divergence[0] > -4.0 * divergence[1] && divergence[0] < 2.0, "{divergence:?}");
+    for direction in ["forward", "reverse"] {
+        let [value, error] = models.get(1, direction).unwrap();
+        assert!((value - exact).abs() < 5.0 * error + 1e-3, "{direction}: {value} +- {error}, {exact}");
+    }
+    let thermodynamics = renormalization.table("stack_thermodynamics").unwrap();
+    assert_eq!(thermodynamics.rows.len(), likelihood.observables.len());
+    let page = std::fs::read_to_string(directory.join("report.html")).unwrap();
+    assert!(page.contains("The stack (trained by tempered)") && page.contains("the right thermodynamics"));
+    let summary = std::fs::read_to_string(directory.join("summary.json")).unwrap();
+    assert!(summary.contains("specific_heat_deviation") && summary.contains("is_right"));
 }

@@ -114,7 +114,10 @@ impl RunFile {
         if self.renormalize.as_ref().is_some_and(|section| section.controls) {
             all.push(companion("sites shuffled".to_string(), Role::ShuffledSites, 1, &|_| ()));
             if main.l1.iter().any(|&l1| l1 > 0.0) {
-                all.push(companion("no L1 penalty".to_string(), Role::NoPenalty, 1, &|section| section.l1.fill(0.0)));
+                all.push(companion("no L1 penalty".to_string(), Role::NoPenalty, 1, &|section| {
+                    section.l1.fill(0.0);
+                    section.last_l1.fill(0.0);
+                }));
             }
         }
         for scan in main.scan.iter() {
@@ -141,6 +144,7 @@ fn reduce(section: &mut TrainSection, samples: usize, l1: f32) {
     section.epochs = vec![(steps as f64 / samples.div_ceil(section.minibatch) as f64).round().max(1.0) as usize];
     section.samples = samples;
     section.l1 = vec![l1];
+    section.last_l1 = vec![l1];
     section.layers.truncate(1);
     section.learning_rate.truncate(1);
     section.learning.last_learning_rate.truncate(1);

@@ -85,11 +85,11 @@ fn verdict(fit: &TableRecord) -> Option<String> {
     ))
 }
 
-/// A number of samples, and for each of its curves the points (penalty, measure).
-type Curves = (f64, Vec<Vec<(f64, f64)>>);
+/// Penalty and share of one network after the other.
+type Curve = Vec<(f64, f64)>;
 
-/// (penalty, share) of one network after the other, by number of configurations and seed.
-fn curves(scan: &TableRecord) -> Vec<Curves> {
+/// For each number of configurations, the curve of every seed.
+fn curves(scan: &TableRecord) -> Vec<(f64, Vec<Curve>)> {
     let number = |row: usize, column: &str| scan.get(row, column).map_or(f64::NAN, |pair| pair[0]);
     let mut counts: Vec<f64> = (0..scan.rows.len()).map(|row| number(row, "samples")).collect();
     counts.sort_by(f64::total_cmp);

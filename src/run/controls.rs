@@ -2,11 +2,11 @@
 
 use super::companions;
 use super::likelihood;
+use super::notes::Notes;
 use super::renormalize::{Subject, block_side, receptive_fields};
 use super::train::{TrainedStack, companion_stack};
 use crate::config::{Companion, RenormalizeSection, Role};
 use crate::error::Result;
-use crate::ledger::Nobody;
 use crate::rbm::{Matrix, deep};
 use crate::record::{Cell, CompanionRecord, ReceptiveFieldSummary, ReconstructionRecord, TableRecord};
 use crate::rg::controls::{PlaneWaves, block_fields, permuted_weights};
@@ -156,7 +156,13 @@ fn fields_of(subject: &Subject, fields: &[ReceptiveFieldSummary]) -> Result<Vec<
 ///
 /// # Errors
 /// As [`table`].
-pub fn seeds(section: &RenormalizeSection, subject: &Subject, divergence: Option<[f64; 2]>, beside: &[Beside]) -> Result<TableRecord> {
+pub fn seeds(
+    section: &RenormalizeSection,
+    subject: &Subject,
+    divergence: Option<[f64; 2]>,
+    beside: &[Beside],
+    notes: &Notes,
+) -> Result<TableRecord> {
     let mut columns = COLUMNS.to_vec();
     columns.push(("divergence", "Kullback-Leibler divergence of the first machine from the data, in nats", "nat"));
     columns.push(("seeds", "seeds with a divergence", "1"));
@@ -170,7 +176,9 @@ pub fn seeds(section: &RenormalizeSection, subject: &Subject, divergence: Option
             layers[layer].push(cells(layer + 1, fields, Some(agreements[layer])));
         }
         if let (Some(section), 1..) = (&section.likelihood, number) {
-            divergences.push(likelihood::run(section, &one, &Nobody)?.divergence);
+            // A part of its own, so that the next seed does not go on from its states.
+            let found = notes.part(&format!("likelihood of seed {}", number + 1), || likelihood::run(section, &one, notes))?;
+            divergences.push(found.divergence);
         }
     }
     let known: Vec<f64> = divergences.into_iter().flatten().map(|[value, _]| value).collect();

@@ -90,18 +90,18 @@ pub fn run(
     }
     let all = sets.iter().find(|set| set.size == subject.torus.side() && Some(set.coupling) == subject.coupling()).map(|set| &set.spins);
     tables.extend(notes.part("comparison", || comparison::run(section, subject, all, &reconstructions, likelihood.as_ref()))?);
-    if let Some(section) = section.flow {
-        tables.extend(notes.part("flow", || flow::run(section, subject, sets))?);
-    }
     if let Some(training) = all.filter(|_| section.controls) {
         let training = training.slice_rows(0..training.rows().saturating_sub(subject.held_out.rows()));
         tables.push(notes.part("controls", || controls::table(subject, &training, &receptive_fields, &reconstructions, beside))?);
     }
     if beside.iter().any(|one| one.companion.role == Role::Seed) {
         let divergence = likelihood.as_ref().and_then(|found| found.divergence);
-        tables.push(notes.part("seeds", || controls::seeds(section, subject, divergence, beside))?);
+        tables.push(notes.part("seeds", || controls::seeds(section, subject, divergence, beside, notes))?);
     }
     tables.extend(notes.part("locality", || locality::tables(beside))?);
+    if let Some(section) = section.flow {
+        tables.extend(notes.part("flow", || flow::run(section, subject, sets))?);
+    }
     Ok(RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood, tables, examples: examples(subject, section)? })
 }
 

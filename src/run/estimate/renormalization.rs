@@ -9,7 +9,7 @@ use crate::random::{Purpose, Stream};
 use crate::rbm::{Matrix, Rbm};
 use crate::rg::block_rule::BlockRule;
 use crate::rg::flow::Start;
-use crate::rg::{mapping, monte_carlo};
+use crate::rg::monte_carlo;
 use crate::run::comparison::{self, Centres};
 use crate::run::renormalize::{self, Subject};
 use crate::run::{decimation, flow, likelihood, stack, standards};
@@ -30,7 +30,7 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
         work().map(|()| seconds += scale * started.elapsed().as_secs_f64())
     };
     if section.mapping {
-        timed(1.0, &mut || mapping::standard_mappings().map(drop))?;
+        timed(1.0, &mut || crate::rg::mapping::standard_mappings().map(drop))?;
     }
     if let Some(bonds) = &section.standards {
         let (quick, slow): (Vec<usize>, Vec<usize>) = bonds.iter().partition(|&&bond| bond <= QUICK_BOND);
