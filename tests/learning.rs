@@ -176,6 +176,8 @@ fn networks_beside_the_main_one_change_nothing_of_it_and_go_on_wherever_they_wer
     let agreement =
         |label: &str| controls.rows.iter().position(|(name, _)| name == label).and_then(|row| controls.get(row, "agreement")).unwrap()[0];
     assert!((agreement("sites shuffled") - agreement("trained")).abs() < 0.03);
+}
+
 /// A stack whose first machine the tempered method trains, in seconds.
 const STACK: &str = r#"
 seed = 5
