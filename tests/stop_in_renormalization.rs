@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A short training, and several seconds of annealing and chains behind it.
+/// A short training, and several seconds of annealing and chains behind it, which go on from where they were; the other parts would be done again.
 const JOB: &str = r#"
 seed = 5
 
@@ -33,10 +33,15 @@ minibatch = 20
 
 [renormalize]
 standards = false
+mapping = false
+receptive_fields = false
+reconstructions = false
+block_spins = false
+side_by_side = false
 monte_carlo = true
 monte_carlo_levels = 1
-annealing_temperatures = 6000
-sampling_sweeps = 6000
+annealing_temperatures = 60000
+sampling_sweeps = 8000
 
 [report]
 figures = false
@@ -99,7 +104,7 @@ fn signal(process: u32, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status().unwrap().success());
 }
 
-/// The work that `status` says is done of the last stage.
+/// The work of the last stage that was done when the last job began or later, as `status` says.
 fn progress(directory: &Path) -> f64 {
     let output = succeed(kadanoff().arg("status").arg(directory).arg("--json"));
     let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -143,7 +148,7 @@ fn every_way_to_stop_the_last_stage_ends_with_75_and_the_same_bits() {
     let mut child = run.start(single("2"), 2);
     signal(child.id(), "KILL");
     assert!(!child.wait().unwrap().success());
-    assert!(shares.windows(2).all(|pair| pair[0] < pair[1]) && shares[0] > 0.0 && shares[shares.len() - 1] < 1.0, "{shares:?}");
+    assert!(shares.windows(2).all(|pair| pair[0] < pair[1]) && shares[shares.len() - 1] < 1.0, "{shares:?}");
     succeed(&mut single("2"));
     assert!(outcome(&run.directory) == outcome(&whole.directory), "stops changed the result");
     assert!(!run.directory.join("checkpoint").exists() && !run.directory.join("stop").exists());

@@ -100,14 +100,13 @@ fn warnings(places: &[Place]) -> Vec<String> {
     let of_host = |(host, ranks): (&str, Vec<usize>)| {
         let (may_use, there) = (union(places, &ranks).len(), processors(&places[ranks[0]].of_host).len());
         let threads: usize = ranks.iter().map(|&rank| places[rank].threads).sum();
-        let own = ranks.iter().copied().find(|&rank| (1..places[rank].threads).contains(&processors(&places[rank].processors).len()));
-        let (who, threads, may_use) = if may_use == 0 || may_use >= there {
-            return None;
-        } else if threads > may_use {
+        let own = |rank: usize| processors(&places[rank].processors).len();
+        let bound = |rank: &usize| own(*rank) < there && (1..places[*rank].threads).contains(&own(*rank));
+        let (who, threads, may_use) = if (1..there.min(threads)).contains(&may_use) {
             (plural(ranks.len(), "rank"), threads, may_use)
         } else {
-            let rank = own?;
-            (format!("rank {rank}"), places[rank].threads, processors(&places[rank].processors).len())
+            let rank = ranks.iter().copied().find(bound)?;
+            (format!("rank {rank}"), places[rank].threads, own(rank))
         };
         Some(format!(
             "on {host}, {who} with {} in all may use {} of {there}: give every rank as many as it has threads (srun --cpus-per-task=N, mpirun --map-by slot:PE=N)",

@@ -30,8 +30,10 @@ pub struct Notes {
 
 impl Notes {
     /// The notes of an earlier job, or none. Every part counts for `work_of_part`.
-    pub fn new(kept: BTreeMap<String, Vec<u64>>, work_of_part: u64, progress: Progress) -> Self {
+    pub fn new(mut kept: BTreeMap<String, Vec<u64>>, work_of_part: u64, progress: Progress) -> Self {
         let work = AtomicU64::new(work_done(&kept));
+        // From here on it is counted there.
+        kept.remove(WORK);
         Notes { kept: Mutex::new(kept), calls: Calls::default(), work, work_of_part, progress }
     }
 
@@ -62,6 +64,8 @@ impl Notes {
 
     /// Asks for the states of what is on its way, waits for them a little, and makes a checkpoint of all there is.
     pub fn items(&self) -> Items {
+        // If the job stops now, this is the last that is heard of it.
+        self.progress.note_now();
         self.calls.ask();
         let begun = Instant::now();
         while !self.calls.are_answered() && begun.elapsed() < PATIENCE {
@@ -160,7 +164,9 @@ mod tests {
         first.keep("another state", vec![1, u64::MAX]);
         first.advance(5);
         let again = notes(read(&first.items().into_bytes()).unwrap());
-        assert_eq!(work_done(&again.lock()), 15);
+        assert_eq!(again.work.load(Ordering::Relaxed), 15);
+        again.advance(4);
+        assert_eq!(work_done(&read(&again.items().into_bytes()).unwrap()), 19);
         assert_eq!((again.found("a state"), again.found("another state")), (None, Some(vec![1, u64::MAX])));
         let found = again.part("one", || -> Result<Value> { panic!("it is there") }).unwrap();
         assert!(found.0.is_nan() && found.1 == value.1 && found.2[0].to_bits() == 0.1f64.to_bits() && found.2[1].is_sign_negative());

@@ -190,8 +190,8 @@ mod tests {
     /// A sweep of this lattice asks once or more whether it is to be left; it is, each time, and goes on in another chain.
     #[test]
     fn a_sweep_that_was_left_goes_on_with_the_same_bits() {
-        let torus = SquareTorus::new(400).unwrap();
-        let make = || Wolff::new(torus, 0.44, Start::Cold, 14103831, 3).unwrap();
+        let torus = SquareTorus::new(600).unwrap();
+        let make = || Wolff::new(torus, 0.44, Start::Hot, 14103831, 3).unwrap();
         let (mut whole, mut pieces, mut left) = (make(), make(), 0);
         for sweep in 0..8 {
             if sweep == 4 {
