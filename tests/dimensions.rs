@@ -207,7 +207,7 @@ fn ladders_of_cubes_go_on_after_every_split_and_have_the_right_energies() {
     for ([mean, square], (coupling, _)) in sums.into_iter().zip(couplings) {
         let error = ((square - mean * mean) / 99.0).sqrt();
         let known = exact::cubic::four(coupling).energy_per_site;
-        assert!((mean - known).abs() < 7.0 * error && error < 2e-3, "K = {coupling}: {mean} +- {error}, exact {known}");
+        assert!((mean - known).abs() < 7.0 * error && error < 4e-3, "K = {coupling}: {mean} +- {error}, exact {known}");
     }
     assert!(undisturbed.counts().made.iter().all(|&made| made == 0), "exchanges are counted after thermalization alone");
 }

@@ -9,7 +9,7 @@ mod fabricated;
 use fabricated::{configurations, record};
 use kadanoff::error::Error;
 use kadanoff::measure::Series;
-use kadanoff::record::{RunRecord, SamplingRecord};
+use kadanoff::record::{RunRecord, SamplingRecord, TrainingRecord};
 use kadanoff::spins::BitMatrix;
 use kadanoff::store::{self, ConfigurationSet};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,14 @@ fn written() -> (tempfile::TempDir, RunRecord, Vec<ConfigurationSet>) {
     store::write_configurations(&folder.path().join(store::CONFIGURATIONS_FILE), &record.provenance, &sets).unwrap();
     store::write_links(folder.path()).unwrap();
     (folder, record, sets)
+}
+
+/// What `results.h5` says of a training: everything but the parameters of the layers, of the networks beside the main one too.
+fn forget_weights(training: &mut TrainingRecord) {
+    let beside = training.companions.iter_mut().flat_map(|companion| &mut companion.layers);
+    for layer in training.layers.iter_mut().chain(beside) {
+        (layer.weights, layer.visible_bias, layer.hidden_bias) = Default::default();
+    }
 }
 
 fn refusal<T: std::fmt::Debug>(result: kadanoff::error::Result<T>) -> String {
@@ -39,9 +47,7 @@ fn everything_comes_back_as_it_was() {
     let (origin, read) = store::read_configurations(&folder.path().join(store::CONFIGURATIONS_FILE)).unwrap();
     assert_eq!((origin, read), (record.provenance.clone(), sets));
     let mut without_weights = record.clone();
-    for layer in &mut without_weights.training.as_mut().unwrap().layers {
-        (layer.weights, layer.visible_bias, layer.hidden_bias) = Default::default();
-    }
+    forget_weights(without_weights.training.as_mut().unwrap());
     assert_eq!(store::read_results(&folder.path().join(store::RESULTS_FILE)).unwrap(), without_weights);
     let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 5, "no temporary file is left: {names:?}");
@@ -94,9 +100,7 @@ fn unfinished_runs_come_back_too() {
     round_trip(&|record| {
         record.training = full.training.clone();
         let training = record.training.as_mut().unwrap();
-        for layer in &mut training.layers {
-            (layer.weights, layer.visible_bias, layer.hidden_bias) = Default::default();
-        }
+        forget_weights(training);
         training.layers[1].epochs.clear();
     });
     let mut record = full.clone();

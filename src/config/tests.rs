@@ -63,7 +63,12 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("sizes = [16]", "sizes = [9223372036854775808]", 3, "needs 9.9e27 GiB for its packed spins"),
     ("sizes = [16]", "sizes = [99999999999999999999999999999999999999999999]", 3, "GiB for its packed spins"),
     ("sizes = [16]", "sizes = [15]", 3, "needs an even side"),
-    ("sizes = [16]", "geometry = \"sqare\"\nsizes = [16]", 3, "geometry = \"sqare\": must be \"square\""),
+    (
+        "sizes = [16]",
+        "geometry = \"sqare\"\nsizes = [16]",
+        3,
+        "geometry = \"sqare\": must be \"chain\" or \"square\" or \"cubic\"; did you mean \"square\"?",
+    ),
     ("sizes = [16]", "sizes = [16]\nsweeps = 5", 4, "[lattice] sweeps: unknown key; it belongs in the section [sample]"),
     // [sample]
     ("couplings = [0.4, 0.408]", "", 4, "[sample] couplings is missing"),

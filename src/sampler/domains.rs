@@ -257,7 +257,7 @@ mod tests {
             agree::<ChainMetropolis>(Geometry::Chain, side, sweeps);
             agree::<ChainHeatBath>(Geometry::Chain, side, sweeps);
         }
-        for (side, sweeps) in [(4, 40), (6, 20), (8, 20), (10, 5), (12, 5), (16, 5), (24, 3), (32, 3), (208, 1)] {
+        for (side, sweeps) in [(4, 40), (6, 20), (8, 20), (10, 5), (12, 5), (16, 5), (24, 3), (32, 3), (256, 1)] {
             agree::<CubicMetropolis>(Geometry::Cubic, side, sweeps);
             if side < 100 {
                 agree::<CubicHeatBath>(Geometry::Cubic, side, sweeps);
