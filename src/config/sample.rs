@@ -280,8 +280,9 @@ fn couplings(section: &Section, lattice: Option<&LatticeSection>) -> Option<Coup
         _ => {
             let critical = lattice.map_or(Geometry::Square, |lattice| lattice.geometry).critical_coupling();
             let read = |field: &Field| match critical {
-                Some(critical) if field.is_text() => field.choice(&[("critical", critical)]),
-                None if field.is_text() => field.refuse("this lattice has no critical point: write a number"),
+                Some(critical) if field.says("critical") => Some(critical),
+                None if field.says("critical") => field.refuse("this lattice has no critical point: write a number"),
+                Some(_) if field.is_text() => field.refuse("must be a coupling K = J / k_B T as a number, or \"critical\""),
                 _ => coupling(field),
             };
             section.required("couplings", example, |field| field.distinct("couplings", read)).map(Couplings::Listed)
