@@ -202,23 +202,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::measures::tests::{blob, torus};
     use super::*;
     use crate::random::{Purpose, Stream};
-
-    fn torus(side: usize) -> SquareTorus {
-        SquareTorus::new(side).unwrap()
-    }
-
-    /// A field of `value` on the width x height rectangle whose first site is (left, top).
-    fn blob(torus: SquareTorus, left: usize, top: usize, width: usize, height: usize, value: f32) -> Vec<f32> {
-        let mut field = vec![0.0; torus.sites()];
-        for y in top..top + height {
-            for x in left..left + width {
-                field[torus.site(x, y)] = value;
-            }
-        }
-        field
-    }
 
     #[test]
     fn random_weights_have_the_measured_null() {

@@ -37,3 +37,11 @@ fn packed(torus: impl Into<Torus>, spins: &[i8]) -> Configuration {
 fn count(configuration: &Configuration) -> Measurement {
     Measurement { energy: configuration.energy(), magnetization: configuration.magnetization() }
 }
+
+/// The root of the tree of a place, in a forest where a root is its own parent.
+fn root(parents: &[usize], mut place: usize) -> usize {
+    while parents[place] != place {
+        place = parents[place];
+    }
+    place
+}

@@ -281,25 +281,17 @@ fn jackknife(weights: &[f64]) -> f64 {
 mod tests {
     use super::*;
     use crate::ledger::Nobody;
-    use crate::rbm::Matrix;
-    use crate::rbm::exact::{ExactRbm, tests::random_machine};
+    use crate::rbm::exact::{
+        ExactRbm,
+        tests::{random_machine, single},
+    };
     use crate::rbm::gibbs::GibbsChains;
-
-    fn machine(visible: usize, hidden: usize, scale: f64, index: u64) -> Rbm {
-        let exact = random_machine(visible, hidden, scale, index);
-        let f32s = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
-        Rbm {
-            weights: Matrix::from_unpadded(visible, hidden, &f32s(&exact.weights)),
-            visible_bias: f32s(&exact.visible_bias),
-            hidden_bias: f32s(&exact.hidden_bias),
-        }
-    }
 
     #[test]
     fn forward_and_reverse_find_the_enumerated_partition_function() {
         // 300 chains, 200 temperatures: errors of about 0.02 nats. A machine with weights 3 % larger is a mutant that must be seen.
         for (visible, hidden, scale, seed) in [(20, 70, 0.3, 1), (37, 10, 0.5, 2), (3, 5, 2.0, 3)] {
-            let rbm = machine(visible, hidden, scale, 60 + seed);
+            let rbm = single(&random_machine(visible, hidden, scale, 60 + seed));
             let exact = ExactRbm::from(&rbm).log_partition_function();
             let means: Vec<f64> = (0..visible).map(|unit| 0.3 + 0.4 * (unit as f64).sin().abs()).collect();
             let path = Path::new(&rbm, &means);
@@ -338,7 +330,7 @@ mod tests {
 
     #[test]
     fn instruction_sets_and_threads_leave_no_trace() {
-        let rbm = machine(40, 20, 0.3, 51);
+        let rbm = single(&random_machine(40, 20, 0.3, 51));
         let path = Path::new(&rbm, &[0.4; 40]);
         let run = |set: InstructionSet, threads: usize| {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {

@@ -194,19 +194,8 @@ impl StackChains {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rbm::Matrix;
     use crate::rbm::exact::ExactRbm;
-    use crate::rbm::exact::tests::random_machine;
-
-    fn machine(visible: usize, hidden: usize, scale: f64, index: u64) -> Rbm {
-        let exact = random_machine(visible, hidden, scale, index);
-        let f32s = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
-        Rbm {
-            weights: Matrix::from_unpadded(visible, hidden, &f32s(&exact.weights)),
-            visible_bias: f32s(&exact.visible_bias),
-            hidden_bias: f32s(&exact.hidden_bias),
-        }
-    }
+    use crate::rbm::exact::tests::{random_machine, single};
 
     fn states(number: u64, units: usize) -> BitMatrix {
         let mut matrix = BitMatrix::new(1, units);
@@ -232,10 +221,10 @@ mod tests {
 
     #[test]
     fn the_bound_is_below_the_enumerated_likelihood_and_tight_where_the_layers_fit() {
-        let below = machine(9, 6, 0.6, 70);
+        let below = single(&random_machine(9, 6, 0.6, 70));
         // With the lower machine upside down on top, the stack is the lower machine, and the bound is its likelihood for every draw. A top machine of its own lies above its bound.
         let fitting = turned(&below);
-        for (top, is_tight) in [(fitting, true), (machine(6, 5, 0.8, 71), false)] {
+        for (top, is_tight) in [(fitting, true), (single(&random_machine(6, 5, 0.8, 71)), false)] {
             let law = law(&below, &top);
             assert!((law.iter().sum::<f64>() - 1.0).abs() < 1e-6);
             let log_z = ExactRbm::from(&top).log_partition_function();
@@ -258,7 +247,7 @@ mod tests {
     #[test]
     fn a_stack_is_sampled_with_its_own_law() {
         // 400 chains of 300 sweeps: counts of 64 cells with errors of about 0.0005 each; a top machine with weights 1.5 times as large is a mutant.
-        let (below, top) = (machine(6, 5, 0.8, 72), machine(5, 4, 1.0, 73));
+        let (below, top) = (single(&random_machine(6, 5, 0.8, 72)), single(&random_machine(5, 4, 1.0, 73)));
         let law = law(&below, &top);
         let distance = |top: &Rbm| {
             let mut chains = StackChains::new(top, std::slice::from_ref(&below), &BitMatrix::new(400, 5), 9, 0);

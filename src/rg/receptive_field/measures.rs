@@ -98,16 +98,23 @@ fn best_window(side: usize, squares: &[f64], window: usize) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::random::{Purpose, Stream};
 
-    fn torus(side: usize) -> SquareTorus {
+    pub(in crate::rg::receptive_field) fn torus(side: usize) -> SquareTorus {
         SquareTorus::new(side).unwrap()
     }
 
     /// A field of `value` on the width x height rectangle whose first site is (left, top).
-    fn blob(torus: SquareTorus, left: usize, top: usize, width: usize, height: usize, value: f32) -> Vec<f32> {
+    pub(in crate::rg::receptive_field) fn blob(
+        torus: SquareTorus,
+        left: usize,
+        top: usize,
+        width: usize,
+        height: usize,
+        value: f32,
+    ) -> Vec<f32> {
         let mut field = vec![0.0; torus.sites()];
         for y in top..top + height {
             for x in left..left + width {

@@ -1,5 +1,6 @@
 //! Swendsen and Wang's algorithm, PRL 58, 86 (1987), one bond at a time. The meaning of every random bit is that of `kernels::swendsen_wang`.
 
+use super::root;
 use crate::error::Result;
 use crate::kernels::bernoulli::DIGITS;
 use crate::lattice::SquareTorus;
@@ -78,14 +79,6 @@ fn bernoulli(threshold: u64, stream: &mut LaneStream) -> [u64; TILE] {
             bits | u64::from(below) << bit
         })
     })
-}
-
-/// The root of the tree of a place.
-fn root(parents: &[usize], mut place: usize) -> usize {
-    while parents[place] != place {
-        place = parents[place];
-    }
-    place
 }
 
 impl Sampler for ReferenceSwendsenWang {

@@ -1,5 +1,6 @@
 //! Swendsen and Wang's algorithm, PRL 58, 86 (1987), one bond at a time, on any torus and with random numbers of its own.
 
+use super::root;
 use crate::error::Result;
 use crate::lattice::Torus;
 use crate::measure::Measurement;
@@ -26,14 +27,6 @@ impl TorusSwendsenWang {
         let spins = super::unpacked(&initial_configuration(torus, start, seed, chain));
         Ok(TorusSwendsenWang { torus, spins, threshold: bond_threshold(coupling)?, stream: Stream::new(seed, Purpose::Reference, chain) })
     }
-}
-
-/// The root of the tree of `site`.
-fn root(parents: &[usize], mut site: usize) -> usize {
-    while parents[site] != site {
-        site = parents[site];
-    }
-    site
 }
 
 impl Sampler for TorusSwendsenWang {
