@@ -155,8 +155,10 @@ impl Run {
         assert!(begun.elapsed() < Duration::from_secs(30), "{reason} took {:?}", begun.elapsed());
         assert!(said.contains(reason) && said.contains("the same command goes on"), "{reason}: {said}");
         assert_eq!(said.matches("stopped because").count(), 1, "{said}");
-        assert!(self.state().is_file());
-        assert!(std::fs::read_dir(self.directory.join("checkpoint")).unwrap().count() <= 2, "two generations, no strays");
+        // A stop that falls on the end of a stage, or of a layer, finds all work in the files of the run.
+        let strays = std::fs::read_dir(self.directory.join("checkpoint")).map_or(0, Iterator::count);
+        assert!(self.state().is_file() || (said.contains("all work done is in") && strays == 0), "{reason}: {said}");
+        assert!(strays <= 2, "two generations, no strays");
     }
 }
 
@@ -340,12 +342,17 @@ fn fault_06_sigterm_to_one_rank_stops_all_ranks() {
 
 /// A run that was stopped in a stage, with two generations of checkpoints.
 fn stopped(after: &str) -> Run {
-    let run = Run::new(JOB);
-    let child = run.start_until(run.command(kadanoff()).args(OFTEN), 3, after);
-    signal(child.id(), "TERM");
-    run.expect_stop(child, "SIGTERM");
-    assert!(run.directory.join("checkpoint/state.previous").is_file());
-    run
+    // A stop near the end of a stage, or of a layer, may find fewer than two.
+    for _ in 0..5 {
+        let run = Run::new(JOB);
+        let child = run.start_until(run.command(kadanoff()).args(OFTEN), 3, after);
+        signal(child.id(), "TERM");
+        run.expect_stop(child, "SIGTERM");
+        if run.directory.join("checkpoint/state.previous").is_file() {
+            return run;
+        }
+    }
+    panic!("five stops in a row fell on the end of a stage");
 }
 
 #[test]

@@ -87,9 +87,9 @@ fn shared(name: &'static str, algorithm: Algorithm, threads: usize) -> Result<Ro
     Ok(row_against(Subject { name, size: SHARED.into(), threads, unit: Unit::WorkPerNanosecond("flips/ns") }, contender, rival))
 }
 
-/// Sweeps of about a million spins: the way into the pool does not count.
+/// Sweeps of about a hundred million spins, some milliseconds: the way into the pool, which is a sweep's time at side 1024, does not count.
 fn several(chain: &mut dyn Sampler, side: usize) -> u64 {
-    (0..(1usize << 20).div_ceil(side * side)).map(|_| chain.sweep()).sum()
+    (0..(1usize << 27).div_ceil(side * side)).map(|_| chain.sweep()).sum()
 }
 
 /// Holds the energy of a chain that starts cold, away from K_c, against the exact one: the mean of measurements ten sweeps apart, in which it all but forgets.

@@ -101,8 +101,8 @@ fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
             sampler.end_thermalization();
         })
     });
-    // Sweeps of about a million spins at a time: the way into the pool takes longer than a sweep of a small lattice, and does not count.
-    let together = (1usize << 20).div_ceil(side * side);
+    // Sweeps of some million spins at a time: the way into the pool takes longer than a sweep of a small lattice, and does not count.
+    let together = (1usize << 22).div_ceil(side * side);
     let several = |sampler: &mut Box<dyn Sampler>| (0..together).map(|_| sampler.sweep()).sum::<u64>();
     let turn = || pool.install(|| samplers.par_iter_mut().map(several).sum::<u64>()) as f64;
     let contender = Contender { name: algorithm.name().to_string(), turn: Box::new(turn) };
