@@ -21,7 +21,7 @@ for size in sampling["size"].values:
             energy, error, exact = (float(at["energy_per_site" + part]) for part in ("", "_errors", "_exact"))
             print(f"L = {size}, K = {coupling:.6f}: energy per site {energy:.6f} +- {error:.6f} J (exact {exact:.6f})")
 
-# Configurations, eight spins a byte; row y and column x of a lattice are [configuration, y, x].
+# Configurations, eight spins a byte; row y and column x of a lattice are [configuration, y, x], of a cubic one [configuration, z, y, x], of a chain [configuration, x].
 path = directory / "configurations.h5"
 if path.exists():
     with h5py.File(path, "r") as file:
@@ -30,11 +30,11 @@ if path.exists():
                 continue
             packed, sites, size = group["packed"][...], int(group.attrs["sites"]), int(group.attrs["size"])
             up = numpy.unpackbits(packed, axis=1, count=sites, bitorder="little")
-            spins = 2 * up.astype(int).reshape(len(up), size, size) - 1
+            spins = 2 * up.astype(int).reshape(len(up), *[size] * int(group.attrs["dimension"])) - 1
             # The series over (coupling, chain, draw) say the same of the draw that each configuration was.
             series = xarray.open_dataset(directory / "results.h5", engine="h5netcdf", group=f"sampling/L{size}")
             origin = {"chain": xarray.DataArray(group["chain"][...].astype(int)), "draw": xarray.DataArray(group["draw"][...].astype(int))}
             recorded = series["magnetization"].sel(coupling=group.attrs["coupling"]).isel(origin)
-            if not (recorded.values == spins.sum(axis=(1, 2))).all():
+            if not (recorded.values == spins.reshape(len(spins), sites).sum(axis=1)).all():
                 sys.exit(f"{name}: the magnetization of a configuration differs from its series")
-            print(f"{name}: {len(spins)} configurations agree with their series, first row of the first: {spins[0, 0]}")
+            print(f"{name}: {len(spins)} configurations agree with their series, first row of the first: {spins.reshape(-1, size)[0]}")

@@ -2,6 +2,7 @@
 //!
 //! Absolute figures of a shared machine drift; the ratio to a rival that ran in turn with the contender does not. Median and best are both shown.
 
+mod cubic;
 mod gemm;
 mod local;
 mod machine;
@@ -9,7 +10,9 @@ mod network;
 mod random;
 mod replicas;
 mod sampling;
+mod scaling;
 
+use crate::comm::Comm;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::sampler::Algorithm;
@@ -18,8 +21,23 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 10] =
-    ["random", "metropolis", "heat-bath", "replicas", "tempering", "swendsen-wang", "wolff", "measurement", "cd1", "gibbs"];
+pub const NAMES: [&str; 12] = [
+    "random",
+    "metropolis",
+    "heat-bath",
+    "replicas",
+    "tempering",
+    "swendsen-wang",
+    "wolff",
+    "measurement",
+    "cubic",
+    "cd1",
+    "gibbs",
+    SCALING,
+];
+
+/// What ranks or threads do together.
+const SCALING: &str = "scaling";
 
 /// One measured figure; `bench --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -138,6 +156,14 @@ struct Subject {
     unit: Unit,
 }
 
+/// Threads for a row, and no more.
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|why| Error::InputOutput(format!("cannot start {threads} threads: {why}")))
+}
+
 /// The number of turns that count.
 const ROUNDS: usize = 7;
 
@@ -161,16 +187,23 @@ fn row_against(subject: Subject, contender: Contender, rival: Contender) -> Row 
     }
 }
 
-/// Runs the named benchmarks (all of them if none is named) and hands each row over as soon as it is known.
+/// Runs the named benchmarks (all of them if none is named) and hands each row over as soon as it is known. Several ranks measure how they scale, and nothing else. Collective.
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name; [`Error::Bug`] when what was timed turns out to be wrong.
-pub fn run(request: &Request, show: &mut dyn FnMut(&Row)) -> Result<()> {
+pub fn run(request: &Request, comm: &dyn Comm, show: &mut dyn FnMut(&Row)) -> Result<()> {
     let (names, threads) = (&request.names, request.threads);
     for name in names {
         if !NAMES.contains(&name.as_str()) {
             return Err(Error::Usage(format!("there is no benchmark `{name}`: write any of {}", NAMES.join(", "))));
         }
+    }
+    if comm.size() > 1 {
+        if let Some(name) = names.iter().find(|name| *name != SCALING) {
+            return Err(Error::Usage(format!("`{name}` is measured by one process: several ranks measure `{SCALING}`")));
+        }
+        scaling::scaling(threads, comm)?.iter().for_each(show);
+        return Ok(());
     }
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     for name in NAMES.into_iter().filter(|name| wanted(name)) {
@@ -183,7 +216,11 @@ pub fn run(request: &Request, show: &mut dyn FnMut(&Row)) -> Result<()> {
             "swendsen-wang" => sampling::swendsen_wang(request)?,
             "wolff" => sampling::wolff(request)?,
             "measurement" => sampling::measurement(request)?,
+            "cubic" => cubic::rows(request)?,
             "cd1" => network::contrastive_divergence(threads)?,
+            // One thread does not scale.
+            SCALING if threads == 1 => Vec::new(),
+            SCALING => scaling::scaling(threads, comm)?,
             _ => network::gibbs(threads)?,
         };
         rows.iter().for_each(&mut *show);

@@ -1,13 +1,15 @@
 //! The ranks of a job and the few things they say to each other. Physics does not know of them; `run` does.
 //!
-//! Reading order: this trait; [`solo`], one rank; `mpi`, many. Every method is collective: all ranks call it, in the same order. Nothing here decides what a
+//! Reading order: this trait; [`solo`], one rank; `mpi`, many; [`timed`], with a clock. Every method is collective: all ranks call it, in the same order. Nothing here decides what a
 //! result is: ranks exchange exact integers and floats in a fixed order, so that the number of ranks cannot change a bit.
 
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod solo;
+pub mod timed;
 
 use crate::error::{Error, Result};
+use std::time::Duration;
 
 /// A group of ranks.
 pub trait Comm {
@@ -28,6 +30,11 @@ pub trait Comm {
 
     /// The largest number that any rank brought.
     fn maximum(&self, own: u64) -> u64;
+
+    /// The time that this rank has spent here, talking and waiting; zero where nobody takes it.
+    fn time_together(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Whether this is the rank that writes files and speaks.
     fn is_root(&self) -> bool {

@@ -1,12 +1,15 @@
 //! The run file: one TOML text that says everything a run does, read into plain values with every mistake reported at once, each with its line.
 //!
 //! Reading order: this file (what a run file is, how it is loaded), `config/{lattice,sample,train,renormalize,report}.rs` (one section each: its keys, their
-//! rules, the values they become), `config/memory.rs` (what the run will need), and last the tools
+//! rules, the values they become), `config/companions.rs` (networks beside the main one), `config/memory.rs` (what the run will need), and last the tools
 //! `config/reader.rs` and `config/mistakes.rs`. README.md documents the same keys for the person who writes the file.
 //!
 //! Rules that hold for all sections: an unknown key is refused with the nearest known one; numbers must be finite; a list is never empty; whatever is not
 //! written has the default documented at its field; the seed is never guessed. TOML syntax is checked first; if it holds, all other mistakes come together.
 
+mod companions;
+mod decimation;
+mod flow;
 mod lattice;
 mod learning;
 mod memory;
@@ -20,12 +23,15 @@ mod train;
 #[cfg(test)]
 mod tests;
 
+pub use companions::{Companion, Role, ScanSection};
+pub use decimation::DecimationSection;
+pub use flow::FlowSection;
 pub use lattice::{Geometry, LatticeSection};
 pub use learning::LearningSection;
 pub use memory::{Memory, available_memory, in_words};
 pub use renormalize::{LikelihoodSection, RenormalizeSection};
 pub use report::ReportSection;
-pub use sample::{Couplings, SampleSection};
+pub use sample::{Couplings, Layout, SampleSection};
 pub use train::TrainSection;
 
 use crate::error::{Error, Result};
@@ -157,7 +163,8 @@ impl RunFile {
             mistakes.add(place, "[train] needs configurations to train on: write a section [sample] with configurations = 20000");
         }
 
-        let lattice = lattice_section.as_ref().and_then(|section| lattice::read(section, sample_section.as_ref()));
+        let others = [train_section.as_ref(), renormalize_section.as_ref()];
+        let lattice = lattice_section.as_ref().and_then(|section| lattice::read(section, sample_section.as_ref(), others));
         let sample = sample_section.as_ref().and_then(|section| sample::read(section, lattice.as_ref()));
         let train = train_section.as_ref().and_then(|section| train::read(section, lattice.as_ref(), sample.as_ref()));
         let renormalize = renormalize_section

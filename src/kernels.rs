@@ -14,6 +14,7 @@ pub mod byte_law;
 pub mod byte_look_up;
 pub mod byte_queue;
 pub mod checkerboard;
+pub mod domains;
 pub mod fixed_point;
 pub mod float_vector;
 pub mod forward;
@@ -55,7 +56,7 @@ enum Kind {
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chosen {
-    /// AVX-512 F, BW, DQ, VL, CD, VBMI, VBMI2, VPOPCNTDQ and BITALG were detected.
+    /// AVX-512 F, BW, DQ, VL, CD, VBMI, VBMI2, VPOPCNTDQ and BITALG were detected, beside all that `Avx2` stands for.
     Avx512,
     /// AVX2, FMA, BMI1, BMI2, POPCNT and LZCNT were detected.
     Avx2,
@@ -72,7 +73,13 @@ impl InstructionSet {
         let mut sets = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f")
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("popcnt")
+                && is_x86_feature_detected!("lzcnt");
+            let avx512 = is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
@@ -80,17 +87,11 @@ impl InstructionSet {
                 && is_x86_feature_detected!("avx512vbmi")
                 && is_x86_feature_detected!("avx512vbmi2")
                 && is_x86_feature_detected!("avx512vpopcntdq")
-                && is_x86_feature_detected!("avx512bitalg")
-            {
+                && is_x86_feature_detected!("avx512bitalg");
+            if avx2 && avx512 {
                 sets.push(InstructionSet(Kind::Avx512));
             }
-            if is_x86_feature_detected!("avx2")
-                && is_x86_feature_detected!("fma")
-                && is_x86_feature_detected!("bmi1")
-                && is_x86_feature_detected!("bmi2")
-                && is_x86_feature_detected!("popcnt")
-                && is_x86_feature_detected!("lzcnt")
-            {
+            if avx2 {
                 sets.push(InstructionSet(Kind::Avx2));
             }
         }

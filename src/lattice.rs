@@ -1,7 +1,12 @@
-//! Periodic lattices: sizes, sites, neighbours, colours. No spins and no randomness.
+//! Periodic lattices: sizes, sites, neighbours, colours. No spins and no randomness. [`Torus`] is any of the chain, the square and the cubic lattice; [`SquareTorus`] the
+//! square one by itself, where only that makes sense (networks, block spins, Kaufman's formulas).
 //!
 //! Site (x, y) of the square torus of side L has the index `y * L + x`; this order is the order of bits in [`crate::spins::Configuration`], in
 //! `configurations.h5` and of the visible units of a network.
+
+mod torus;
+
+pub use torus::{Geometry, Torus};
 
 use crate::error::{Error, Result};
 

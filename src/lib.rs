@@ -39,6 +39,7 @@ pub mod console;
 pub mod error;
 pub mod fault;
 pub mod kernels;
+pub mod ledger;
 
 pub mod exact;
 pub mod lattice;

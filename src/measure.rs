@@ -1,8 +1,10 @@
 //! Observables of a configuration, and their time series.
 
+pub mod two_point;
+
 use crate::kernels::InstructionSet;
 use crate::kernels::profile::{self, Counters};
-use crate::lattice::SquareTorus;
+use crate::lattice::Torus;
 use serde::{Deserialize, Serialize};
 
 /// What is recorded of a configuration: exact integers, so that sums do not depend on their order.
@@ -52,33 +54,51 @@ impl Series {
 /// Counters and phases for the longest waves on one lattice: made once, used for every measurement.
 #[derive(Debug, Clone)]
 pub struct Observer {
-    torus: SquareTorus,
-    /// Up spins of columns and rows, filled by whoever knows where the spins are.
+    torus: Torus,
+    /// Up spins of columns x and, on the square lattice, rows y, filled by whoever knows where the spins are. On the cubic lattice these are planes of constant x and y.
     pub counters: Counters,
+    /// Up spins of planes of constant z on the cubic lattice; empty elsewhere.
+    pub layers: Vec<u32>,
     cosine: Vec<f64>,
     sine: Vec<f64>,
 }
 
 impl Observer {
     /// For the lattices of a torus.
-    pub fn new(torus: SquareTorus) -> Self {
+    pub fn new(torus: impl Into<Torus>) -> Self {
+        let torus = torus.into();
         let side = torus.side();
         let terms = if side.is_multiple_of(2) { side / 2 } else { side };
         let phases = (0..terms).map(|place| std::f64::consts::TAU * place as f64 / side as f64);
         let (sine, cosine) = phases.map(f64::sin_cos).unzip();
-        Observer { torus, counters: Counters::new(side), cosine, sine }
+        let layers = vec![0; if torus.dimension() == 3 { side } else { 0 }];
+        Observer { torus, counters: Counters::new(side), layers, cosine, sine }
     }
 
-    /// M, from the rows.
+    /// The lattice.
+    pub fn torus(&self) -> Torus {
+        self.torus
+    }
+
+    /// M, from the columns of a chain, the rows of a square lattice or the layers of a cubic one.
     pub fn magnetization(&self) -> i64 {
-        2 * self.counters.rows.iter().map(|&up| i64::from(up)).sum::<i64>() - self.torus.sites() as i64
+        let counts = match self.torus.dimension() {
+            1 => &self.counters.columns,
+            2 => &self.counters.rows,
+            _ => &self.layers,
+        };
+        2 * counts.iter().map(|&up| i64::from(up)).sum::<i64>() - self.torus.sites() as i64
     }
 
-    /// The power `(|M_x|^2 + |M_y|^2) / 2` of the two longest waves, M_x = `sum of s e^(2 pi i x / L)` and M_y alike: its mean is N F, with the structure factor F at
-    /// k = 2 pi / L, from which the second-moment correlation length comes. The column and row magnetizations are exact integers; the sums over the phases run in a fixed
-    /// order, so that the number is the same everywhere.
+    /// The power of the longest waves, the mean over the axes of `|M_a|^2`, where M_x = `sum of s e^(2 pi i x / L)` and the others alike: its mean is N F, with the structure
+    /// factor F at k = 2 pi / L, from which the second-moment correlation length comes. The magnetizations of columns, rows and layers are exact integers; the sums over the
+    /// phases run in a fixed order, so that the number is the same everywhere.
     pub fn wave_power(&self, set: InstructionSet) -> f64 {
         let along = |up: &[u32]| profile::power(set, up, &self.cosine, &self.sine);
-        0.5 * (along(&self.counters.columns) + along(&self.counters.rows))
+        match self.torus.dimension() {
+            1 => along(&self.counters.columns),
+            2 => 0.5 * (along(&self.counters.columns) + along(&self.counters.rows)),
+            _ => (along(&self.counters.columns) + along(&self.counters.rows) + along(&self.layers)) / 3.0,
+        }
     }
 }

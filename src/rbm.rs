@@ -18,7 +18,7 @@ pub mod train;
 pub use data::TrainingData;
 pub use exact::ExactRbm;
 pub use matrix::Matrix;
-pub use options::{GradientKind, Method, Reconstruction, Schedule, TrainingOptions, VisibleBias};
+pub use options::{GradientKind, InitialWindow, Method, Reconstruction, Schedule, TrainingOptions, VisibleBias};
 
 /// A restricted Boltzmann machine in single precision.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,10 +1,14 @@
 //! What a run leaves, as plain data: the stages fill it, `store` writes it to HDF5 and JSON and reads it back, `report` draws it. No science and no files here.
 
+pub mod companion;
 pub mod table;
 
+use crate::lattice::Geometry;
 use crate::measure::Series;
-pub use crate::rg::receptive_field::FieldMeasures;
+pub use crate::rg::mapping::{MappingSummary, NamedMapping};
+pub use crate::rg::receptive_field::{FieldMeasures, ReceptiveFieldSummary};
 pub use crate::statistics::scaling::Scaling;
+pub use companion::CompanionRecord;
 use serde::{Deserialize, Serialize};
 pub use table::{Cell, Column, TableRecord};
 
@@ -40,6 +44,12 @@ pub struct Submission {
     pub threads: usize,
     /// SLURM_JOB_ID, or empty.
     pub slurm_job: String,
+    /// Ranks, threads, and the processors they may use.
+    #[serde(default)]
+    pub binding: String,
+    /// The share of the time of sampling and training in which an average rank worked and did not wait for others, when the files were written; of several ranks only.
+    #[serde(default)]
+    pub worked: Option<f64>,
 }
 
 pub use crate::statistics::Estimate;
@@ -80,6 +90,8 @@ pub struct Ensemble {
 /// The sampling stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SamplingRecord {
+    /// The kind of lattice.
+    pub geometry: Geometry,
     /// Algorithm by name.
     pub algorithm: String,
     /// Sides, ascending as in the run file.
@@ -192,8 +204,8 @@ pub struct TrainingRecord {
     pub gibbs_steps: usize,
     /// Whether every epoch had configurations of its own.
     pub fresh: bool,
-    /// Coupling of the training configurations.
-    pub coupling: f64,
+    /// Couplings of the training configurations, which are there in equal shares.
+    pub couplings: Vec<f64>,
     /// Side of the lattice.
     pub size: usize,
     /// Training configurations (of each epoch, if they were fresh).
@@ -202,29 +214,10 @@ pub struct TrainingRecord {
     pub held_out: usize,
     /// The stack, from the lattice up.
     pub layers: Vec<LayerRecord>,
+    /// The networks that were trained beside it, in the order of the run file.
+    pub companions: Vec<CompanionRecord>,
     /// Peak resident memory of rank 0 at the end of the stage, in bytes.
     pub peak_memory: u64,
-}
-
-/// The receptive fields of one layer: r^(l) = W^(1) ... W^(l).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ReceptiveFieldRecord {
-    /// Number of units.
-    pub units: usize,
-    /// r, row-major `[unit][site]`.
-    pub fields: Vec<f32>,
-    /// One entry a unit.
-    pub measures: Vec<FieldMeasures>,
-    /// Means over units with a live field: window shares.
-    pub mean_window_share: [f64; 3],
-    /// Medians over live units: window shares.
-    pub median_window_share: [f64; 3],
-    /// Median participation ratio over live units.
-    pub median_participation_ratio: f64,
-    /// The same three means for random weights of the same shape: the null.
-    pub random_window_share: [f64; 3],
-    /// Share of the cells of the ideal tiling (units as close to a square grid as possible) that hold a centre.
-    pub tiling: f64,
 }
 
 /// How well configurations come back from one layer of the stack, beside block spins of the same compression.
@@ -242,27 +235,6 @@ pub struct ReconstructionRecord {
     pub iterated_block_agreement: Option<[f64; 2]>,
     /// Nearest-neighbour correlation of the block spins (iterated), with its error.
     pub block_correlation: Option<[f64; 2]>,
-}
-
-/// The mapping of Eqs. 18-22 by enumeration, for a small machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MappingRecord {
-    /// What machine it is, in words.
-    pub name: String,
-    /// Largest `|H^RG[h] - H^RBM[h]|` over all h.
-    pub hamiltonian_difference: f64,
-    /// ln Z of the data Hamiltonian.
-    pub log_partition_function: f64,
-    /// ln Z_lambda of the machine.
-    pub machine_log_partition_function: f64,
-    /// Delta F = F^h - F^v = ln Z - ln Z_lambda.
-    pub free_energy_difference: f64,
-    /// Kullback-Leibler divergence of the machine from the data law, nats.
-    pub divergence: f64,
-    /// Mean of Tr_h e^T over the data law, = Z_lambda / Z.
-    pub mean_trace: f64,
-    /// Variance of ln Tr_h e^T over the data law: the honest violation of the trace condition.
-    pub trace_violation: f64,
 }
 
 /// ln Z of a machine by annealed importance sampling in one direction.
@@ -335,8 +307,8 @@ pub struct LikelihoodRecord {
     pub entropy: f64,
     /// Kullback-Leibler divergence of the machine from the Ising law in nats, with its uncertainty; none without ln Z.
     pub divergence: Option<[f64; 2]>,
-    /// Variance of ln Tr_h e^T over the held-out configurations: the violation of the trace condition, in nats squared.
-    pub trace_violation: f64,
+    /// Variance of ln Tr_h e^T over the held-out configurations, with its standard error: the violation of the trace condition, in nats squared.
+    pub trace_violation: [f64; 2],
     /// Chains from each start.
     pub chains: usize,
     /// Gibbs sweeps of each chain.
@@ -351,9 +323,9 @@ pub struct LikelihoodRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RenormalizationRecord {
     /// The mapping on small systems.
-    pub mappings: Vec<MappingRecord>,
+    pub mappings: Vec<NamedMapping>,
     /// One entry a layer.
-    pub receptive_fields: Vec<ReceptiveFieldRecord>,
+    pub receptive_fields: Vec<ReceptiveFieldSummary>,
     /// One entry a layer.
     pub reconstructions: Vec<ReconstructionRecord>,
     /// The likelihood of the first machine, if it was asked for.
@@ -391,8 +363,17 @@ pub struct RunRecord {
     pub sampling: Option<SamplingRecord>,
     /// The analysis across the sizes of `[sample]`.
     pub scaling: Option<Scaling>,
+    /// What else is worked out from the samples: relaxation times, dynamic exponents, two-point functions.
+    pub analyses: Vec<TableRecord>,
     /// `[train]`
     pub training: Option<TrainingRecord>,
     /// `[renormalize]`
     pub renormalization: Option<RenormalizationRecord>,
+}
+
+impl RunRecord {
+    /// The analysis of this name, if there is one with rows.
+    pub fn analysis(&self, name: &str) -> Option<&TableRecord> {
+        self.analyses.iter().find(|table| table.name == name && !table.rows.is_empty())
+    }
 }

@@ -1,7 +1,7 @@
 //! The report of a run: figures and one page, made from a [`RunRecord`] and nothing else. Rank 0 calls it.
 //!
-//! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `scaling`, `training`, `receptive_field` and `centres`,
-//! `reconstruction` and `examples`, `likelihood`, `mapping`, `standards`, `comparison`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
+//! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `scaling`, `relaxation`, `two_point`, `training`, `receptive_field` and `centres`,
+//! `reconstruction` and `examples`, `likelihood`, `mapping`, `standards`, `comparison`, `flow`, `decimation`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
 //! `ensemble` (words about an ensemble), `tables` (tables of the record).
 //!
 //! Sentences state what the numbers of the record say: each is computed, and a section without data does not appear.
@@ -10,24 +10,31 @@ mod axes;
 mod caution;
 mod centres;
 mod comparison;
+mod controls;
 mod coupling;
+mod decimation;
 mod ensemble;
 mod examples;
 mod figure;
+mod flow;
 mod html;
 mod likelihood;
+mod locality;
 mod mapping;
 mod number;
 mod page;
 mod receptive_field;
 mod reconstruction;
+mod relaxation;
 mod sampling;
 mod scaling;
+mod stack;
 mod standards;
 mod style;
 mod tables;
 mod tempering;
 mod training;
+mod two_point;
 
 use crate::error::{Error, Result};
 use crate::record::RunRecord;
@@ -87,6 +94,8 @@ fn sections(record: &RunRecord) -> Vec<Section> {
         sections.push(section);
     }
     sections.extend(record.scaling.as_ref().filter(|scaling| !scaling.curves.is_empty()).map(scaling::section));
+    sections.extend(relaxation::section(record));
+    sections.extend(two_point::section(record));
     let training = record.training.as_ref();
     sections.extend(training.filter(|training| !training.layers.is_empty()).map(training::section));
     if let Some(renormalization) = &record.renormalization {
@@ -96,11 +105,15 @@ fn sections(record: &RunRecord) -> Vec<Section> {
         if !(renormalization.reconstructions.is_empty() && renormalization.examples.is_empty()) {
             sections.push(reconstruction::section(renormalization, training));
         }
+        sections.extend(locality::section(renormalization));
         sections.extend(renormalization.likelihood.as_ref().map(likelihood::section));
+        sections.extend(stack::section(renormalization, record.training.as_ref()));
         if !renormalization.mappings.is_empty() {
             sections.push(mapping::section(&renormalization.mappings));
         }
         sections.extend(comparison::sections(renormalization));
+        sections.extend(flow::section(renormalization));
+        sections.extend(decimation::section(renormalization));
         sections.extend(standards::section(renormalization));
     }
     sections

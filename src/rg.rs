@@ -3,15 +3,18 @@
 //! Reading order: [`mapping`] is the exact statement of arXiv:1410.3831 (one type for Kadanoff's variational operator and for a Boltzmann machine), proved
 //! by enumeration on small systems; [`couplings`] reads the couplings of any Hamiltonian given as a table; [`decimation`] is the example that can be solved
 //! by hand. For the network trained on the square lattice: [`receptive_field`] asks what each unit sees, [`block_spin`] is the transformation of Kadanoff
-//! that it is compared with, [`block_rule`] sets its rules side by side, [`reconstruction`] says how much of a configuration survives going up and down.
+//! that it is compared with, [`controls`] has what else its fields are held against, [`block_rule`] sets its rules side by side, [`reconstruction`] says how much of a configuration survives going up
+//! and down, and [`flow`] where it leads to do so again and again.
 //! [`standards`] and [`monte_carlo`] are the renormalization that needs no network; [`linear`] is the algebra below them.
 //!
 //! Every random choice of the analysis comes from a [`control_stream`], so that no result depends on threads or on the order of the work.
 
 pub mod block_rule;
 pub mod block_spin;
+pub mod controls;
 pub mod couplings;
 pub mod decimation;
+pub mod flow;
 pub mod linear;
 pub mod mapping;
 pub mod monte_carlo;
@@ -37,6 +40,16 @@ pub enum Control {
     RuleMajority = 4,
     /// Block spins by Kadanoff's kernel, level by level; the index is the configuration.
     RuleKernel = 5,
+    /// The seeds of networks beside the main one; the index is the number of the seed.
+    CompanionSeed = 20,
+    /// The order of shuffled sites.
+    ShuffledSites = 21,
+    /// The order of the weights of a layer in the control of random weights; the index is the layer.
+    PermutedWeights = 22,
+    /// Exact samples of an Ising chain; the index is the configuration.
+    RingSamples = 16,
+    /// The seeds of the stack that is trained on them.
+    RingTraining = 17,
 }
 
 /// The stream of one random choice of the analysis: (seed, [`Purpose::Renormalization`], control * 2^48 + index).
@@ -122,6 +135,11 @@ mod tests {
             Control::MonteCarloTies,
             Control::RuleMajority,
             Control::RuleKernel,
+            Control::CompanionSeed,
+            Control::ShuffledSites,
+            Control::PermutedWeights,
+            Control::RingSamples,
+            Control::RingTraining,
         ] {
             for index in 0..100 {
                 assert!(words.insert(control_stream(1, control, index).word()));

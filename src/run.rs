@@ -1,39 +1,52 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
-//! Reading order: [`run`], all verbs; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`learning`], [`layer_state`] and [`fresh`] data, [`renormalize`] with [`likelihood`], [`standards`] and
-//! [`comparison`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
+//! Reading order: [`run`], all verbs; [`binding`], where the ranks are; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
+//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`training_data`], [`learning`], the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`flow`], [`standards`], [`decimation`],
+//! [`comparison`], [`controls`] and [`locality`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
 pub mod analysis;
+pub mod binding;
 pub mod chains;
+pub mod companions;
 pub mod comparison;
+pub mod controls;
+pub mod decimation;
 pub mod desk;
 pub mod estimate;
 pub mod exchange;
 pub mod export;
+pub mod flow;
 pub mod fresh;
 pub mod groups;
 pub mod layer_state;
 pub mod learning;
 pub mod likelihood;
+pub mod locality;
 pub mod memory;
+pub mod notes;
 pub mod progress;
 pub mod renormalize;
 pub mod sample;
 pub mod session;
+pub mod stack;
 pub mod standards;
 pub mod status;
 pub mod train;
+pub mod training_data;
 pub mod units;
 pub mod watch;
 
 use crate::comm::{self, Comm};
 use crate::config::RunFile;
 use crate::error::Result;
+use crate::store::checkpoint::Items;
+use controls::Beside;
 use desk::{Desk, Stage};
+use notes::Notes;
 use session::Session;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use watch::{Limits, Watch};
 
 /// What the command line says about a run; none of it changes a result.
@@ -55,14 +68,14 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
     let watch = comm::agree(comm, Watch::start(options.limits))?;
     let job = read_on_all(run_file, comm)?;
     let mut session = Session::open(directory, &job, options, watch, comm)?;
-    let ended = all_stages(&job, options.until, &mut session);
+    let ended = binding::say(&mut session).and_then(|()| all_stages(&job, options.until, &mut session));
     ended.as_ref().err().into_iter().for_each(|error| session.note_failure(error));
     ended
 }
 
 fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> {
     sample_if_missing(job, session)?;
-    session.on_root(|desk| scale_if_missing(job, desk))?;
+    analyse_if_missing(job, session)?;
     if until == Stage::Sampling {
         return session.on_root(|desk| desk.say("the sampling is done, and this job was to do no more")).map(drop);
     }
@@ -70,8 +83,8 @@ fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> 
     if until == Stage::Training {
         return session.on_root(|desk| desk.say("the training is done, and this job was to do no more")).map(drop);
     }
+    renormalize_if_missing(job, session)?;
     session.end_of_checkpoints()?;
-    session.on_root(|desk| renormalize_if_missing(job, desk))?;
     session.on_root(|desk| desk.finish(job))?;
     Ok(())
 }
@@ -85,8 +98,11 @@ pub fn report_again(directory: &Path) -> Result<PathBuf> {
     // The text was accepted when the run began; what it asks of the analysis is all that is wanted of it here.
     let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);
     let scaling = record.sampling.as_ref().filter(|_| wanted).and_then(analysis::scaling);
-    if scaling != record.scaling {
-        record.scaling = scaling;
+    let kept = directory.join(crate::store::CONFIGURATIONS_FILE);
+    let configurations = if kept.exists() { crate::store::read_configurations(&kept)?.1 } else { Vec::new() };
+    let analyses = record.sampling.as_ref().map_or(Ok(Vec::new()), |sampling| analysis::tables(sampling, &configurations))?;
+    if scaling != record.scaling || analyses != record.analyses {
+        (record.scaling, record.analyses) = (scaling, analyses);
         crate::store::write_results(&directory.join(crate::store::RESULTS_FILE), &record)?;
     }
     crate::store::write_summary(&directory.join(crate::store::SUMMARY_FILE), &record)?;
@@ -105,6 +121,7 @@ fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.sample.as_ref().filter(|_| session.is_missing(Stage::Sampling, job)) else { return Ok(()) };
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
     let mut outcome = sample::run(&plan, session)?;
+    session.note_work();
     session.on_root(|desk| {
         let (record, configurations) = (sample::record(&plan, &mut outcome), sample::configurations(&plan, &outcome));
         drop(outcome);
@@ -113,11 +130,29 @@ fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-fn scale_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
-    if !job.report.scaling || desk.record.scaling.is_some() {
+fn analyse_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
+    let missing = |desk: &Desk| desk.record.scaling.is_none() && desk.record.analyses.is_empty();
+    // The record is lent to the thread that works; if the job stops meanwhile, it is in the files.
+    let lend = |desk: &mut Desk| desk.record.sampling.take().map(|sampling| (sampling, std::mem::take(&mut desk.configurations)));
+    let lent = session.on_root(|desk| Ok(if missing(desk) { lend(desk) } else { None }))?.flatten();
+    if session.comm().maximum(u64::from(lent.is_some())) == 0 {
         return Ok(());
     }
-    desk.record.sampling.as_ref().and_then(analysis::scaling).map_or(Ok(()), |scaling| desk.keep_scaling(scaling))
+    let with_scaling = job.report.scaling;
+    let work = lent.map(|(sampling, configurations)| {
+        move || {
+            let scaling = if with_scaling { analysis::scaling(&sampling) } else { None };
+            let tables = analysis::tables(&sampling, &configurations)?;
+            Ok((scaling, tables, sampling, configurations))
+        }
+    });
+    let found = session.beside_rounds(Stage::Sampling, work, None)?;
+    session.on_root(|desk| {
+        let Some((scaling, tables, sampling, configurations)) = found else { return Ok(()) };
+        (desk.record.sampling, desk.configurations) = (Some(sampling), configurations);
+        if scaling.is_none() && tables.is_empty() { Ok(()) } else { desk.keep_analysis(scaling, tables) }
+    })?;
+    Ok(())
 }
 
 fn train_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
@@ -127,15 +162,27 @@ fn train_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     train::run(job, section, data, session)
 }
 
-fn renormalize_if_missing(job: &RunFile, desk: &mut Desk) -> Result<()> {
-    let Some(section) = job.renormalize.as_ref().filter(|_| desk.is_missing(Stage::Renormalization, job)) else { return Ok(()) };
-    let trained = job
-        .train
-        .as_ref()
-        .zip(desk.record.training.as_ref())
-        .map(|(section, record)| train::stack(section, record, &desk.configurations))
-        .transpose()?;
-    let subject = trained.as_ref().map(|trained| trained.subject(job.seed));
-    let record = renormalize::run(job.seed, section, &desk.configurations, subject.as_ref())?;
-    desk.keep_renormalization(record)
+fn renormalize_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
+    let Some(section) = job.renormalize.as_ref().filter(|_| session.is_missing(Stage::Renormalization, job)) else { return Ok(()) };
+    let kept = comm::agree(session.comm(), notes::read(&session.resume(Stage::Renormalization)?))?;
+    let before = notes::work_done(&kept);
+    let (work_of_part, total) = renormalize::work(section);
+    let progress = session.progress("renormalization", "steps", before, total.max(before));
+    let notes = Arc::new(Notes::new(kept, work_of_part, progress));
+    let subject = session.on_root(|desk| {
+        let trained = job.train.as_ref().zip(desk.record.training.as_ref());
+        let trained = trained.map(|(section, record)| train::stack(section, record, &desk.configurations)).transpose()?;
+        let found = desk.record.training.as_ref().map_or(&[][..], |training| training.companions.as_slice());
+        let beside = trained.as_ref().map_or_else(|| Ok(Vec::new()), |main| Beside::all(job.companions(), found, main))?;
+        // Nothing after this stage needs them.
+        Ok((trained, beside, std::mem::take(&mut desk.configurations)))
+    })?;
+    let work = subject.map(|(trained, beside, sets)| {
+        let (seed, section, notes) = (job.seed, section.clone(), Arc::clone(&notes));
+        move || renormalize::run(seed, &section, &sets, trained.as_ref().map(|trained| trained.subject(seed)).as_ref(), &beside, &notes)
+    });
+    let is_root = session.comm().is_root();
+    let record = session.beside_rounds(Stage::Renormalization, work, Some(&|| if is_root { notes.items() } else { Items::default() }))?;
+    notes.finish();
+    session.on_root(|desk| record.map_or(Ok(()), |record| desk.keep_renormalization(record))).map(drop)
 }

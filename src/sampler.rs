@@ -1,8 +1,11 @@
 //! Markov chains whose stationary law is exp(K sum s_i s_j) / Z. All samplers meet here: the trait, the choice by name.
 
+pub mod domains;
+pub mod lanes;
 pub mod local_update;
 pub mod reference;
 pub mod replicas;
+pub mod site_clusters;
 pub mod snapshot;
 pub mod start;
 pub mod swendsen_wang;
@@ -10,12 +13,14 @@ pub mod tempering;
 pub mod wolff;
 
 pub use local_update::LocalUpdate;
+pub use site_clusters::SiteClusters;
 pub use start::initial_configuration;
 pub use swendsen_wang::SwendsenWang;
 pub use wolff::Wolff;
 
 use crate::error::{Error, Result};
 use crate::kernels::{InstructionSet, profile};
+use crate::lattice::Torus;
 use crate::measure::{Measurement, Observer};
 use crate::spins::{Configuration, WORD_BITS};
 
@@ -64,6 +69,13 @@ pub enum Start {
 pub trait Sampler: Send {
     /// One sweep. Returns the work done in spins: N for the local algorithms and Swendsen-Wang, flipped spins for Wolff.
     fn sweep(&mut self) -> u64;
+
+    /// [`Self::sweep`] by an algorithm whose sweeps can last long: `leave` is asked now and then, and if it says so the sweep is left where it is, with `None`. The next call goes
+    /// on with it. What comes out does not depend on where it was left.
+    fn sweep_unless(&mut self, leave: &mut dyn FnMut() -> bool) -> Option<u64> {
+        let _ = leave;
+        Some(self.sweep())
+    }
 
     /// Called once between thermalization and the first measured sweep. Wolff fixes here how many clusters make a sweep.
     fn end_thermalization(&mut self) {}
@@ -115,12 +127,21 @@ fn observe_configuration(configuration: &Configuration, measurement: Measurement
 /// [`crate::error::Error::Usage`] for a lattice the algorithm cannot update (odd side with a checkerboard) or a coupling that is not finite or negative.
 pub fn build(
     algorithm: Algorithm,
-    torus: crate::lattice::SquareTorus,
+    torus: impl Into<Torus>,
     coupling: f64,
     start: Start,
     seed: u64,
     chain: u64,
 ) -> Result<Box<dyn Sampler>> {
+    let torus = torus.into();
+    let Some(torus) = torus.square() else {
+        return Ok(match algorithm {
+            Algorithm::Metropolis => domains::metropolis(torus, coupling, start, seed, chain)?,
+            Algorithm::HeatBath => domains::heat_bath(torus, coupling, start, seed, chain)?,
+            Algorithm::SwendsenWang => Box::new(SiteClusters::new(torus, coupling, start, seed, chain)?),
+            Algorithm::Wolff => Box::new(Wolff::new(torus, coupling, start, seed, chain)?),
+        });
+    };
     Ok(match algorithm {
         Algorithm::Metropolis => Box::new(Metropolis::new(torus, coupling, start, seed, chain)?),
         Algorithm::HeatBath => Box::new(HeatBath::new(torus, coupling, start, seed, chain)?),

@@ -5,11 +5,13 @@
 
 mod bit_matrix;
 pub mod checkerboard;
+pub mod domains;
 pub mod replicas;
+pub mod rows;
 
 pub use bit_matrix::BitMatrix;
 
-use crate::lattice::SquareTorus;
+use crate::lattice::Torus;
 use bitvec::{order::Lsb0, slice::BitSlice};
 
 /// The number of spins in one word.
@@ -18,18 +20,20 @@ pub const WORD_BITS: usize = u64::BITS as usize;
 /// One spin configuration of a lattice: site i is bit i mod 64 of word i / 64; the bits past the last site are clear.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Configuration {
-    torus: SquareTorus,
+    torus: Torus,
     words: Vec<u64>,
 }
 
 impl Configuration {
     /// All spins -1.
-    pub fn all_down(torus: SquareTorus) -> Self {
+    pub fn all_down(torus: impl Into<Torus>) -> Self {
+        let torus = torus.into();
         Configuration { torus, words: vec![0; torus.sites().div_ceil(WORD_BITS)] }
     }
 
     /// All spins +1.
-    pub fn all_up(torus: SquareTorus) -> Self {
+    pub fn all_up(torus: impl Into<Torus>) -> Self {
+        let torus = torus.into();
         Self::from_words(torus, vec![u64::MAX; torus.sites().div_ceil(WORD_BITS)])
     }
 
@@ -37,7 +41,8 @@ impl Configuration {
     ///
     /// # Panics
     /// If the number of words is not ceil(N / 64).
-    pub fn from_words(torus: SquareTorus, mut words: Vec<u64>) -> Self {
+    pub fn from_words(torus: impl Into<Torus>, mut words: Vec<u64>) -> Self {
+        let torus = torus.into();
         assert_eq!(words.len(), torus.sites().div_ceil(WORD_BITS), "a configuration has ceil(N / 64) words");
         let used = torus.sites() % WORD_BITS;
         if used != 0
@@ -49,7 +54,7 @@ impl Configuration {
     }
 
     /// The lattice.
-    pub fn torus(&self) -> SquareTorus {
+    pub fn torus(&self) -> Torus {
         self.torus
     }
 
@@ -80,20 +85,19 @@ impl Configuration {
         2 * up - self.torus.sites() as i64
     }
 
-    /// The energy in units of J, minus the sum of s_i s_j over the 2N bonds. Written for the eye: one bond at a time.
+    /// The energy in units of J, minus the sum of s_i s_j over the bonds. Written for the eye: one bond at a time.
     pub fn energy(&self) -> i64 {
-        (0..self.torus.sites())
-            .map(|site| {
-                let [right, _, down, _] = self.torus.neighbours(site);
-                -self.spin(site) * (self.spin(right) + self.spin(down))
-            })
-            .sum()
+        let of_site = |site: usize| -> i64 {
+            (0..self.torus.dimension()).map(|axis| -self.spin(site) * self.spin(self.torus.next(site, axis))).sum()
+        };
+        (0..self.torus.sites()).map(of_site).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lattice::SquareTorus;
 
     #[test]
     fn ordered_configurations_have_the_ground_state_energy() {

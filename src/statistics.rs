@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`autocorrelation`] (how much a chain remembers, and the error of a mean), [`jackknife`] (errors of functions of means: specific
 //! heat, Binder cumulant), [`chi_squared`] (do counts follow a law), [`drift`] (are chains in equilibrium), then [`observables`] here, which puts them together for an ensemble of chains;
-//! [`reweighting`] joins the couplings of a size, [`least_squares`] fits, and [`scaling`] goes across the sizes.
+//! [`reweighting`] joins the couplings of a size, [`least_squares`] fits, [`scaling`] goes across the sizes, and [`relaxation`] follows how fast chains forget.
 //!
 //! The measured numbers are integers and are summed as integers; floating sums run chain by chain in the order of the draws, whatever the number of
 //! threads, so that an analysis gives the same bits everywhere.
@@ -12,9 +12,11 @@ pub mod chi_squared;
 pub mod drift;
 pub mod jackknife;
 pub mod least_squares;
+pub mod relaxation;
 pub mod reweighting;
 pub mod scaling;
 
+use crate::lattice::Geometry;
 use crate::measure::Series;
 use jackknife::Moments;
 use serde::{Deserialize, Serialize};
@@ -55,7 +57,12 @@ pub struct NamedEstimate {
 /// The jackknife needs at least this many blocks before its own error is small enough to be preferred to linear error propagation.
 const FEWEST_BLOCKS: usize = 16;
 
-/// All observables of the chains of one ensemble on the square torus of side L, N = L^2 sites, at K = `coupling`:
+/// [`observables_on`] the square torus.
+pub fn observables(side: usize, coupling: f64, chains: &[Series]) -> Vec<NamedEstimate> {
+    observables_on(Geometry::Square, side, coupling, chains)
+}
+
+/// All observables of the chains of one ensemble on the lattice of side L in d dimensions, N = L^d sites, at K = `coupling`:
 ///
 /// | name | definition | units |
 /// |---|---|---|
@@ -69,11 +76,11 @@ const FEWEST_BLOCKS: usize = 16;
 ///
 /// Means carry the error of the Gamma method; specific heat and Binder cumulant are corrected for bias and get their error from a jackknife over blocks of
 /// at least ten autocorrelation times (linear propagation where the chains are too short for sixteen blocks). Fewer than two draws in all give an empty list.
-pub fn observables(side: usize, coupling: f64, chains: &[Series]) -> Vec<NamedEstimate> {
+pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[Series]) -> Vec<NamedEstimate> {
     if chains.iter().map(Series::len).sum::<usize>() < 2 {
         return Vec::new();
     }
-    let sites = (side * side) as f64;
+    let sites = side.pow(geometry.dimension() as u32) as f64;
     let mean_of =
         |value: &dyn Fn(i64, i64) -> f64| autocorrelation::analyse(series_of(chains, value)).expect("at least two draws").estimate();
 

@@ -2,9 +2,10 @@
 //!
 //! Read in this order: [`directory`] (what may be in DIR), [`lock`] (one job at a time), [`durable`] (a file is replaced whole or not at all), [`seal`] (no
 //! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`], [`scaling`] and
-//! [`renormalization`], [`likelihood`] and [`table`], [`network`], [`configurations`], [`summary`]; [`checkpoint`], by which a job goes on inside a stage; [`progress`], how far it is; and [`export`], files for other programs. Rank 0 alone calls all of this, from one thread.
+//! [`renormalization`], [`receptive_field`], [`likelihood`] and [`table`], [`network`] and [`companion`], [`configurations`], [`summary`]; [`checkpoint`], by which a job goes on inside a stage; [`progress`], how far it is; and [`export`], files for other programs. Rank 0 alone calls all of this, from one thread.
 
 pub mod checkpoint;
+pub mod companion;
 pub mod configurations;
 pub mod directory;
 pub mod durable;
@@ -15,6 +16,7 @@ pub mod lock;
 pub mod network;
 pub mod progress;
 pub mod provenance;
+pub mod receptive_field;
 pub mod renormalization;
 pub mod results;
 pub mod sampling;
@@ -31,21 +33,30 @@ pub use results::{read_results, write_results};
 pub use summary::write_summary;
 
 use crate::error::{Error, Result};
+use crate::lattice::Geometry;
 use crate::record::RunRecord;
 use std::path::Path;
 
-/// The version of the layout of all files. A reader refuses a newer one.
-pub const FORMAT_VERSION: u64 = 1;
+/// The version of the layout of all files. A reader refuses any other: 1 had the names of observables as texts, which GNU Octave cannot open.
+pub const FORMAT_VERSION: u64 = 2;
 /// Everything people read: sampling, training curves, renormalization.
 pub const RESULTS_FILE: &str = "results.h5";
 /// The trained stack.
 pub const NETWORK_FILE: &str = "network.h5";
 /// Bit-packed spin configurations.
 pub const CONFIGURATIONS_FILE: &str = "configurations.h5";
+/// Links to the three files above.
+pub const LINKS_FILE: &str = "all.h5";
 /// The numbers of `results.h5` without the long arrays.
 pub const SUMMARY_FILE: &str = "summary.json";
 
-/// Writes `network.h5` (where something was trained), `results.h5` and `summary.json` of a run directory, each replaced whole.
+/// The kind of lattice that a group names.
+fn geometry(group: &hdf5::GroupReader) -> Result<Geometry> {
+    let name = group.text("geometry")?;
+    Geometry::of_name(&name).ok_or_else(|| group.wrong("geometry", format!("no lattice is called {name}")))
+}
+
+/// Writes `network.h5` (where something was trained), `results.h5`, `all.h5` and `summary.json` of a run directory, each replaced whole.
 ///
 /// # Errors
 /// [`Error::InputOutput`] if a file cannot be written; the old one is then intact.
@@ -54,7 +65,28 @@ pub fn write_run(directory: &Path, record: &RunRecord) -> Result<()> {
         write_network(&directory.join(NETWORK_FILE), &record.provenance, training)?;
     }
     write_results(&directory.join(RESULTS_FILE), record)?;
+    write_links(directory)?;
     write_summary(&directory.join(SUMMARY_FILE), record)
+}
+
+/// Writes `all.h5`, whose groups `results`, `network` and `configurations` are external links to the files that are there: one file to open in a viewer. The links have a
+/// file of their own because the netCDF library refuses any file with an external link that leads nowhere, and `results.h5` must open wherever it is copied to.
+///
+/// # Errors
+/// [`Error::InputOutput`].
+pub fn write_links(directory: &Path) -> Result<()> {
+    durable::replace(&directory.join(LINKS_FILE), 1 << 16, |temporary| {
+        let file = hdf5::FileWriter::create(temporary)?;
+        let root = file.root()?;
+        root.attributes().text("creator", "kadanoff")?.text("NX_class", "NXroot")?.text("default", "results")?;
+        for (name, target) in [("results", RESULTS_FILE), ("network", NETWORK_FILE), ("configurations", CONFIGURATIONS_FILE)] {
+            if directory.join(target).exists() {
+                root.link(name, target)?;
+            }
+        }
+        // There is no number in it that a seal would guard, and what it links to has seals of its own.
+        file.finish_unsealed()
+    })
 }
 
 /// Reads what [`write_run`] wrote, weights included.

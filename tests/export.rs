@@ -1,5 +1,5 @@
 //! `kadanoff export` on the real binary: the files are what other programs read. The package `rbms` itself, which brings PyTorch along, is asked where KADANOFF_RBMS_PYTHON names
-//! a Python that has it (`scripts/test --long` does); otherwise its layout is read with h5py.
+//! a Python that has it; otherwise its layout is read with h5py.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/runs.rs"]

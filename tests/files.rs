@@ -9,7 +9,7 @@ mod fabricated;
 use fabricated::{configurations, record};
 use kadanoff::error::Error;
 use kadanoff::measure::Series;
-use kadanoff::record::{RunRecord, SamplingRecord};
+use kadanoff::record::{RunRecord, SamplingRecord, TrainingRecord};
 use kadanoff::spins::BitMatrix;
 use kadanoff::store::{self, ConfigurationSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,16 @@ fn written() -> (tempfile::TempDir, RunRecord, Vec<ConfigurationSet>) {
     let sets = configurations(&mut record);
     store::write_run(folder.path(), &record).unwrap();
     store::write_configurations(&folder.path().join(store::CONFIGURATIONS_FILE), &record.provenance, &sets).unwrap();
+    store::write_links(folder.path()).unwrap();
     (folder, record, sets)
+}
+
+/// What `results.h5` says of a training: everything but the parameters of the layers, of the networks beside the main one too.
+fn forget_weights(training: &mut TrainingRecord) {
+    let beside = training.companions.iter_mut().flat_map(|companion| &mut companion.layers);
+    for layer in training.layers.iter_mut().chain(beside) {
+        (layer.weights, layer.visible_bias, layer.hidden_bias) = Default::default();
+    }
 }
 
 fn refusal<T: std::fmt::Debug>(result: kadanoff::error::Result<T>) -> String {
@@ -38,12 +47,10 @@ fn everything_comes_back_as_it_was() {
     let (origin, read) = store::read_configurations(&folder.path().join(store::CONFIGURATIONS_FILE)).unwrap();
     assert_eq!((origin, read), (record.provenance.clone(), sets));
     let mut without_weights = record.clone();
-    for layer in &mut without_weights.training.as_mut().unwrap().layers {
-        (layer.weights, layer.visible_bias, layer.hidden_bias) = Default::default();
-    }
+    forget_weights(without_weights.training.as_mut().unwrap());
     assert_eq!(store::read_results(&folder.path().join(store::RESULTS_FILE)).unwrap(), without_weights);
     let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 4, "no temporary file is left: {names:?}");
+    assert_eq!(names.len(), 5, "no temporary file is left: {names:?}");
     let first = std::fs::read(folder.path().join(store::RESULTS_FILE)).unwrap();
     // HDF5's time stamps, were there any, count seconds.
     std::thread::sleep(std::time::Duration::from_millis(1100));
@@ -69,7 +76,7 @@ fn unfinished_runs_come_back_too() {
     round_trip(&|record| sampling(record).ensembles.truncate(3));
     round_trip(&|record| sampling(record).ensembles.clear());
     round_trip(&|record| sampling(record).ensembles[1].observables.clear());
-    round_trip(&|record| sampling(record).ensembles[2].observables.swap(0, 2));
+    round_trip(&|record| drop(sampling(record).ensembles[2].observables.remove(1)));
     round_trip(&|record| drop(sampling(record).ensembles[0].chains.pop()));
     round_trip(&|record| sampling(record).ensembles[1].chains.clear());
     round_trip(&|record| sampling(record).ensembles[3].chains[0] = Series::default());
@@ -93,9 +100,7 @@ fn unfinished_runs_come_back_too() {
     round_trip(&|record| {
         record.training = full.training.clone();
         let training = record.training.as_mut().unwrap();
-        for layer in &mut training.layers {
-            (layer.weights, layer.visible_bias, layer.hidden_bias) = Default::default();
-        }
+        forget_weights(training);
         training.layers[1].epochs.clear();
     });
     let mut record = full.clone();
@@ -138,7 +143,14 @@ fn large_arrays_are_written_in_chunks() {
     for row in 0..spins.rows() {
         *spins.row_mut(row).last_mut().unwrap() &= (1 << past) - 1;
     }
-    let sets = [ConfigurationSet { size: 70, coupling: 0.4, spins, chains: (0..4000).collect(), draws: (0..4000).rev().collect() }];
+    let sets = [ConfigurationSet {
+        geometry: kadanoff::lattice::Geometry::Square,
+        size: 70,
+        coupling: 0.4,
+        spins,
+        chains: (0..4000).collect(),
+        draws: (0..4000).rev().collect(),
+    }];
     store::write_configurations(&path, &record().provenance, &sets).unwrap();
     assert_eq!(store::read_configurations(&path).unwrap().1, sets);
     let mut record = record();
@@ -213,7 +225,7 @@ fn files_that_lie_are_refused_behind_the_seal_too() {
         ("bomb", "too long for a list"),
         ("chunk", "claims more than"),
         ("filter", "a filter that kadanoff never writes"),
-        ("lengths", "sampling/observables"),
+        ("lengths", "submissions/host"),
         ("external-storage", "in another file, which is never opened"),
         ("external-link", "a link to elsewhere"),
         ("loop", "a link to elsewhere"),
@@ -221,7 +233,7 @@ fn files_that_lie_are_refused_behind_the_seal_too() {
         ("missing", "sampling/L4 of"),
         ("draws", "cannot be among 5"),
         ("attribute", "the attribute holds"),
-        ("version", "format version 2"),
+        ("version", "format version 3"),
     ];
     for (name, words) in expected {
         let path = folder.path().join(format!("hostile-{name}.h5"));
@@ -301,6 +313,43 @@ fn other_programs_read_the_files() {
     assert!(words.contains("a_flipped_byte: as it should be"), "{words}");
     let words = run_python("scripts/load.py", &[folder.path()]);
     assert!(words.contains("3 configurations agree") && words.contains("1 configurations agree"), "{words}");
+    let picture = folder.path().join("observables.png");
+    let words = run_python("scripts/plot.py", &[folder.path(), &picture]);
+    assert!(words.contains("energy_per_site") && std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"), "{words}");
+    octave_reads_the_files(folder.path());
+    h5dump_reads_the_files(folder.path(), &record);
+}
+
+/// GNU Octave compares observables, series, configurations and weights with the record, where it is installed.
+fn octave_reads_the_files(folder: &Path) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/octave/check_files.m");
+    let Ok(output) = Command::new("octave-cli").args(["--quiet", "--no-init-file"]).arg(&script).arg(folder).output() else {
+        eprintln!("skipped: there is no octave-cli here; scripts/test installs it where it may");
+        return;
+    };
+    let words = String::from_utf8_lossy(&output.stdout);
+    assert!(words.contains("as it should be"), "{words}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// h5dump prints the energies of the file, and they are those of the record, where it is installed.
+fn h5dump_reads_the_files(folder: &Path, record: &RunRecord) {
+    let file = folder.join(store::RESULTS_FILE);
+    let arguments = ["--noindex", "--width=1", "-m", "%.17g", "-d", "/sampling/energy_per_site"];
+    let Ok(output) = Command::new("h5dump").args(arguments).arg(&file).output() else {
+        eprintln!("skipped: there is no h5dump here; scripts/test installs it where it may");
+        return;
+    };
+    let words = String::from_utf8_lossy(&output.stdout);
+    let data = words.split_once("DATA {").map(|(_, rest)| rest.split_once('}').map_or(rest, |(data, _)| data)).unwrap_or_default();
+    let found: Vec<f64> = data.split([',', '\n']).filter_map(|number| number.trim().parse().ok()).collect();
+    let ensembles = &record.sampling.as_ref().unwrap().ensembles;
+    let energy = |observables: &[kadanoff::record::Observable]| {
+        observables.iter().find(|one| one.name == "energy_per_site").map(|one| one.estimate.mean)
+    };
+    let expected: Vec<f64> = ensembles.iter().filter_map(|ensemble| energy(&ensemble.observables)).collect();
+    assert_eq!(found.iter().copied().filter(|value| !value.is_nan()).collect::<Vec<f64>>(), expected, "{words}");
+    let whole = Command::new("h5dump").arg("-H").arg(&file).output().unwrap();
+    assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
 }
 
 #[test]

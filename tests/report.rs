@@ -203,7 +203,7 @@ fn what_is_not_finite_is_a_dash_and_a_warning() {
         layer.mean_window_share = [f64::NAN; 3];
         renormalization.reconstructions[1].agreement = [f64::NAN; 2];
         renormalization.reconstructions[2].block_correlation = Some([f64::NAN, f64::INFINITY]);
-        renormalization.mappings[0].divergence = f64::NAN;
+        renormalization.mappings[0].summary.divergence = f64::NAN;
         renormalization.examples[0].reconstructions[0][7] = f32::NAN;
         let likelihood = renormalization.likelihood.as_mut().expect("a likelihood");
         likelihood.forward.log_partition_function = f64::NEG_INFINITY;

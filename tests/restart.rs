@@ -43,6 +43,35 @@ held_out = 100
 [report]
 figures = false
 "#;
+/// Three groups of ladders of replicas that exchange, on as many ranks, and persistent chains behind them.
+const TEMPERED: &str = r#"
+seed = 12
+
+[lattice]
+sizes = [16]
+
+[sample]
+couplings = [0.41, 0.42, 0.43, 0.44]
+algorithm = "metropolis"
+tempering = true
+exchange_every = 2
+replicas = 1030
+thermalization = 500
+sweeps = 12000
+measure_every = 60
+configurations = 1500
+
+[train]
+coupling = 0.44
+layers = [64, 16]
+epochs = [20, 10]
+minibatch = 25
+method = "pcd"
+held_out = 100
+
+[report]
+figures = false
+"#;
 /// Rounds and checkpoints so often that there is always one on the way.
 const OFTEN: [&str; 2] = ["--checkpoint-every", "15ms"];
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -126,8 +155,10 @@ impl Run {
         assert!(begun.elapsed() < Duration::from_secs(30), "{reason} took {:?}", begun.elapsed());
         assert!(said.contains(reason) && said.contains("the same command goes on"), "{reason}: {said}");
         assert_eq!(said.matches("stopped because").count(), 1, "{said}");
-        assert!(self.state().is_file());
-        assert!(std::fs::read_dir(self.directory.join("checkpoint")).unwrap().count() <= 2, "two generations, no strays");
+        // A stop that falls on the end of a stage, or of a layer, finds all work in the files of the run.
+        let strays = std::fs::read_dir(self.directory.join("checkpoint")).map_or(0, Iterator::count);
+        assert!(self.state().is_file() || (said.contains("all work done is in") && strays == 0), "{reason}: {said}");
+        assert!(strays <= 2, "two generations, no strays");
     }
 }
 
@@ -229,7 +260,23 @@ fn fault_01_03_28_29_killed_at_random_on_changing_threads_ranks_and_instruction_
     let kills = rounds(8, 100);
     // A longer run, so that all of a hundred kills meet it.
     let job = if kills > 20 { JOB.replace("sweeps = 8000", "sweeps = 24000").replace("[30, 10]", "[100, 40]") } else { JOB.to_string() };
-    let run = Run::new(&job);
+    killed_at_random(&job, kills);
+}
+
+#[test]
+fn fault_01_03_28_29_tempering_killed_at_random_on_changing_threads_ranks_and_instruction_sets() {
+    let kills = rounds(6, 100);
+    let job = if kills > 20 {
+        TEMPERED.replace("sweeps = 12000", "sweeps = 48000").replace("[20, 10]", "[80, 40]")
+    } else {
+        TEMPERED.to_string()
+    };
+    killed_at_random(&job, kills);
+}
+
+/// Kills the run so many times, then lets it end, and compares.
+fn killed_at_random(job: &str, kills: usize) {
+    let run = Run::new(job);
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut inside = 0;
     for kill in 0..kills {
@@ -270,13 +317,9 @@ fn fault_01_03_28_29_killed_at_random_on_changing_threads_ranks_and_instruction_
     println!("{inside} of {kills} kills met a running job");
     assert!(inside > kills / 4, "{inside} of {kills} kills met a running job");
     succeed(&mut run.command(kadanoff()));
-    if kills > 20 {
-        let whole = Run::new(&job);
-        succeed(&mut whole.command(kadanoff()));
-        assert!(run.outcome() == whole.outcome(), "{inside} kills changed the result");
-    } else {
-        assert!(run.outcome() == *undisturbed(), "{inside} kills changed the result");
-    }
+    let whole = Run::new(job);
+    succeed(&mut whole.command(kadanoff()));
+    assert!(run.outcome() == whole.outcome(), "{inside} kills changed the result");
 }
 
 #[test]
@@ -299,12 +342,17 @@ fn fault_06_sigterm_to_one_rank_stops_all_ranks() {
 
 /// A run that was stopped in a stage, with two generations of checkpoints.
 fn stopped(after: &str) -> Run {
-    let run = Run::new(JOB);
-    let child = run.start_until(run.command(kadanoff()).args(OFTEN), 3, after);
-    signal(child.id(), "TERM");
-    run.expect_stop(child, "SIGTERM");
-    assert!(run.directory.join("checkpoint/state.previous").is_file());
-    run
+    // A stop near the end of a stage, or of a layer, may find fewer than two.
+    for _ in 0..5 {
+        let run = Run::new(JOB);
+        let child = run.start_until(run.command(kadanoff()).args(OFTEN), 3, after);
+        signal(child.id(), "TERM");
+        run.expect_stop(child, "SIGTERM");
+        if run.directory.join("checkpoint/state.previous").is_file() {
+            return run;
+        }
+    }
+    panic!("five stops in a row fell on the end of a stage");
 }
 
 #[test]

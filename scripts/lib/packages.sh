@@ -83,6 +83,17 @@ want_slurm() {
   have_slurm || say "There is no SLURM here and none can be installed: the scripts of jobs/ are not run by these tests. (Debian, as root: slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge.)"
 }
 
+# GNU Octave and h5dump open the files of a run in the tests, which skip that part with a line where they are missing.
+have_octave() { command -v octave-cli >/dev/null && command -v h5dump >/dev/null; }
+
+want_octave() {
+  have_octave && return 0
+  if [[ $(id -u) == 0 ]] && may_install; then
+    install_packages octave hdf5-tools || true
+  fi
+  have_octave || say "There is no GNU Octave or no h5dump here and none can be installed: the files of a run are not opened with them by these tests. (Debian, as root: octave hdf5-tools.)"
+}
+
 may_install() { command -v apt-get >/dev/null && { [[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null; }; }
 
 apt() {

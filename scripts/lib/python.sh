@@ -5,7 +5,7 @@
 
 python_packages=scripts/lib/python-packages.txt
 python_environment=.cache/venv
-python_modules='h5py, h5netcdf, netCDF4, numpy, xarray'
+python_modules='h5py, h5netcdf, matplotlib, netCDF4, numpy, xarray'
 
 # A Python from 3.9 on that can make virtual environments. Each candidate is tried, because a python3 that comes first on the PATH may be too old for the
 # packages or lack venv (on Debian a package of its own) while another one has it.

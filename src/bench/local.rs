@@ -1,6 +1,6 @@
 //! The speeds of the local updates: by side at K_c, by temperature, and of one lattice on several threads. Energies are held against Kaufman's exact ones.
 
-use super::{Contender, Request, Row, Subject, Unit, row_against};
+use super::{Contender, Request, Row, Subject, Unit, pool, row_against};
 use crate::error::{Error, Result};
 use crate::exact::{self, critical_coupling};
 use crate::lattice::SquareTorus;
@@ -49,11 +49,6 @@ fn plain_metropolis(coupling: f64) -> impl FnMut() -> u64 {
     }
 }
 
-fn pool(threads: usize) -> Result<rayon::ThreadPool> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|why| Error::InputOutput(format!("cannot start {threads} threads: {why}")))
-}
-
 fn chain(algorithm: Algorithm, side: usize, coupling: f64) -> Result<Box<dyn Sampler>> {
     build(algorithm, SquareTorus::new(side)?, coupling, Start::Cold, SEED, 0)
 }
@@ -92,13 +87,13 @@ fn shared(name: &'static str, algorithm: Algorithm, threads: usize) -> Result<Ro
     Ok(row_against(Subject { name, size: SHARED.into(), threads, unit: Unit::WorkPerNanosecond("flips/ns") }, contender, rival))
 }
 
-/// Sweeps of about a million spins: the way into the pool does not count.
+/// Sweeps of about a hundred million spins, some milliseconds: the way into the pool, which is a sweep's time at side 1024, does not count.
 fn several(chain: &mut dyn Sampler, side: usize) -> u64 {
-    (0..(1usize << 20).div_ceil(side * side)).map(|_| chain.sweep()).sum()
+    (0..(1usize << 27).div_ceil(side * side)).map(|_| chain.sweep()).sum()
 }
 
 /// Holds the energy of a chain that starts cold, away from K_c, against the exact one: the mean of measurements ten sweeps apart, in which it all but forgets.
-fn verify(name: &str, chain: &mut dyn Sampler, side: usize, coupling: f64) -> Result<()> {
+pub(super) fn verify(name: &str, chain: &mut dyn Sampler, side: usize, coupling: f64) -> Result<()> {
     let measured = if side > 2048 { 2 } else { 50 };
     (0..if side > 2048 { 30 } else { 300 }).for_each(|_| {
         chain.sweep();

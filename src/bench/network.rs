@@ -27,16 +27,12 @@ fn teams(threads: usize) -> Vec<usize> {
     if threads > 1 { vec![1, threads] } else { vec![1] }
 }
 
-fn pool(threads: usize) -> Result<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| Error::Usage(format!("{threads} threads: {error}")))
-}
-
 /// Seconds an epoch of CD-k on 20,000 samples.
 pub fn contrastive_divergence(threads: usize) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for shape in SHAPES {
         for threads in teams(threads) {
-            rows.push(pool(threads)?.install(|| one_shape(shape, threads))?);
+            rows.push(super::pool(threads)?.install(|| one_shape(shape, threads))?);
         }
     }
     Ok(rows)
@@ -87,7 +83,7 @@ fn one_shape([visible, hidden, minibatch, gibbs_steps]: [usize; 4], threads: usi
 
 /// Nanoseconds a unit of block Gibbs sampling, 500 chains.
 pub fn gibbs(threads: usize) -> Result<Vec<Row>> {
-    teams(threads).into_iter().map(|threads| pool(threads)?.install(|| gibbs_with(threads))).collect()
+    teams(threads).into_iter().map(|threads| super::pool(threads)?.install(|| gibbs_with(threads))).collect()
 }
 
 fn gibbs_with(threads: usize) -> Result<Row> {

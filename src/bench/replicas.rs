@@ -35,8 +35,7 @@ fn row(name: &'static str, side: usize, couplings: &[f64], threads: usize) -> Re
     };
     let mut ladders: Vec<Ladders> = (0..threads as u64).map(ladders).collect::<Result<_>>()?;
     // Ladders share their couplings out over all threads there are: here, as many as the row says.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|why| Error::InputOutput(format!("cannot start {threads} threads: {why}")))?;
+    let pool = super::pool(threads)?;
     // Relaxation from the ordered start at K_c: the energy is off by t^(-1/(nu z)) until t is some L^z.
     pool.install(|| {
         ladders.par_iter_mut().for_each(|ladders| {

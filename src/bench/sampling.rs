@@ -1,6 +1,6 @@
 //! The speeds of the samplers at K_c, each in turn with its one-spin-at-a-time reference.
 
-use super::{Contender, Request, Row, Subject, Unit, row_against};
+use super::{Contender, Request, Row, Subject, Unit, local::verify, row_against};
 use crate::error::{Error, Result};
 use crate::exact::critical_coupling;
 use crate::lattice::SquareTorus;
@@ -15,12 +15,18 @@ const REFERENCE_SIDE: usize = 256;
 /// Sweeps from the ordered start before the clock runs; large lattices take fewer, they are far from the wall of the cache anyway.
 const THERMALIZATION: usize = 100;
 
-/// Nanoseconds a site and sweep of Swendsen-Wang, one lattice a thread.
+/// The coupling at which energies are held against Kaufman: clusters of all sizes up to some hundred spins, and chains that forget within ten sweeps.
+const VERIFIED_COUPLING: f64 = 0.4;
+
+/// From this side on the threads share one lattice of Swendsen-Wang; smaller ones, and all of Wolff, they have one each.
+const SHARED_SIDE: usize = 1024;
+
+/// Nanoseconds a site and sweep of Swendsen-Wang.
 pub fn swendsen_wang(request: &Request) -> Result<Vec<Row>> {
     rows(
         "swendsen-wang",
         Algorithm::SwendsenWang,
-        request.sides_or(&[64, 256, 1024, 4096]),
+        request.sides_or(&[64, 100, 256, 1000, 1022, 1024, 4096]),
         request.threads,
         Unit::NanosecondsPerWork("ns/site"),
     )
@@ -33,7 +39,8 @@ pub fn wolff(request: &Request) -> Result<Vec<Row>> {
 
 /// Nanoseconds for E, M and the longest waves of one Metropolis lattice, in turn with a sweep: the ratio is sweep / measurement. One thread.
 pub fn measurement(request: &Request) -> Result<Vec<Row>> {
-    request.sides_or(&[64, 256, 1024, 4096]).iter().map(|&side| measurement_row(side)).collect()
+    let pool = super::pool(1)?;
+    pool.install(|| request.sides_or(&[64, 256, 1024, 4096]).iter().map(|&side| measurement_row(side)).collect())
 }
 
 fn measurement_row(side: usize) -> Result<Row> {
@@ -72,21 +79,32 @@ fn rows(name: &'static str, algorithm: Algorithm, sides: &[usize], threads: usiz
     sides.iter().map(|&side| row(Subject { name, size: side.into(), threads, unit }, algorithm, side)).collect()
 }
 
-/// One row. What was timed is verified: energy and magnetization, which the sampler keeps in packed form, must be those of its configuration counted bond by bond.
+/// One row. What was timed is verified: energy and magnetization, which the sampler keeps in packed form, must be those of its configuration counted bond by bond;
+/// and a chain of the same side at [`VERIFIED_COUPLING`] must have the exact energy.
 fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     let (name, torus) = (subject.name, SquareTorus::new(side)?);
-    let mut samplers: Vec<Box<dyn Sampler>> = (0..subject.threads as u64)
+    let is_shared = side >= SHARED_SIDE && algorithm != Algorithm::Wolff;
+    let mut samplers: Vec<Box<dyn Sampler>> = (0..if is_shared { 1 } else { subject.threads as u64 })
         .map(|chain| build(algorithm, torus, critical_coupling(), Start::Cold, SEED, chain))
         .collect::<Result<_>>()?;
     let sweeps = if side > 4096 { 2 } else { THERMALIZATION };
-    samplers.par_iter_mut().for_each(|sampler| {
-        for _ in 0..sweeps {
-            sampler.sweep();
-        }
-        sampler.end_thermalization();
-    });
+    // A chain uses all threads there are: here, as many as the row says.
+    let pool = super::pool(subject.threads)?;
+    let mut verified = build(algorithm, torus, VERIFIED_COUPLING, Start::Cold, SEED, 0)?;
+    pool.install(|| verify(name, verified.as_mut(), side, VERIFIED_COUPLING))?;
     let mut slow = reference_of(algorithm)?;
-    let turn = || samplers.par_iter_mut().map(|sampler| sampler.sweep()).sum::<u64>() as f64;
+    pool.install(|| {
+        samplers.par_iter_mut().for_each(|sampler| {
+            for _ in 0..sweeps {
+                sampler.sweep();
+            }
+            sampler.end_thermalization();
+        })
+    });
+    // Sweeps of some million spins at a time: the way into the pool takes longer than a sweep of a small lattice, and does not count.
+    let together = (1usize << 22).div_ceil(side * side);
+    let several = |sampler: &mut Box<dyn Sampler>| (0..together).map(|_| sampler.sweep()).sum::<u64>();
+    let turn = || pool.install(|| samplers.par_iter_mut().map(several).sum::<u64>()) as f64;
     let contender = Contender { name: algorithm.name().to_string(), turn: Box::new(turn) };
     let rival = Contender { name: "one spin at a time".to_string(), turn: Box::new(move || slow.sweep() as f64) };
     let row = row_against(subject, contender, rival);

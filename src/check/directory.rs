@@ -1,11 +1,11 @@
 //! `kadanoff check DIR`: whether the files of a run are what kadanoff wrote. Every byte is held against its digest, every length against the run file, and every
 //! number that must be finite is looked at. Nothing is changed, and no lock is taken: a job may be at work meanwhile, since files are replaced whole.
 
-use crate::config::RunFile;
+use crate::config::{RunFile, TrainSection};
 use crate::error::{Error, Result};
-use crate::record::{Provenance, RunRecord, SamplingRecord, TrainingRecord};
+use crate::record::{LayerRecord, Provenance, RunRecord, SamplingRecord, TrainingRecord};
 use crate::run::desk::Stage;
-use crate::run::{layer_state, sample};
+use crate::run::{layer_state, notes, sample};
 use crate::store::checkpoint::{self, CHECKPOINT_FOLDER, Checkpoint};
 use crate::store::{self, ConfigurationSet, directory};
 use std::path::Path;
@@ -103,12 +103,16 @@ fn wrong_sampling(sampling: &SamplingRecord, job: &RunFile) -> Vec<String> {
     let Some(section) = &job.sample else { return vec!["it holds a sampling that the run file does not ask for".to_string()] };
     let mut damages = Vec::new();
     let expected = job.lattice.sizes.len() * section.coupling_count();
+    if sampling.geometry != job.lattice.geometry {
+        damages.push(format!("its lattices are {}, and the run file asks for {}", sampling.geometry, job.lattice.geometry));
+    }
     if sampling.ensembles.len() != expected {
         damages.push(format!("it holds {} ensembles, and the run file asks for {expected}", sampling.ensembles.len()));
     }
     for ensemble in &sampling.ensembles {
         let name = format!("the ensemble L = {}, K = {}", ensemble.size, ensemble.coupling);
-        let sites = (ensemble.size * ensemble.size) as u64;
+        let dimension = job.lattice.geometry.dimension() as u32;
+        let sites = (ensemble.size as u64).saturating_pow(dimension);
         let draws: usize = ensemble.chains.iter().map(crate::measure::Series::len).sum();
         if ensemble.chains.len() != section.replicas || draws != section.replicas * section.draws() {
             damages.push(format!(
@@ -119,7 +123,7 @@ fn wrong_sampling(sampling: &SamplingRecord, job: &RunFile) -> Vec<String> {
             ));
         }
         let impossible = ensemble.chains.iter().any(|chain| {
-            chain.energy.iter().any(|energy| energy.unsigned_abs() > 2 * sites)
+            chain.energy.iter().any(|energy| energy.unsigned_abs() > u64::from(dimension).saturating_mul(sites))
                 || chain.magnetization.iter().any(|value| value.unsigned_abs() > sites)
         });
         if impossible {
@@ -134,9 +138,30 @@ fn wrong_sampling(sampling: &SamplingRecord, job: &RunFile) -> Vec<String> {
 
 fn wrong_training(training: &TrainingRecord, job: &RunFile) -> Vec<String> {
     let Some(section) = &job.train else { return vec!["it holds a network that the run file does not ask for".to_string()] };
+    let mut damages = wrong_layers(&training.layers, section);
+    let wanted = job.companions();
+    if training.companions.len() > wanted.len() {
+        damages.push(format!(
+            "it holds {} networks beside the main one, and the run file asks for {}",
+            training.companions.len(),
+            wanted.len()
+        ));
+    }
+    for (found, companion) in training.companions.iter().zip(&wanted) {
+        let of_this =
+            wrong_layers(&found.layers, &companion.section).into_iter().map(|damage| format!("network “{}”: {damage}", companion.name));
+        damages.extend(of_this);
+        if found.seed != companion.job.seed || found.name != companion.name {
+            damages.push(format!("network “{}” stands where the run file has “{}”", found.name, companion.name));
+        }
+    }
+    damages
+}
+
+fn wrong_layers(layers: &[LayerRecord], section: &TrainSection) -> Vec<String> {
     let mut damages = Vec::new();
     let mut visible = section.size * section.size;
-    for (index, layer) in training.layers.iter().enumerate() {
+    for (index, layer) in layers.iter().enumerate() {
         let (number, wanted) = (index + 1, section.layers.get(index).copied());
         if layer.visible != visible || wanted != Some(layer.hidden) {
             damages.push(format!(
@@ -205,12 +230,13 @@ fn configurations(path: &Path, job: &RunFile, record: Option<&RunRecord>, report
 /// The number of configurations, and their magnetizations against the series they were drawn from.
 fn wrong_set(set: &ConfigurationSet, wanted: usize, record: Option<&RunRecord>) -> Vec<String> {
     let name = format!("the configurations of L = {}, K = {}", set.size, set.coupling);
-    if set.spins.rows() != wanted || set.spins.columns() != set.size * set.size {
+    let sites = set.size.saturating_pow(set.geometry.dimension() as u32);
+    if set.spins.rows() != wanted || set.spins.columns() != sites {
         return vec![format!(
             "{name} are {} of {} sites, and the run file asks for {wanted} of {}",
             set.spins.rows(),
             set.spins.columns(),
-            set.size * set.size
+            sites
         )];
     }
     let Some(ensemble) = record
@@ -268,8 +294,11 @@ fn fits(checkpoint: &Checkpoint, job: &RunFile) -> Result<String> {
         return Ok(format!("{} chains", sample::fit(&plan, &checkpoint.items)?));
     }
     if checkpoint.stage == Stage::Training as u64 {
-        let section = job.train.as_ref().ok_or_else(unasked)?;
-        return layer_state::fit(section, &checkpoint.items);
+        job.train.as_ref().ok_or_else(unasked)?;
+        return layer_state::fit(job, &checkpoint.items);
+    }
+    if checkpoint.stage == Stage::Renormalization as u64 && job.renormalize.is_some() {
+        return notes::fit(&checkpoint.items);
     }
     Err(unasked())
 }

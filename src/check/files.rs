@@ -26,7 +26,7 @@ fn in_folder(folder: &Path) -> Result<(), String> {
         seed: 1,
         submissions: Vec::new(),
     };
-    let record = RunRecord { provenance, sampling: None, scaling: None, training: None, renormalization: None };
+    let record = RunRecord { provenance, sampling: None, scaling: None, analyses: Vec::new(), training: None, renormalization: None };
     let path = folder.join(store::RESULTS_FILE);
     store::write_results(&path, &record).map_err(sentence)?;
     if store::read_results(&path).map_err(sentence)? != record {

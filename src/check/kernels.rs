@@ -2,13 +2,16 @@
 
 use super::{Check, sentence};
 use crate::kernels::InstructionSet;
+use crate::kernels::domains::{ChainHeatBath, ChainMetropolis, CubicHeatBath, CubicMetropolis};
 use crate::kernels::generator::Lanes;
 use crate::kernels::replicas::REPLICAS;
-use crate::lattice::SquareTorus;
+use crate::lattice::{Geometry, SquareTorus, Torus};
 use crate::random::{LaneStream, Purpose, Stream};
 use crate::rbm::gibbs::GibbsChains;
 use crate::rbm::train::{Alone, Trainer};
 use crate::rbm::{GradientKind, Rbm, TrainingData, TrainingOptions};
+use crate::sampler::domains::DomainUpdate;
+use crate::sampler::reference::domains::{Plain, ReferenceDomains};
 use crate::sampler::reference::replicas::ReferenceReplicas;
 use crate::sampler::replicas::ReplicaGroup;
 use crate::sampler::tempering::Ladders;
@@ -22,6 +25,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { question: "random lanes continue the scalar stream", answer: lanes },
     Check { question: "Metropolis equals one spin at a time, on every instruction set", answer: metropolis },
     Check { question: "replicas across the bits equal one spin at a time, and exchange alike, on every instruction set", answer: replicas },
+    Check { question: "chains and cubic lattices equal one spin at a time, on every instruction set", answer: domains },
     Check { question: "Swendsen-Wang and Wolff give the same spins on every instruction set", answer: clusters },
     Check { question: "networks learn the same weights and draw the same states on every instruction set", answer: networks },
 ];
@@ -102,6 +106,35 @@ fn replicas() -> Result<String, String> {
         }
     }
     Ok(format!("sides 4 to 40 on {}", names()))
+}
+
+fn domains() -> Result<String, String> {
+    fn agree<R: Plain>(geometry: Geometry, side: usize) -> Result<(), String> {
+        let torus = Torus::new(geometry, side).map_err(sentence)?;
+        for set in InstructionSet::available() {
+            let mut fast = DomainUpdate::<R>::new(torus, 0.25, Start::Hot, SEED, 0).map_err(sentence)?.with_instruction_set(set);
+            let mut plain = ReferenceDomains::<R>::of_one(torus, 0.25, Start::Hot, SEED, 0).map_err(sentence)?;
+            for sweep in 0..4 {
+                fast.sweep();
+                plain.sweep();
+                let (configuration, measured) = (plain.configuration(0), fast.measure());
+                let differs = (measured.energy, measured.magnetization) != (configuration.energy(), configuration.magnetization());
+                if differs || fast.configuration() != configuration || fast.sources() != plain.sources() {
+                    return Err(format!("{set}, {} on a {geometry} lattice of side {side}: sweep {} differs", R::NAME, sweep + 1));
+                }
+            }
+        }
+        Ok(())
+    }
+    for side in [4, 10, 16] {
+        agree::<CubicMetropolis>(Geometry::Cubic, side)?;
+        agree::<CubicHeatBath>(Geometry::Cubic, side)?;
+    }
+    for side in [10, 384, 2048] {
+        agree::<ChainMetropolis>(Geometry::Chain, side)?;
+        agree::<ChainHeatBath>(Geometry::Chain, side)?;
+    }
+    Ok(format!("sides 4 to 2048 on {}", names()))
 }
 
 fn clusters() -> Result<String, String> {

@@ -1,7 +1,7 @@
 //! `kadanoff exact`: the exact values of an Ising model at one coupling, as a table for people (stderr) or one JSON object (stdout). Runs on one rank.
 
 use crate::error::{Error, Result};
-use crate::exact::{self, BulkReference, ChainReference, SquareReference};
+use crate::exact::{self, BulkReference, ChainReference, Reference, SquareReference};
 use crate::lattice::SquareTorus;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -14,22 +14,24 @@ const LONGEST_CHAIN: usize = 1 << 53;
 /// What `kadanoff exact` takes.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 #[command(
-    about = "Exact values of the Ising model: finite lattices, the infinite lattice, the chain",
+    about = "Exact values of the Ising model: finite lattices, the infinite square lattice, the chain",
     long_about = "Exact values of the Ising ferromagnet at one coupling K = J / k_B T: ln Z, energy, specific heat and entropy of the L x L torus (Kaufman 1949) and of the \
-                  infinite square lattice (Onsager 1944, Yang 1952); moments of the magnetization up to L = 10 (transfer matrix); the periodic chain.\n\n\
+                  infinite square lattice (Onsager 1944, Yang 1952); moments of the magnetization up to L = 10 (transfer matrix); the periodic chain; the cubic \
+                  torus of side 3 (enumeration) and, but for specific heat and Binder cumulant, of side 4 (transfer matrix).\n\n\
                   The table goes to stderr; with --json, one object goes to stdout.",
     after_help = "Examples:\n  \
                   kadanoff exact --size 40 --coupling 0.408        the data set of Mehta and Schwab\n  \
                   kadanoff exact --size 8 --coupling critical      with <|m|>, <m^2>, Binder cumulant, xi/L\n  \
                   kadanoff exact --temperature 2.5                 the infinite lattice\n  \
                   kadanoff exact --geometry chain --size 64 --coupling 1\n  \
+                  kadanoff exact --geometry cubic --size 3 --coupling 0.2216546\n  \
                   kadanoff exact --size 128 --coupling 0.44 --json | jq .energy_per_site"
 )]
 pub struct ExactArguments {
     /// The lattice, periodic in every direction
     #[arg(long, value_enum, default_value_t = Geometry::Square)]
     pub geometry: Geometry,
-    /// Side L of the square lattice, or number of spins of the chain; without it, the infinite lattice
+    /// Side L of the square or cubic lattice, or number of spins of the chain; without it, the infinite square lattice or chain
     #[arg(long, value_name = "L")]
     pub size: Option<usize>,
     /// K = J / k_B T, at least 0 (the ferromagnet), or the word `critical`
@@ -51,12 +53,14 @@ pub enum Geometry {
     Square,
     /// L spins on a ring
     Chain,
+    /// L x L x L sites on a torus, L = 3 or 4
+    Cubic,
 }
 
 /// A number, or the critical point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Strength {
-    /// The critical point of the square lattice.
+    /// The critical point of the lattice.
     Critical,
     /// A number.
     Number(f64),
@@ -101,6 +105,14 @@ enum Answer {
         #[serde(flatten)]
         reference: ChainReference,
     },
+    Cubic {
+        geometry: Geometry,
+        size: usize,
+        coupling: f64,
+        temperature: Option<f64>,
+        #[serde(flatten)]
+        reference: Reference,
+    },
 }
 
 /// Prints what was asked for.
@@ -141,6 +153,14 @@ fn answer(arguments: &ExactArguments) -> Result<Answer> {
             }
             Ok(Answer::Chain { geometry, temperature, reference: exact::chain(size, coupling) })
         }
+        (Geometry::Cubic, Some(size @ 3..=4)) => {
+            let reference = exact::reference(crate::lattice::Geometry::Cubic, size, coupling);
+            Ok(Answer::Cubic { geometry, size, coupling, temperature, reference })
+        }
+        (Geometry::Cubic, size) => Err(Error::Usage(format!(
+            "{} has no exact values here, for nobody has solved it: write --size 3 or 4, which can be counted",
+            size.map_or("the infinite cubic lattice".to_string(), |size| format!("a cubic lattice of side {size}"))
+        ))),
     }
 }
 
@@ -156,6 +176,9 @@ fn coupling_of(arguments: &ExactArguments) -> Result<f64> {
     match strength {
         Strength::Critical if arguments.geometry == Geometry::Chain => {
             Err(Error::Usage(format!("{option} critical: the chain has no critical point at a temperature above zero; write a number")))
+        }
+        Strength::Critical if arguments.geometry == Geometry::Cubic => {
+            Ok(crate::lattice::Geometry::Cubic.critical_coupling().unwrap_or(f64::NAN))
         }
         Strength::Critical => Ok(exact::critical_coupling()),
         Strength::Number(number) if !number.is_finite() => {
@@ -225,6 +248,23 @@ fn table(answer: &Answer) -> String {
             );
             lines.value("susceptibility <M^2>/N", reference.susceptibility, "");
             lines.value("correlation length", reference.correlation_length, "sites (infinite chain)");
+        }
+        Answer::Cubic { size, coupling, temperature, reference, .. } => {
+            lines.heading(&format!("Cubic lattice, {size} x {size} x {size}, periodic"), *coupling, *temperature);
+            for (name, value, units) in [
+                ("ln Z per site", reference.log_partition_function_per_site, ""),
+                ("energy per site", reference.energy_per_site, "J"),
+                ("specific heat per site", reference.specific_heat_per_site, "k_B"),
+                ("absolute magnetization <|m|>", reference.absolute_magnetization, ""),
+                ("squared magnetization <m^2>", reference.magnetization_squared, ""),
+                ("susceptibility <M^2>/N", reference.susceptibility, ""),
+                ("Binder cumulant", reference.binder_cumulant, ""),
+                ("correlation length over L", reference.correlation_length_over_side, ""),
+            ] {
+                if value.is_some() {
+                    lines.value(name, value, units);
+                }
+            }
         }
     }
     lines.0
@@ -310,6 +350,9 @@ mod tests {
         assert!(critical["bulk"]["specific_heat_per_site"].is_null());
         assert!((json("--temperature 2.5")["coupling"].as_f64().expect("a number") - 0.4).abs() < 1e-15);
         assert_eq!(json("--geometry chain --size 8 --coupling 1")["size"], 8);
+        let cubic = json("--geometry cubic --size 3 --coupling critical");
+        assert!((cubic["energy_per_site"].as_f64().expect("a number") + 1.434444011468).abs() < 1e-11);
+        assert!((cubic["binder_cumulant"].as_f64().expect("a number") - 0.501322950249).abs() < 1e-11);
         assert!(json("--coupling 0")["temperature"].is_null());
     }
 
@@ -327,15 +370,22 @@ mod tests {
             ("--temperature 1e-320", "greater than 0"),
             ("--geometry chain --size 2 --coupling 1", "from 3"),
             ("--geometry chain --coupling critical", "no critical point"),
+            ("--geometry cubic --coupling 1", "--size 3 or 4"),
+            ("--geometry cubic --coupling 0.2 --size 5", "--size 3 or 4"),
         ] {
             match answer(&parsed(line).expect("a line clap accepts")) {
                 Err(Error::Usage(sentence)) => assert!(sentence.contains(word), "{line}: {sentence}"),
                 other => panic!("{line}: {other:?}"),
             }
         }
-        for line in
-            ["", "--size 8", "--coupling 0.4 --temperature 2", "--coupling warm", "--size -3 --coupling 1", "--geometry cubic --coupling 1"]
-        {
+        for line in [
+            "",
+            "--size 8",
+            "--coupling 0.4 --temperature 2",
+            "--coupling warm",
+            "--size -3 --coupling 1",
+            "--geometry hexagonal --coupling 1",
+        ] {
             assert!(parsed(line).is_err(), "{line}");
         }
     }

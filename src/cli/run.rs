@@ -1,6 +1,7 @@
 //! `kadanoff run RUN.toml`: all stages of the run file, in order. Called by every rank.
 
-use crate::comm;
+use crate::comm::timed::Timed;
+use crate::comm::{self, Comm};
 use crate::error::{Error, Result};
 use crate::run::Options;
 use crate::run::desk::Stage;
@@ -53,7 +54,8 @@ pub struct RunArguments {
 /// # Errors
 /// Everything that can go wrong with a run; only rank 0 carries the sentence, all ranks carry the exit code.
 pub fn run(arguments: &RunArguments) -> Result<()> {
-    let comm = comm::start()?;
+    let ranks = comm::start()?;
+    let comm = Timed::new(ranks.as_ref());
     let result = start_threads(arguments.threads).and_then(|()| {
         let directory = arguments.out.clone().unwrap_or_else(|| default_directory(arguments));
         let limits = Limits { stop_after: arguments.stop_after, checkpoint_every: arguments.checkpoint_every };
@@ -61,10 +63,10 @@ pub fn run(arguments: &RunArguments) -> Result<()> {
             &arguments.run_file,
             &directory,
             &Options { force_lock: arguments.force_lock, limits, until: arguments.until },
-            comm.as_ref(),
+            &comm,
         )
     });
-    match comm::agree(comm.as_ref(), result) {
+    match comm::agree(&comm, result) {
         Err(error) if !comm.is_root() => Err(Error::from_exit_code(error.exit_code(), String::new())),
         result => result,
     }

@@ -7,6 +7,7 @@ pub const TEMPLATES: &[(&str, &str, &str)] = &[
     ("quickstart", "the whole science on a small lattice, in two minutes", include_str!("../../jobs/quickstart.toml")),
     ("mehta-schwab", "the experiment of arXiv:1410.3831 with its printed settings", include_str!("../../jobs/mehta-schwab.toml")),
     ("receptive-fields", "the same with the penalty that makes the first layer local", include_str!("../../jobs/receptive-fields.toml")),
+    ("flow", "where a machine that learned many temperatures leads configurations", include_str!("../../jobs/flow.toml")),
     ("finite-size-scaling", "several sizes in a window around the critical point", include_str!("../../jobs/finite-size-scaling.toml")),
 ];
 
@@ -16,7 +17,7 @@ pub const TEMPLATES: &[(&str, &str, &str)] = &[
     after_help = "Example:\n  kadanoff template quickstart > my-run.toml\n  kadanoff run my-run.toml --out runs/my-run\n\nWithout NAME, the templates are listed."
 )]
 pub struct TemplateArguments {
-    /// The template: quickstart, mehta-schwab, receptive-fields or finite-size-scaling.
+    /// The template: quickstart, mehta-schwab, receptive-fields, finite-size-scaling or flow.
     pub name: Option<String>,
 }
 

@@ -1,34 +1,11 @@
 //! `[lattice]`: which lattices.
 
 use super::reader::{Field, Section};
-use crate::lattice::SquareTorus;
+pub use crate::lattice::Geometry;
+use crate::lattice::Torus;
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] = &["geometry", "sizes"];
-
-/// The kind of lattice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Geometry {
-    /// The periodic square lattice.
-    Square,
-}
-
-impl Geometry {
-    /// The exponent nu of the correlation length, which scales a `window` of couplings: 1 in two dimensions (Onsager 1944).
-    pub fn correlation_exponent(self) -> f64 {
-        match self {
-            Geometry::Square => 1.0,
-        }
-    }
-
-    /// The critical coupling K_c: ln(1 + sqrt 2) / 2 on the square lattice (Kramers and Wannier 1941).
-    pub fn critical_coupling(self) -> f64 {
-        match self {
-            Geometry::Square => std::f64::consts::SQRT_2.ln_1p() / 2.0,
-        }
-    }
-}
 
 /// `[lattice]`, understood.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -41,29 +18,37 @@ pub struct LatticeSection {
 
 impl LatticeSection {
     /// The lattices, in the order of the sizes.
-    pub fn tori(&self) -> crate::error::Result<Vec<SquareTorus>> {
-        self.sizes.iter().map(|&size| SquareTorus::new(size)).collect()
+    pub fn tori(&self) -> crate::error::Result<Vec<Torus>> {
+        self.sizes.iter().map(|&size| Torus::new(self.geometry, size)).collect()
     }
 }
 
-/// Reads the section. The algorithm of `[sample]` decides whether odd sides can be updated.
-pub(super) fn read(section: &Section, sample: Option<&Section>) -> Option<LatticeSection> {
-    let geometry = section.optional("geometry", Geometry::Square, |field| field.choice(&[("square", Geometry::Square)]));
+const GEOMETRIES: &[(&str, Geometry)] = &[("chain", Geometry::Chain), ("square", Geometry::Square), ("cubic", Geometry::Cubic)];
+
+/// Reads the section. The algorithm of `[sample]` decides whether odd sides can be updated; networks and renormalization are at home on the square lattice.
+pub(super) fn read(section: &Section, sample: Option<&Section>, others: [Option<&Section>; 2]) -> Option<LatticeSection> {
+    let geometry = section.optional("geometry", Geometry::Square, |field| field.choice(GEOMETRIES))?;
     let checkerboard = sample.is_some_and(super::sample::needs_checkerboard);
-    let sizes = section.required("sizes", "sizes = [40]", |field| field.distinct("sides", |field| side(field, checkerboard)));
+    let sizes = section.required("sizes", "sizes = [40]", |field| field.distinct("sides", |field| side(field, geometry, checkerboard)));
+    if geometry != Geometry::Square && others.iter().any(Option::is_some) {
+        section.refuse(
+            "geometry",
+            "[train] and [renormalize] work on the square lattice alone: write geometry = \"square\", or leave those sections out",
+        );
+    }
     let mut sizes = sizes?;
     sizes.sort_unstable();
-    Some(LatticeSection { geometry: geometry?, sizes })
+    Some(LatticeSection { geometry, sizes })
 }
 
-fn side(field: &Field, checkerboard: bool) -> Option<usize> {
-    let range = SquareTorus::SMALLEST_SIDE..=SquareTorus::LARGEST_SIDE;
+fn side(field: &Field, geometry: Geometry, checkerboard: bool) -> Option<usize> {
+    let range = Torus::SMALLEST_SIDE..=geometry.largest_side();
     let rule = format!("sides are whole numbers from {} to {}", range.start(), range.end());
     let Some(written) = field.whole() else {
         return field.refuse(&rule);
     };
     if written > *range.end() as i128 {
-        let bytes = written.unsigned_abs().saturating_mul(written.unsigned_abs()) / 8;
+        let bytes = (0..geometry.dimension()).fold(1u128, |sites, _| sites.saturating_mul(written.unsigned_abs())) / 8;
         return field.refuse(&format!("one lattice of this side needs {} for its packed spins; {rule}", super::memory::in_words(bytes)));
     }
     let Some(side) = usize::try_from(written).ok().filter(|side| range.contains(side)) else {

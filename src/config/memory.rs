@@ -2,10 +2,12 @@
 
 use super::mistakes::Mistakes;
 use super::reader::Section;
-use super::{RunFile, SampleSection};
+use super::{RunFile, SampleSection, TrainSection};
 use crate::kernels::replicas::REPLICAS;
+use crate::lattice::{Geometry, Torus};
 use crate::rbm::Method;
 use crate::sampler::Algorithm;
+use crate::spins::domains::Domains;
 
 /// The parts of a run's memory on rank 0, in bytes, by estimate. Rank 0 holds the whole record of the run, so it is the rank that needs the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -91,20 +93,21 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
         training_checkpoint: 0,
         fields: 0,
     };
+    let geometry = run.lattice.geometry;
     if let Some(sample) = &run.sample {
         let ensembles = product(&[sample.coupling_count(), run.lattice.sizes.len()]);
         memory.series =
             product(&[sample.replicas, sample.draws(), if sample.correlation_length { 24 } else { 16 }]).saturating_mul(ensembles);
         for &size in &run.lattice.sizes {
             memory.configurations =
-                memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(size));
+                memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(geometry, size));
         }
         memory.handles = product(&[sample.configurations]).saturating_mul(ensembles).saturating_mul(HANDLE);
-        memory.lattices = run.lattice.sizes.iter().map(|&size| lattices_at_work(sample, size, ensembles)).max().unwrap_or(0);
+        memory.lattices = run.lattice.sizes.iter().map(|&size| lattices_at_work(sample, geometry, size, ensembles)).max().unwrap_or(0);
     }
     if let Some(train) = &run.train {
         let sites = train.size * train.size;
-        memory.training_set = (train.samples + train.held_out) as u128 * packed(train.size);
+        memory.training_set = (train.samples + train.held_out) as u128 * packed(geometry, train.size);
         let (mut visible, mut machine, mut activities, mut chains) = (sites, 0u128, 0u128, 0u128);
         for (layer, &hidden) in train.layers.iter().enumerate() {
             let parameters = product(&[visible, hidden]) + visible as u128 + hidden as u128;
@@ -126,6 +129,16 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
             }
             visible = hidden;
         }
+        let weights = |section: &TrainSection| {
+            let visible = std::iter::once(sites).chain(section.layers.iter().copied());
+            visible.zip(&section.layers).fold(0u128, |sum, (visible, &hidden)| sum.saturating_add(4 * product(&[visible, hidden])))
+        };
+        let companions = run.companions();
+        memory.network = companions.iter().fold(memory.network, |sum, companion| sum.saturating_add(weights(&companion.section)));
+        if !companions.is_empty() {
+            // The main network trains on a copy of the configurations.
+            memory.training_set = memory.training_set.saturating_mul(2);
+        }
         // What one layer leaves free is seldom of use to the next.
         memory.training = sum(&[machine, activities, chains, WORKSPACE]);
     }
@@ -139,27 +152,41 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
 }
 
 /// The lattices of one size that threads work on at one time: a chain a thread, or a group of 512 replicas a thread, with tempering at all couplings.
-fn lattices_at_work(sample: &SampleSection, size: usize, ensembles: u128) -> u128 {
+fn lattices_at_work(sample: &SampleSection, geometry: Geometry, size: usize, ensembles: u128) -> u128 {
     if !sample.across_the_bits(size) {
         let chains = ensembles.saturating_mul(sample.replicas as u128).min(threads() as u128);
-        return chains * lattice_bytes(sample, size);
+        return chains.saturating_mul(lattice_bytes(sample, geometry, size));
     }
     let groups = (sample.replicas.div_ceil(REPLICAS) as u128).saturating_mul(if sample.tempering { 1 } else { ensembles });
     let couplings = if sample.tempering { sample.coupling_count() } else { 1 };
-    groups.min(threads() as u128) * product(&[couplings, size, size, REPLICAS / 8])
+    groups.min(threads() as u128).saturating_mul(product(&[couplings, REPLICAS / 8]).saturating_mul(sites(geometry, size)))
 }
 
 /// The spins, and what the algorithm keeps a site: nothing of note for the packed checkerboard, a cluster label and its bookkeeping for the others.
-fn lattice_bytes(sample: &SampleSection, size: usize) -> u128 {
-    let sites = product(&[size, size]);
-    match sample.algorithm {
-        Algorithm::Metropolis | Algorithm::HeatBath => 2 * packed(size) + packed(size) / 10 + (1 << 14),
-        Algorithm::SwendsenWang | Algorithm::Wolff => 2 * packed(size) + 8 * sites,
-    }
+fn lattice_bytes(sample: &SampleSection, geometry: Geometry, size: usize) -> u128 {
+    let (sites, packed) = (sites(geometry, size), packed(geometry, size));
+    // The longest wave of a chain is summed spin by spin: a counter and a phase each.
+    let waves = if geometry == Geometry::Chain && sample.correlation_length { sites.saturating_mul(12) } else { 0 };
+    let lattice = match sample.algorithm {
+        Algorithm::Metropolis | Algorithm::HeatBath => {
+            // Chains and cubic lattices may have idle lanes.
+            let blocks = match Torus::new(geometry, size) {
+                Ok(torus) if geometry != Geometry::Square => 64 * Domains::blocks_of_one(torus),
+                _ => packed,
+            };
+            packed + blocks + packed / 10 + (1 << 14)
+        }
+        Algorithm::SwendsenWang | Algorithm::Wolff => (2 * packed).saturating_add(sites.saturating_mul(8)),
+    };
+    lattice.saturating_add(waves)
 }
 
-fn packed(size: usize) -> u128 {
-    product(&[size, size]).div_ceil(64) * 8
+fn sites(geometry: Geometry, size: usize) -> u128 {
+    (0..geometry.dimension()).fold(1, |sites: u128, _| sites.saturating_mul(size as u128))
+}
+
+fn packed(geometry: Geometry, size: usize) -> u128 {
+    sites(geometry, size).div_ceil(64).saturating_mul(8)
 }
 
 fn product(factors: &[usize]) -> u128 {

@@ -160,6 +160,11 @@ impl<'a> Field<'a> {
         self.value.get_ref().is_str()
     }
 
+    /// Whether this text is written.
+    pub fn says(&self, text: &str) -> bool {
+        self.value.get_ref().as_str() == Some(text)
+    }
+
     /// Whether a list is written.
     pub fn is_list(&self) -> bool {
         self.value.get_ref().is_array()

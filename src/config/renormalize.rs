@@ -1,5 +1,8 @@
 //! `[renormalize]`: what the network is held against.
 
+use super::companions;
+use super::decimation::{self, DecimationSection};
+use super::flow::{self, FlowSection};
 use super::lattice::LatticeSection;
 use super::reader::Section;
 use super::sample::SampleSection;
@@ -17,9 +20,19 @@ pub(super) const KEYS: &[&str] = &[
     "monte_carlo",
     "monte_carlo_levels",
     "receptive_fields",
+    "controls",
     "reconstructions",
     "block_spins",
     "examples",
+    "decimation",
+    "decimation_sites",
+    "decimation_coupling",
+    "decimation_layers",
+    "decimation_samples",
+    "decimation_epochs",
+    "flow",
+    "flow_steps",
+    "flow_chains",
     "likelihood",
     "annealing_chains",
     "annealing_temperatures",
@@ -41,7 +54,7 @@ pub struct LikelihoodSection {
 }
 
 /// `[renormalize]`, understood. A part that needs a stage which the file does not have is off by default and refused when asked for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct RenormalizeSection {
     /// `mapping`: the identities of arXiv:1410.3831, Eqs. 18 to 22, by enumeration of small systems; default true. Needs no other stage.
     pub mapping: bool,
@@ -51,19 +64,26 @@ pub struct RenormalizeSection {
     /// `monte_carlo` renormalization of the configurations of every ensemble, `monte_carlo_levels` times; default off, and then as often as leaves a side of 4 at least.
     /// Needs `[sample]` with `configurations`.
     pub monte_carlo: Option<usize>,
+    /// `decimation` of an Ising chain as a network, and a stack that learned the same chain beside it; default off. Needs no other stage.
+    pub decimation: Option<DecimationSection>,
     /// `couplings` of the Hamiltonians of the machines, in the basis of spins +-1; default false. Needs `[train]`.
     pub couplings: bool,
     /// `side_by_side`: block spins by majority and by Kadanoff's kernel beside the layers of the stack; default true. Needs `[train]`.
     pub side_by_side: bool,
     /// `receptive_fields` of every layer; default true. Needs `[train]`.
     pub receptive_fields: bool,
+    /// `controls` of the receptive fields: random weights, a network on shuffled sites and one without penalty, principal components, block spins; default false. Needs `[train]` on
+    /// kept configurations.
+    pub controls: bool,
     /// `reconstructions` of held-out configurations from every layer; default true. Needs `[train]`.
     pub reconstructions: bool,
     /// `block_spins`: the majority-rule control of the same compression; default true. Needs `[train]`, whose held-out configurations it blocks.
     pub block_spins: bool,
     /// `examples`: held-out configurations shown beside their reconstructions; default 3, or fewer if fewer are held out.
     pub examples: usize,
-    /// `likelihood` of the first machine: ln Z, divergence, and the thermodynamics of its chains; default true. Needs `[train]`.
+    /// `flow` of the first machine, v -> h -> v -> ..., from the configurations of every coupling of its size; default off. Needs `[train]`.
+    pub flow: Option<FlowSection>,
+    /// `likelihood` of the first machine: ln Z, divergence, and the thermodynamics of its chains; default true. Needs `[train]` with one coupling.
     pub likelihood: Option<LikelihoodSection>,
 }
 
@@ -77,6 +97,7 @@ pub(super) fn read(
 ) -> Option<RenormalizeSection> {
     let standards = read_standards(section);
     let monte_carlo = read_monte_carlo(section, lattice, sample);
+    let decimation = decimation::read(section);
     let mapping = section.optional("mapping", true, |field| field.boolean());
     let with_network = |key: &str, default: bool| {
         section.optional(key, default && trains, |field| {
@@ -90,6 +111,7 @@ pub(super) fn read(
     let couplings = with_network("couplings", false);
     let side_by_side = with_network("side_by_side", true);
     let receptive_fields = with_network("receptive_fields", true);
+    let controls = companions::read_controls(section, train, trains);
     let reconstructions = with_network("reconstructions", true);
     let block_spins = with_network("block_spins", true);
     let most = sample.and(train).map(|train| train.held_out as u64);
@@ -104,20 +126,36 @@ pub(super) fn read(
             _ => Some(examples),
         }
     });
-    let likelihood = read_likelihood(section, with_network("likelihood", true), most);
+    // With several couplings the law of the data is none of the Ising model, whose entropy is known.
+    let several = train.is_some_and(|train| train.couplings.len() > 1);
+    let likelihood = match with_network("likelihood", !several) {
+        Some(true) if several => {
+            section.refuse(
+                "likelihood",
+                "it is that of the Ising law of one coupling, and [train] has several: write likelihood = false, or leave the key out",
+            );
+            None
+        }
+        wanted => read_likelihood(section, wanted, most),
+    };
+    let flow = flow::read(section, with_network("flow", false), sample);
     let section_value = RenormalizeSection {
         mapping: mapping?,
         standards: standards?,
         monte_carlo: monte_carlo?,
+        decimation: decimation?,
         couplings: couplings?,
         side_by_side: side_by_side?,
         receptive_fields: receptive_fields?,
+        controls: controls?,
         reconstructions: reconstructions?,
         block_spins: block_spins?,
         examples: examples?,
+        flow: flow?,
         likelihood: likelihood?,
     };
-    if !trains && !section_value.mapping && section_value.standards.is_none() && section_value.monte_carlo.is_none() {
+    let without_network = [section_value.standards.is_some(), section_value.monte_carlo.is_some(), section_value.decimation.is_some()];
+    if !trains && !section_value.mapping && !without_network.contains(&true) {
         section.refuse(
             "mapping",
             "nothing is left to do in [renormalize]: write mapping = true or standards = true, or leave the section out",

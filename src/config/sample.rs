@@ -3,8 +3,9 @@
 use super::lattice::{Geometry, LatticeSection};
 use super::reader::{Field, Section};
 use crate::kernels::replicas::REPLICAS;
-use crate::sampler::replicas::LARGEST_SIDE;
+use crate::lattice::Torus;
 use crate::sampler::{Algorithm, Start};
+use crate::sampler::{domains, lanes};
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] = &[
@@ -40,7 +41,7 @@ const MOST_SWEEPS: u64 = 1_000_000_000_000;
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Couplings {
-    /// `couplings` or `temperatures`: the same for every size, in the order of the file.
+    /// `couplings` (numbers, or `"critical"`) or `temperatures`: the same for every size, in the order of the file.
     Listed(Vec<f64>),
     /// `window`: equally spaced in the scaling variable x = t L^(1/nu) with t = T / T_c - 1, from -width / 2 to +width / 2, so that they close in on the
     /// centre as the lattice grows.
@@ -120,7 +121,7 @@ impl SampleSection {
 
     /// Whether the chains of a size lie across the bits of words, 512 a group.
     pub fn across_the_bits(&self, size: usize) -> bool {
-        let fits = self.algorithm == Algorithm::Metropolis && size <= LARGEST_SIDE;
+        let fits = self.algorithm == Algorithm::Metropolis;
         let pays = size <= 64 && self.replicas >= REPLICAS / 2;
         self.tempering || self.layout == Layout::Replicas || (self.layout == Layout::Auto && fits && pays)
     }
@@ -232,16 +233,30 @@ fn refuse_unfit_for_bits(section: &Section, sample: &SampleSection, lattice: Opt
         section.refuse("exchange_every", "there is no exchange without tempering: write tempering = true, or leave the key out");
     }
     if !(sample.tempering || sample.layout == Layout::Replicas) {
+        refuse_unfit_for_domains(section, sample, lattice);
         return;
     }
     if sample.algorithm != Algorithm::Metropolis {
         section.refuse(key, "replicas across the bits are moved by algorithm = \"metropolis\" alone: write it, or leave this key out");
     }
-    if let Some(&size) = lattice.and_then(|lattice| lattice.sizes.iter().find(|&&size| size > LARGEST_SIDE)) {
+    let Some(lattice) = lattice else { return };
+    let largest = lanes::largest_side(lattice.geometry);
+    if let Some(&size) = lattice.sizes.iter().find(|&&size| size > largest) {
         section.refuse(
             key,
-            &format!("a lattice of side {size} is too large to have 512 of them across the bits: write sizes up to {LARGEST_SIDE}"),
+            &format!("a lattice of side {size} is too large to have 512 of them across the bits: write sizes up to {largest}"),
         );
+    }
+}
+
+/// Says why a chain or a cubic lattice cannot be cut into domains, as one large lattice of them is by local updates.
+fn refuse_unfit_for_domains(section: &Section, sample: &SampleSection, lattice: Option<&LatticeSection>) {
+    let is_local = matches!(sample.algorithm, Algorithm::Metropolis | Algorithm::HeatBath);
+    let Some(lattice) = lattice.filter(|lattice| is_local && lattice.geometry != Geometry::Square) else { return };
+    let sizes = lattice.sizes.iter().filter(|&&size| !sample.across_the_bits(size));
+    let mut reasons = sizes.filter_map(|&size| domains::refuse_too_large(Torus::new(lattice.geometry, size).ok()?));
+    if let Some(sentence) = reasons.next() {
+        section.refuse("algorithm", &sentence);
     }
 }
 
@@ -262,7 +277,16 @@ fn couplings(section: &Section, lattice: Option<&LatticeSection>) -> Option<Coup
             })
             .map(Couplings::Listed),
         "window" => section.required("window", example, |field| window(field, lattice)),
-        _ => section.required("couplings", example, |field| field.distinct("couplings", coupling)).map(Couplings::Listed),
+        _ => {
+            let critical = lattice.map_or(Geometry::Square, |lattice| lattice.geometry).critical_coupling();
+            let read = |field: &Field| match critical {
+                Some(critical) if field.says("critical") => Some(critical),
+                None if field.says("critical") => field.refuse("this lattice has no critical point: write a number"),
+                Some(_) if field.is_text() => field.refuse("must be a coupling K = J / k_B T as a number, or \"critical\""),
+                _ => coupling(field),
+            };
+            section.required("couplings", example, |field| field.distinct("couplings", read)).map(Couplings::Listed)
+        }
     }
 }
 
@@ -277,17 +301,19 @@ fn window(field: &Field, lattice: Option<&LatticeSection>) -> Option<Couplings> 
     const KEYS: &[&str] = &["center", "width", "points"];
     let section = field.table("sample.window", KEYS, "{ center = \"critical\", width = 2.0, points = 17 }")?;
     let geometry = lattice.map_or(Geometry::Square, |lattice| lattice.geometry);
-    let center = section.optional("center", geometry.critical_coupling(), |field| {
+    let (Some(critical), Some(exponent)) = (geometry.critical_coupling(), geometry.correlation_exponent()) else {
+        return field.refuse("a chain has no critical point for a window to close in on: write couplings or temperatures");
+    };
+    let center = section.optional("center", critical, |field| {
         if field.is_text() {
-            field.choice(&[("critical", geometry.critical_coupling())])
+            field.choice(&[("critical", critical)])
         } else {
             field.number("\"critical\" or a coupling above 0 and at most 100", |value| value > 0.0 && value <= LARGEST_COUPLING)
         }
     });
     let width = section.required("width", "width = 2.0", |field| field.number("a number above 0", |value| value > 0.0));
     let points = section.required("points", "points = 17", |field| field.count("from 2 to 10000", 2..=10_000));
-    let window =
-        Couplings::Window { center: center?, width: width?, points: points?, inverse_exponent: 1.0 / geometry.correlation_exponent() };
+    let window = Couplings::Window { center: center?, width: width?, points: points?, inverse_exponent: 1.0 / exponent };
     if let (Some(&smallest), Couplings::Window { center, width, inverse_exponent, .. }) =
         (lattice.and_then(|lattice| lattice.sizes.first()), &window)
     {

@@ -63,7 +63,12 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("sizes = [16]", "sizes = [9223372036854775808]", 3, "needs 9.9e27 GiB for its packed spins"),
     ("sizes = [16]", "sizes = [99999999999999999999999999999999999999999999]", 3, "GiB for its packed spins"),
     ("sizes = [16]", "sizes = [15]", 3, "needs an even side"),
-    ("sizes = [16]", "geometry = \"sqare\"\nsizes = [16]", 3, "geometry = \"sqare\": must be \"square\""),
+    (
+        "sizes = [16]",
+        "geometry = \"sqare\"\nsizes = [16]",
+        3,
+        "geometry = \"sqare\": must be \"chain\" or \"square\" or \"cubic\"; did you mean \"square\"?",
+    ),
     ("sizes = [16]", "sizes = [16]\nsweeps = 5", 4, "[lattice] sweeps: unknown key; it belongs in the section [sample]"),
     // [sample]
     ("couplings = [0.4, 0.408]", "", 4, "[sample] couplings is missing"),
@@ -101,7 +106,12 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     // [train]
     ("configurations = 2000", "", 13, "[train] needs configurations, and [sample] keeps 0"),
     ("coupling = 0.408\n", "\n", 11, "[train] coupling is missing"),
-    ("coupling = 0.408", "coupling = 0.409", 12, "0.409 is not sampled at size 16: write one of 0.4000000, 0.4080000"),
+    ("coupling = 0.408", "couplings = [0.408, 0.409]", 12, "couplings = 0.409: is not sampled at this size"),
+    ("coupling = 0.408", "couplings = [0.408, 0.40800001]", 12, "0.408 is there twice"),
+    ("coupling = 0.408", "couplings = \"every\"", 12, "must be \"all\""),
+    ("coupling = 0.408", "couplings = 0.408", 12, "must be a list of couplings, or \"all\", in square brackets"),
+    ("coupling = 0.408", "coupling = 0.408\ncouplings = \"all\"", 13, "coupling is there as well"),
+    ("coupling = 0.408", "coupling = 0.409", 12, "is not sampled at this size: write one of 0.4000000, 0.4080000"),
     ("coupling = 0.408", "coupling = 0.408\nsize = 32", 13, "is not one of the sizes of [lattice]"),
     ("layers = [64, 16]", "layers = [64, 0]", 13, "layers = 0: must be a whole number of units from 1"),
     ("layers = [64, 16]", "layers = []", 13, "must not be empty"),
@@ -143,6 +153,12 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("examples = 3", "reconstructions = false\nexamples = 1", 18, "which are off here"),
     ("examples = 3", "mapping = 1", 17, "must be true or false"),
     ("examples = 3", "mappings = true", 17, "did you mean `mapping`?"),
+    ("examples = 3", "flow_steps = 5", 17, "it belongs to the flow, which is off here"),
+    ("examples = 3", "flow = true\nflow_chains = 2001", 18, "must be a whole number from 2 to 2000"),
+    ("examples = 3", "decimation_sites = 64", 17, "it belongs to the decimation of a chain"),
+    ("examples = 3", "decimation = true\ndecimation_sites = 48", 18, "that is a power of two from 8 to 4096"),
+    ("examples = 3", "decimation = true\ndecimation_layers = 5", 18, "must be a whole number from 1 to 4"),
+    ("coupling = 0.408\n", "couplings = \"all\"\nheld_out = 1\n", 13, "must be a whole number from 2 to 3998"),
     ("examples = 3", "likelihood = 1", 17, "must be true or false"),
     ("examples = 3", "likelyhood = true", 17, "did you mean `likelihood`?"),
     ("examples = 3", "annealing_chains = 1", 17, "must be a whole number from 2 to 100000"),
@@ -159,7 +175,7 @@ fn the_good_file_is_understood() {
     let run = parse(GOOD).unwrap_or_else(|error| panic!("{error}"));
     let (sample, train) = (run.sample.as_ref().unwrap(), run.train.as_ref().unwrap());
     assert_eq!((run.seed, run.lattice.sizes.as_slice(), sample.draws()), (1, &[16][..], 1000));
-    assert_eq!((train.size, train.coupling, train.coupling_index), (16, 0.408, 1));
+    assert_eq!((train.size, train.couplings.as_slice(), train.coupling()), (16, &[0.408][..], Some(0.408)));
     assert_eq!((train.epochs.as_slice(), train.held_out, train.samples, train.shards), (&[10, 10][..], 200, 1800, 4));
     let likelihood = run.renormalize.as_ref().unwrap().likelihood.unwrap();
     assert_eq!((likelihood.annealing_chains, likelihood.annealing_temperatures), (128, 1000));

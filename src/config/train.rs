@@ -1,5 +1,6 @@
 //! `[train]`: the stack of restricted Boltzmann machines and how it learns.
 
+use super::companions::{self, ScanSection};
 use super::lattice::LatticeSection;
 use super::learning::{self, LearningSection};
 use super::reader::{Field, Section};
@@ -11,13 +12,16 @@ use crate::rbm::{GradientKind, Reconstruction, VisibleBias};
 pub(super) const KEYS: &[&str] = &[
     "size",
     "coupling",
+    "couplings",
     "layers",
     "epochs",
     "minibatch",
     "learning_rate",
     "momentum",
     "l1",
+    "last_l1",
     "initial_weight",
+    "initial_range",
     "visible_bias",
     "gradient",
     "activations",
@@ -39,6 +43,8 @@ pub(super) const KEYS: &[&str] = &[
     "l2",
     "gradient_limit",
     "largest_free_energy_gap",
+    "seeds",
+    "scan",
 ];
 
 /// Units of a layer, visible or hidden.
@@ -50,10 +56,8 @@ const MOST_LAYERS: usize = 256;
 pub struct TrainSection {
     /// `size`: the side of the lattice whose configurations are learned; needed if there are several sizes.
     pub size: usize,
-    /// `coupling`: the coupling of those configurations; needed if there are several. Exactly one of `SampleSection::couplings_of(size)`.
-    pub coupling: f64,
-    /// Its place in `SampleSection::couplings_of(size)`.
-    pub coupling_index: usize,
+    /// `coupling` or `couplings`: the couplings of those configurations, each one of `SampleSection::couplings_of(size)`, in equal shares; needed if there are several to choose from.
+    pub couplings: Vec<f64>,
     /// `layers`: hidden units of each layer, from the lattice up. Required.
     pub layers: Vec<usize>,
     /// `epochs` of each layer. Required.
@@ -66,8 +70,12 @@ pub struct TrainSection {
     pub momentum: f32,
     /// `l1`: the penalty l1 sum |W| of each layer; default 0.
     pub l1: Vec<f32>,
+    /// `last_l1`: the penalty of the last epoch of each layer; default `l1`.
+    pub last_l1: Vec<f32>,
     /// `initial_weight`: standard deviation of the first weights; default 0.01.
     pub initial_weight: f32,
+    /// `initial_range`: the first weights of the first layer see windows of 2 `initial_range` + 1 sites a side only; default the whole lattice.
+    pub initial_range: Option<usize>,
     /// `visible_bias`; default `"zero"`.
     pub visible_bias: VisibleBias,
     /// `gradient`; default `"plain"`.
@@ -89,11 +97,23 @@ pub struct TrainSection {
     pub learning: LearningSection,
     /// `shards`: parts of a minibatch that may be worked on side by side; it is part of the definition of the result. Default 4, or the minibatch if smaller.
     pub shards: usize,
+    /// `seeds`: networks with the same settings and data and other random numbers, this one among them; default 1.
+    pub seeds: usize,
+    /// `scan` of the penalty and the number of configurations, by networks of one layer; default none.
+    pub scan: Option<ScanSection>,
+}
+
+impl TrainSection {
+    /// The coupling of the configurations that are learned, if they have but one.
+    pub fn coupling(&self) -> Option<f64> {
+        if let [coupling] = self.couplings.as_slice() { Some(*coupling) } else { None }
+    }
 }
 
 /// Reads the section; rules that need a wrong or missing section are left out.
 pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: Option<&SampleSection>) -> Option<TrainSection> {
-    let ensemble = lattice.zip(sample).and_then(|(lattice, sample)| ensemble(section, lattice, sample));
+    let source = lattice.zip(sample).and_then(|(lattice, sample)| source(section, lattice, sample));
+    let couplings = source.as_ref().map(|(_, couplings)| couplings.len());
     let layers = section.required("layers", "layers = [400, 100, 25]", |field| {
         let layers = field.list("hidden layer sizes", |field| field.count("of units from 1 to 4194304", 1..=MOST_UNITS))?;
         if layers.len() > MOST_LAYERS {
@@ -113,6 +133,8 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     });
     let penalty = |field: &Field| single(field, "a number of at least 0 that fits single precision", |value| value >= 0.0);
     let l1 = section.optional("l1", depth.map(|depth| vec![0.0; depth]), |field| Some(field.per_layer(depth, penalty))).flatten();
+    let last_l1 = section.optional("last_l1", l1.clone(), |field| Some(field.per_layer(depth, penalty))).flatten();
+    let initial_range = section.optional("initial_range", None, |field| field.count("of sites from 0 to 65536", 0..=65_536).map(Some));
     let initial_weight = section.optional("initial_weight", 0.01, positive);
     let visible_bias = section.optional("visible_bias", VisibleBias::Zero, |field| {
         field.choice(&[("zero", VisibleBias::Zero), ("log-odds", VisibleBias::LogOdds)])
@@ -136,12 +158,13 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     }
     let fresh = section.optional("data", false, |field| field.choice(&[("kept", false), ("fresh", true)]));
     let data = match fresh {
-        Some(true) => sample.and_then(|sample| fresh_data(section, sample, minibatch)),
+        Some(true) => sample.zip(couplings).and_then(|(sample, couplings)| fresh_data(section, sample, couplings, minibatch)),
         _ => {
             for key in ["samples", "sweeps_between"].into_iter().filter(|key| section.has(key)) {
                 section.refuse(key, "it belongs to data = \"fresh\": write that, or leave this key out");
             }
-            sample.and_then(|sample| held_out(section, sample, minibatch)).map(|(held_out, samples)| (held_out, samples, None))
+            let kept = sample.zip(couplings).and_then(|(sample, couplings)| held_out(section, sample, couplings, minibatch));
+            kept.map(|(held_out, samples)| (held_out, samples, None))
         }
     };
     let before = learning::Before {
@@ -150,22 +173,25 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         shards,
         learning_rate: rate.as_ref(),
         momentum,
-        sites: ensemble.map(|(size, _, _)| size * size),
+        sites: source.as_ref().map(|(size, _)| size * size),
     };
     let learning = learning::read(section, &before);
-    let ((size, coupling, coupling_index), (held_out, samples, fresh_sweeps)) = (ensemble?, data?);
+    let seeds = companions::read_seeds(section);
+    let scan = companions::read_scan(section, data.map(|(_, samples, _)| samples), minibatch, fresh == Some(true));
+    let ((size, couplings), (held_out, samples, fresh_sweeps)) = (source?, data?);
     fresh?;
     Some(TrainSection {
         size,
-        coupling,
-        coupling_index,
+        couplings,
         layers: layers?,
         epochs: epochs?,
         minibatch: minibatch?,
         learning_rate: rate?,
         momentum: momentum?,
         l1: l1?,
+        last_l1: last_l1?,
         initial_weight: initial_weight?,
+        initial_range: initial_range?,
         visible_bias: visible_bias?,
         gradient: gradient?,
         activations: activations?,
@@ -176,6 +202,8 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         shards: shards?,
         fresh_sweeps,
         learning: learning?,
+        seeds: seeds?,
+        scan: scan?,
     })
 }
 
@@ -186,8 +214,8 @@ pub(super) fn single(field: &Field, rule: &str, passes: impl FnOnce(f64) -> bool
         .map(|value| value as f32)
 }
 
-/// Which of the sampled ensembles is learned: (size, coupling, index of the coupling).
-fn ensemble(section: &Section, lattice: &LatticeSection, sample: &SampleSection) -> Option<(usize, f64, usize)> {
+/// Which of the sampled ensembles are learned: size and couplings.
+fn source(section: &Section, lattice: &LatticeSection, sample: &SampleSection) -> Option<(usize, Vec<f64>)> {
     let sizes = &lattice.sizes;
     let size = if section.has("size") || sizes.len() > 1 {
         section.required("size", &format!("size = {} or another of the sizes of [lattice]", sizes[0]), |field| {
@@ -208,41 +236,64 @@ fn ensemble(section: &Section, lattice: &LatticeSection, sample: &SampleSection)
             .refuse("size", &format!("a lattice of side {size} has more than {MOST_UNITS} visible units: train on a side of at most 2048"));
         return None;
     }
-    if !section.has("coupling") && sample.coupling_count() == 1 {
-        let size = size?;
-        return Some((size, sample.couplings_of(size)[0], 0));
-    }
-    let example = "coupling = with one of the couplings of [sample]";
-    let wanted = section.required("coupling", example, super::sample::coupling);
-    let (size, wanted) = (size?, wanted?);
-    let couplings = sample.couplings_of(size);
-    let near = |coupling: f64| (coupling - wanted).abs() <= 1e-6 * coupling.max(1e-300);
-    match couplings.iter().position(|&coupling| coupling == wanted || near(coupling)) {
-        Some(index) => Some((size, couplings[index], index)),
-        None => {
-            let listed: Vec<String> = couplings.iter().take(20).map(|coupling| format!("{coupling:.7}")).collect();
-            section.refuse(
-                "coupling",
-                &format!("{wanted} is not sampled at size {size}: write one of {}, to six digits or more", listed.join(", ")),
-            );
-            None
-        }
-    }
+    Some((size?, learned_couplings(section, &sample.couplings_of(size?))?))
 }
 
-/// How the kept configurations are divided: (held out, trained on).
-fn held_out(section: &Section, sample: &SampleSection, minibatch: Option<usize>) -> Option<(usize, usize)> {
-    let kept = sample.configurations;
-    if kept < 2 {
+/// The couplings that are learned, of those that are `sampled`: `coupling = K`, `couplings = [K, K]` or `couplings = "all"`.
+fn learned_couplings(section: &Section, sampled: &[f64]) -> Option<Vec<f64>> {
+    let one_of_them = |field: &Field| {
+        let wanted = super::sample::coupling(field)?;
+        let near = |coupling: f64| (coupling - wanted).abs() <= 1e-6 * coupling.max(1e-300);
+        match sampled.iter().find(|&&coupling| coupling == wanted || near(coupling)) {
+            Some(&coupling) => Some(coupling),
+            None => {
+                let listed: Vec<String> = sampled.iter().take(20).map(|coupling| format!("{coupling:.7}")).collect();
+                field.refuse(&format!("is not sampled at this size: write one of {}, to six digits or more", listed.join(", ")))
+            }
+        }
+    };
+    if section.has("couplings") {
+        if section.has("coupling") {
+            section.refuse("couplings", "coupling is there as well: write one of the two keys");
+            return None;
+        }
+        return section.optional("couplings", Vec::new(), |field| {
+            if field.is_text() {
+                return field.choice(&[("all", ())]).map(|()| sampled.to_vec());
+            }
+            field.distinct("couplings, or \"all\",", one_of_them)
+        });
+    }
+    if !section.has("coupling") && sampled.len() == 1 {
+        return Some(sampled.to_vec());
+    }
+    let example = "coupling = with one of the couplings of [sample], or couplings = \"all\"";
+    section.required("coupling", example, one_of_them).map(|coupling| vec![coupling])
+}
+
+/// How the kept configurations of `couplings` couplings are divided: (held out, trained on), of all together. Each coupling gives some to both.
+fn held_out(section: &Section, sample: &SampleSection, couplings: usize, minibatch: Option<usize>) -> Option<(usize, usize)> {
+    if sample.configurations < 2 {
         section.refuse(
             "layers",
-            &format!("[train] needs configurations, and [sample] keeps {kept}: write configurations = 20000 (at least 2) in [sample]"),
+            &format!(
+                "[train] needs configurations, and [sample] keeps {}: write configurations = 20000 (at least 2) in [sample]",
+                sample.configurations
+            ),
         );
         return None;
     }
-    let most = kept as u64 - 1;
-    let held_out = section.optional("held_out", (kept / 10).max(1), |field| {
-        field.count(&format!("from 1 to {most}, because {kept} configurations are kept and some must be left to train on"), 1..=most)
+    let Some(kept) = sample.configurations.checked_mul(couplings) else {
+        section.refuse(
+            "couplings",
+            "so many configurations cannot be counted: write fewer couplings here or fewer configurations in [sample]",
+        );
+        return None;
+    };
+    let (least, most) = (couplings as u64, (kept - couplings) as u64);
+    let held_out = section.optional("held_out", (kept / 10).max(couplings), |field| {
+        let range = format!("from {least} to {most}, because {kept} configurations are kept and some must be left to train on");
+        field.count(&range, least..=most)
     })?;
     let samples = kept - held_out;
     if let Some(minibatch) = minibatch
@@ -259,8 +310,13 @@ fn held_out(section: &Section, sample: &SampleSection, minibatch: Option<usize>)
     Some((held_out, samples))
 }
 
-/// Fresh data: (held out, trained on in an epoch, sweeps between two of a chain). All kept configurations are held out.
-fn fresh_data(section: &Section, sample: &SampleSection, minibatch: Option<usize>) -> Option<(usize, usize, Option<usize>)> {
+/// Fresh data: (held out, trained on in an epoch, sweeps between two of a chain). All kept configurations of the couplings are held out.
+fn fresh_data(
+    section: &Section,
+    sample: &SampleSection,
+    couplings: usize,
+    minibatch: Option<usize>,
+) -> Option<(usize, usize, Option<usize>)> {
     if sample.configurations == 0 {
         section.refuse(
             "data",
@@ -276,5 +332,12 @@ fn fresh_data(section: &Section, sample: &SampleSection, minibatch: Option<usize
         field.count(&format!("from {least} (a minibatch) to 10^9"), least..=1_000_000_000)
     });
     let sweeps = section.optional("sweeps_between", 10, |field| field.count("from 1 to 1000000", 1..=1_000_000));
-    Some((sample.configurations, samples?, Some(sweeps?)))
+    let Some(held_out) = sample.configurations.checked_mul(couplings) else {
+        section.refuse(
+            "couplings",
+            "so many configurations cannot be counted: write fewer couplings here or fewer configurations in [sample]",
+        );
+        return None;
+    };
+    Some((held_out, samples?, Some(sweeps?)))
 }

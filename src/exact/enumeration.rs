@@ -4,19 +4,19 @@
 //! not only means, but the whole joint law of energy and magnetization.
 
 use super::MagneticMoments;
-use crate::lattice::SquareTorus;
+use crate::lattice::Torus;
 use std::collections::BTreeMap;
 
-/// 2^25 configurations take a fraction of a second.
-const MOST_SITES: usize = 25;
+/// 2^27 configurations, those of the cubic torus of side 3, take about a second.
+const MOST_SITES: usize = 27;
 
 /// The number of configurations of every energy and magnetization, and their structure at the smallest wave vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Census {
-    torus: SquareTorus,
+    torus: Torus,
     /// How many configurations have (E, M).
     pub counts: BTreeMap<(i64, i64), u64>,
-    /// For each E: over its configurations, the sums of sum_x c(x) c(x + d), d = 0 .. L, where c(x) is the magnetization of column x.
+    /// For each E: over its configurations, the sums of sum_x c(x) c(x + d), d = 0 .. L, where c(x) is the magnetization of column x (of the plane x of a cubic torus).
     column_correlations: BTreeMap<i64, Vec<i64>>,
 }
 
@@ -34,23 +34,25 @@ pub struct Moments {
 }
 
 impl Census {
-    /// Counts the configurations of a torus of at most 25 sites.
+    /// Counts the configurations of a chain, a square or a cubic torus of at most 27 sites.
     ///
     /// # Panics
     /// If the torus has more sites.
-    pub fn of(torus: SquareTorus) -> Census {
+    pub fn of(torus: impl Into<Torus>) -> Census {
+        let torus = torus.into();
         assert!(torus.sites() <= MOST_SITES, "a torus of {} sites has too many configurations to count one by one", torus.sites());
         let (side, sites) = (torus.side(), torus.sites());
-        let neighbours: Vec<[usize; 4]> = (0..sites).map(|site| torus.neighbours(site)).collect();
+        let neighbours: Vec<Vec<usize>> = (0..sites).map(|site| torus.neighbours(site).collect()).collect();
         let mut spins = vec![-1i64; sites];
-        let mut columns = vec![-(side as i64); side];
+        let mut columns = vec![-((sites / side) as i64); side];
         let (mut energy, mut magnetization) = (-(torus.bonds() as i64), -(sites as i64));
 
         // Every configuration with the last spin down; turning all spins gives the other half with the same energy, -M and the same correlations.
-        // Indices: E + 2N in steps of 2, M + N in steps of 2.
-        let mut counts = vec![0u64; (2 * sites + 1) * (sites + 1)];
-        let mut correlations = vec![0i64; (2 * sites + 1) * side];
-        let level = |energy: i64| ((energy + 2 * sites as i64) / 2) as usize;
+        // Indices: E + bonds in steps of 2, M + N in steps of 2.
+        let bonds = torus.bonds();
+        let mut counts = vec![0u64; (bonds + 1) * (sites + 1)];
+        let mut correlations = vec![0i64; (bonds + 1) * side];
+        let level = |energy: i64| ((energy + bonds as i64) / 2) as usize;
         for step in 1u64..=1 << (sites - 1) {
             counts[level(energy) * (sites + 1) + ((magnetization + sites as i64) / 2) as usize] += 1;
             for distance in 0..side {
@@ -70,7 +72,7 @@ impl Census {
 
         let mut census = Census { torus, counts: BTreeMap::new(), column_correlations: BTreeMap::new() };
         for (index, &count) in counts.iter().enumerate().filter(|&(_, &count)| count > 0) {
-            let energy = 2 * (index / (sites + 1)) as i64 - 2 * sites as i64;
+            let energy = 2 * (index / (sites + 1)) as i64 - bonds as i64;
             let magnetization = 2 * (index % (sites + 1)) as i64 - sites as i64;
             *census.counts.entry((energy, magnetization)).or_default() += count;
             *census.counts.entry((energy, -magnetization)).or_default() += count;
@@ -130,17 +132,56 @@ impl Census {
     }
 }
 
-/// The probability of every (E, M) of a torus of at most 25 sites at coupling K: what a correct sampler must draw from.
+/// The probability of every (E, M) of a torus of at most 27 sites at coupling K: what a correct sampler must draw from.
 ///
 /// # Panics
-/// If the torus has more than 25 sites.
-pub fn joint_law(torus: SquareTorus, coupling: f64) -> BTreeMap<(i64, i64), f64> {
+/// If the torus has more than 27 sites.
+pub fn joint_law(torus: impl Into<Torus>, coupling: f64) -> BTreeMap<(i64, i64), f64> {
     Census::of(torus).joint_law(coupling)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lattice::{Geometry, SquareTorus};
+
+    /// 2^27 states, against numbers that were found by another program (a plain loop in C).
+    #[test]
+    fn the_cubic_torus_of_side_three() {
+        let census = Census::of(Torus::new(Geometry::Cubic, 3).expect("a valid side"));
+        let density = census.density_of_states();
+        for (energy, count) in [(-81, 2), (-69, 54), (-61, 162), (-57, 594), (-53, 648), (-49, 3402)] {
+            assert_eq!(density[&energy], count);
+        }
+        assert_eq!(density.values().sum::<u128>(), 1 << 27);
+        for (coupling, energy, heat, absolute, squared, binder) in [
+            (0.2, -1.113672542712, 0.534832191458, 0.483297682277, 0.305221930962, 0.411834135416),
+            (0.221654626, -1.434444011468, 0.785430922107, 0.590826099993, 0.423002115744, 0.501322950249),
+        ] {
+            let found = census.moments(coupling);
+            let close = |one: f64, other: f64| assert!((one - other).abs() < 2e-12, "K = {coupling}: {one} {other}");
+            close(found.energy / 27.0, energy);
+            close(coupling * coupling * found.energy_variance / 27.0, heat);
+            close(found.magnetic.absolute_magnetization, absolute);
+            close(found.magnetic.magnetization_squared, squared);
+            close(found.magnetic.binder_cumulant, binder);
+        }
+        assert!((census.moments(0.221654626).log_partition_function / 27.0 - 0.802821976550).abs() < 2e-12);
+    }
+
+    #[test]
+    fn rings_are_counted_too() {
+        for sides in 3..=12 {
+            let census = Census::of(Torus::new(Geometry::Chain, sides).expect("a valid side"));
+            for coupling in [0.0, 0.3, 1.0] {
+                let (found, known) = (census.moments(coupling), super::super::chain(Some(sides), coupling));
+                let sites = sides as f64;
+                assert!((found.log_partition_function / sites - known.log_partition_function_per_site).abs() < 1e-13);
+                assert!((found.energy / sites - known.energy_per_site).abs() < 1e-13);
+                assert!((found.magnetic.magnetization_squared * sites - known.susceptibility.expect("finite")).abs() < 1e-12);
+            }
+        }
+    }
 
     #[test]
     fn the_gray_code_counts_what_a_plain_loop_counts() {

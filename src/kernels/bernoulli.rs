@@ -5,11 +5,12 @@
 //! not takes its remaining digits from a word of its own. So u has 64 digits for every bit, and p is exact to 2^-64, at a cost of little more than
 //! `DIGITS` random words a word.
 
-use crate::kernels::dispatch;
-use crate::kernels::generator::Lanes;
-
-/// The number of words made at once.
-pub const BLOCK: usize = Lanes::COUNT;
+use super::generator::Lanes;
+pub use super::vector::BLOCK;
+#[cfg(target_arch = "x86_64")]
+use super::vector::Register;
+use super::vector::{Block, Generator, Halves, Vector};
+use super::{Chosen, InstructionSet, dispatch};
 
 /// Digits that are compared for a whole block before the undecided bits are looked at one by one. Part of the definition of every result.
 pub const DIGITS: usize = 10;
@@ -24,81 +25,108 @@ pub fn threshold(probability: f64) -> u64 {
     (probability * 64f64.exp2()) as u64
 }
 
-/// The next block of words; every bit is set with probability `threshold` / 2^64.
+/// The first digits of a threshold, each spread over a vector.
+type Digits<V> = [V; DIGITS];
+
 #[inline(always)]
-pub fn block(threshold: u64, lanes: &mut Lanes) -> [u64; BLOCK] {
-    block_from(threshold, || lanes.step())
+fn digits_of<V: Vector>(threshold: u64) -> Digits<V> {
+    std::array::from_fn(|place| V::splat((threshold >> (63 - place) & 1).wrapping_neg()))
 }
 
-/// [`block`] with the random words from anywhere: `DIGITS` calls of `random`, then one more for every eight undecided bits.
+/// The next block of words, of which every bit is set with probability `threshold` / 2^64: `DIGITS` calls of `random`, then one more for every eight undecided bits.
 #[inline(always)]
-fn block_from(threshold: u64, mut random: impl FnMut() -> [u64; BLOCK]) -> [u64; BLOCK] {
-    let mut below = [0; BLOCK];
-    let mut undecided = [u64::MAX; BLOCK];
-    for place in 0..DIGITS {
-        let digits = random();
-        // All ones where the digit of the threshold is 1: there a random 0 decides for "below"; else a random 1 decides against it.
-        let digit = (threshold >> (63 - place) & 1).wrapping_neg();
-        for word in 0..BLOCK {
-            below[word] |= undecided[word] & !digits[word] & digit;
-            undecided[word] &= !(digits[word] ^ digit);
-        }
+fn block_from<V: Vector>(threshold: u64, digits: &Digits<V>, mut random: impl FnMut() -> V) -> V {
+    let mut below = V::splat(0);
+    let mut undecided = V::splat(u64::MAX);
+    for digit in digits {
+        // Where the digit of the threshold is 1, a random 0 decides for "below"; else a random 1 decides against it.
+        let numbers = random();
+        below |= undecided & !numbers & *digit;
+        undecided &= !(numbers ^ *digit);
     }
-    if undecided.iter().fold(0, |all, word| all | word) != 0 {
-        let rest = threshold & (u64::MAX >> DIGITS);
-        let mut numbers = [0; BLOCK];
-        let mut used = BLOCK;
-        for word in 0..BLOCK {
-            let mut left = undecided[word];
-            while left != 0 {
-                if used == BLOCK {
-                    numbers = random();
-                    used = 0;
-                }
-                let bit = left & left.wrapping_neg();
-                if numbers[used] >> DIGITS < rest {
-                    below[word] |= bit;
-                }
-                used += 1;
-                left ^= bit;
+    if undecided.any() { below | decide(threshold, undecided.to_block(), random) } else { below }
+}
+
+/// Those of the undecided bits that turn out to be below.
+#[inline(always)]
+fn decide<V: Vector>(threshold: u64, undecided: Block, mut random: impl FnMut() -> V) -> V {
+    let rest = threshold & (u64::MAX >> DIGITS);
+    let (mut below, mut numbers, mut used) = ([0; BLOCK], [0; BLOCK], BLOCK);
+    for word in 0..BLOCK {
+        let mut left = undecided[word];
+        while left != 0 {
+            if used == BLOCK {
+                numbers = random().to_block();
+                used = 0;
             }
+            let bit = left & left.wrapping_neg();
+            if numbers[used] >> DIGITS < rest {
+                below[word] |= bit;
+            }
+            used += 1;
+            left ^= bit;
         }
     }
-    below
+    V::from_block(below)
 }
 
+/// [`fill`] with given vectors, for kernels that go on from there.
 #[inline(always)]
-fn fill_body(threshold: u64, lanes: &mut Lanes, words: &mut [u64]) {
-    let mut local = *lanes;
+pub(super) fn fill_body<V: Vector>(threshold: u64, lanes: &mut Lanes, words: &mut [u64]) {
+    let digits = digits_of::<V>(threshold);
+    let mut generator = Generator::<V>::new(lanes);
     for chunk in words.chunks_exact_mut(BLOCK) {
-        chunk.copy_from_slice(&block(threshold, &mut local));
+        block_from(threshold, &digits, || generator.step()).store(chunk, 0);
     }
-    *lanes = local;
+    *lanes = generator.lanes();
 }
 
+/// [`fill_uniform`] with given vectors.
 #[inline(always)]
-fn uniform_body(lanes: &mut Lanes, words: &mut [u64]) {
-    let mut local = *lanes;
+pub(super) fn uniform_body<V: Vector>(lanes: &mut Lanes, words: &mut [u64]) {
+    let mut generator = Generator::<V>::new(lanes);
     for chunk in words.chunks_exact_mut(BLOCK) {
-        chunk.copy_from_slice(&local.step());
+        generator.step().store(chunk, 0);
     }
-    *lanes = local;
+    *lanes = generator.lanes();
 }
 
+#[cfg(target_arch = "x86_64")]
 dispatch! {
-    /// Fills `words` (a multiple of [`BLOCK`] of them; a remainder is left alone) with bits of probability `threshold` / 2^64.
-    pub fn fill(threshold: u64, lanes: &mut Lanes, words: &mut [u64]) = fill_body;
+    fn fill_register(threshold: u64, lanes: &mut Lanes, words: &mut [u64]) = fill_body::<Register>;
+}
+dispatch! {
+    fn fill_halves(threshold: u64, lanes: &mut Lanes, words: &mut [u64]) = fill_body::<Halves>;
+}
+#[cfg(target_arch = "x86_64")]
+dispatch! {
+    fn uniform_register(lanes: &mut Lanes, words: &mut [u64]) = uniform_body::<Register>;
+}
+dispatch! {
+    fn uniform_halves(lanes: &mut Lanes, words: &mut [u64]) = uniform_body::<Halves>;
 }
 
-dispatch! {
-    /// Fills `words` (a multiple of [`BLOCK`] of them; a remainder is left alone) with bits of probability 1/2.
-    pub fn fill_uniform(lanes: &mut Lanes, words: &mut [u64]) = uniform_body;
+/// Fills `words` (a multiple of [`BLOCK`] of them; a remainder is left alone) with bits of probability `threshold` / 2^64.
+pub fn fill(set: InstructionSet, threshold: u64, lanes: &mut Lanes, words: &mut [u64]) {
+    match set.chosen_kind() {
+        #[cfg(target_arch = "x86_64")]
+        Chosen::Avx512 => fill_register(set, threshold, lanes, words),
+        _ => fill_halves(set, threshold, lanes, words),
+    }
+}
+
+/// Fills `words` (a multiple of [`BLOCK`] of them; a remainder is left alone) with bits of probability 1/2.
+pub fn fill_uniform(set: InstructionSet, lanes: &mut Lanes, words: &mut [u64]) {
+    match set.chosen_kind() {
+        #[cfg(target_arch = "x86_64")]
+        Chosen::Avx512 => uniform_register(set, lanes, words),
+        _ => uniform_halves(set, lanes, words),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::InstructionSet;
     use crate::random::{LaneStream, Purpose};
 
     /// All 2^DIGITS values of the leading digits, once each over the 1024 bits of two blocks; an undecided bit gets `rest` as its remaining digits.
@@ -106,20 +134,20 @@ mod tests {
         let mut count = 0;
         for half in 0..2u64 {
             let mut call = 0;
-            let words = block_from(threshold, || {
+            let words = block_from(threshold, &digits_of(threshold), || {
                 let place = call;
                 call += 1;
                 if place >= DIGITS {
-                    return [rest << DIGITS; BLOCK];
+                    return Halves::splat(rest << DIGITS);
                 }
-                std::array::from_fn(|word| {
+                Halves::from_block(std::array::from_fn(|word| {
                     (0..64).fold(0, |digits, bit| {
                         let value = half * 512 + word as u64 * 64 + bit;
                         digits | (value >> (DIGITS - 1 - place) & 1) << bit
                     })
-                })
+                }))
             });
-            count += words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+            count += words.to_block().iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
         }
         count
     }

@@ -1,395 +1,351 @@
-//! One Swendsen-Wang sweep over tiled spins ([`super::tiles`]), in three passes; written once and compiled for each instruction set.
+//! One Swendsen-Wang sweep over tiled spins ([`super::tiles`]). What follows is the definition of the results; the reference sampler
+//! (`sampler/reference/swendsen_wang.rs`) says the same one bond at a time, and the tests hold the two together spin by spin.
 //!
-//! 1. [`find_clusters`]: bonds of a batch of 64 tiles, clusters inside each tile, consecutive numbers (nodes) for those clusters. The 64 tiles lie along
-//!    the lanes of a register, one byte a tile: the label of a site is the smallest site it is joined to, and labels spread by byte minima in raster order,
-//!    forward and backward in turn, until nothing changes. No branch depends on a single site.
-//! 2. [`join_tiles`]: union-find of the nodes over the bonds that cross from tile to tile (Rem's algorithm with splicing; the smaller node wins, so that the
-//!    root of a cluster is its smallest node whatever the order of the unions).
-//! 3. [`flip_clusters`]: a cluster flips if the random bit of its root says so. One ascending pass carries the bit from roots to nodes; inside the tiles it
-//!    spreads from the labelled site along the bonds as pure bit logic, 64 tiles a word.
+//! **Random bits.** A strip of [`STRIP`] rows of tiles (the last one may be lower) has a lane stream of its own. For each of its rows of tiles it gives one word
+//! a tile (and, to fill whole blocks, words that nobody reads) of the bonds to the right, then one of the bonds downwards, both with the bits of
+//! [`super::bernoulli::fill`], then one of [`super::bernoulli::fill_uniform`] for the signs. A bond between equal spins is open if its bit is set: bit b of the first
+//! (second) word belongs to the bond from the site of bit b to the right (down). A cluster flips if the bit of its first site is set in the word for the
+//! signs: that of the site's number. Tiles and numbers are in the order of [`super::tiles`].
 //!
-//! Everything, the numbers of the nodes included, is fixed by lattice, spins and random words.
+//! **Passes.** For each strip, on any thread:
+//! 1. [`decompose`]: bonds; clusters inside each tile, where every site gets the number of the first site of its cluster as its label; consecutive *nodes* for
+//!    those clusters that touch the rim of their tile; union of the nodes over the bonds from tile to tile ([`forest`]).
+//! 2. [`join_strips`], on one thread: union over the bonds from strip to strip; then the trees are cut apart again, where a node whose parent is in another
+//!    strip takes over the sign of its root.
+//! 3. [`flip_clusters`]: one ascending pass carries the signs from parents to nodes, then every tile flips the sites whose label's sign is set.
+//!
+//! Nodes stand in the order of their first sites and the smaller node always becomes the parent, so that the root of a cluster is its first site, in whatever
+//! order the bonds are looked at. The results depend on nothing else: neither on the numbers of the nodes nor on threads.
 
-use crate::kernels::bernoulli::{self, BLOCK};
-use crate::kernels::dispatch;
-use crate::kernels::generator::Lanes;
-use crate::kernels::tiles::{BATCH, TILE, TileGrid, Words, transpose};
+pub mod forest;
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod register;
 
-/// The low bit of every byte.
-const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+use super::bernoulli;
+use super::generator::Lanes;
+use super::tiles::{Bytes, RIM, SITES, TILE, TileGrid};
+use super::vector::Vector;
+use super::{Chosen, InstructionSet, dispatch};
+use crate::error::Result;
+use std::ops::Range;
 
-/// One byte for each tile of a batch; [`lane`] says where.
-type Bytes = [u8; BATCH];
+/// Rows of tiles that share a random stream. Part of the definition of every result.
+pub const STRIP: usize = 16;
+/// Tiles that are labelled at one time, about.
+const BAND: usize = 512;
+/// Spare places after the nodes of a strip: entries are written 32 at a time.
+const SPARE: usize = 32;
 
-/// Labels of the sites on one edge of the tiles of a batch, and whether each is the label of the site before it on the edge.
-#[derive(Debug, Clone)]
-struct Edge {
-    labels: [Bytes; TILE],
-    repeats: [u64; TILE],
+/// The clusters of a tile, as far as the flips need them beside the labels.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Head {
+    /// The random bits for the signs, by the numbers of the sites.
+    signs: u64,
+    /// The numbers of the first sites of the clusters that touch the rim: the nodes of the tile, in ascending order.
+    rim_roots: u32,
+    /// The first of these nodes.
+    first_node: u32,
 }
 
-/// The bonds and the clusters of a batch of tiles: one byte a site.
-#[derive(Debug, Clone)]
-#[repr(align(64))]
-pub struct BatchClusters {
-    /// Open bonds to the right, bit t of word j from site j of tile t. Column 7 holds the bonds that leave the tile, also where the tile is cut.
-    right: Words,
-    /// Open bonds downwards; row 7 holds those that leave the tile.
-    down: Words,
-    /// For each tile, the sites that are the smallest of their cluster inside the tile.
-    roots: Words,
-    /// For each tile, the node of its first root; the others follow.
-    first_node: [u32; BATCH],
-    left_edge: Edge,
-    right_edge: Edge,
-    top_edge: Edge,
-    bottom_edge: Edge,
+/// The rim of a tile.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+struct Rim {
+    /// For the sites along the top, left, bottom and right edge, which node of the tile they belong to, counted from `first_node`.
+    nodes: [[u8; TILE]; 4],
+    first_node: u32,
+    /// Open bonds to the tile on the right, bit y for row y, and to the tile below, bit x for column x.
+    open_right: u8,
+    open_down: u8,
 }
 
-impl BatchClusters {
-    /// No bonds, no clusters.
-    pub const EMPTY: BatchClusters = {
-        const EDGE: Edge = Edge { labels: [[0; BATCH]; TILE], repeats: [0; TILE] };
-        BatchClusters {
-            right: [0; BATCH],
-            down: [0; BATCH],
-            roots: [0; BATCH],
-            first_node: [0; BATCH],
-            left_edge: EDGE,
-            right_edge: EDGE,
-            top_edge: EDGE,
-            bottom_edge: EDGE,
+/// A strip of the lattice: its random stream, and what is needed while its clusters are found.
+#[derive(Debug, Clone)]
+pub struct Strip {
+    /// Its random numbers.
+    pub lanes: Lanes,
+    rows: Range<usize>,
+    /// Where its nodes begin, and how many there are.
+    base: u32,
+    nodes: u32,
+    /// Words of a band: bonds to the right, downwards, and signs.
+    right: Vec<u64>,
+    down: Vec<u64>,
+    signs: Vec<u64>,
+    /// The rims of the row of tiles above the band (at the end: of the last row), then those of the band.
+    rims: Vec<Rim>,
+    /// The rims of the first row.
+    first: Vec<Rim>,
+    /// Pairs of nodes that a bond joins.
+    pairs: forest::Pairs,
+}
+
+impl Strip {
+    /// The strips of a lattice, each with its stream.
+    ///
+    /// # Errors
+    /// Those of `lanes`.
+    ///
+    /// # Panics
+    /// If the nodes cannot be numbered in 32 bits.
+    pub fn all(grid: &TileGrid, lanes: impl Fn(usize) -> Result<Lanes>) -> Result<Vec<Strip>> {
+        let (per_side, stride) = (grid.per_side(), grid.stride());
+        let strip = |number: usize| {
+            let rows = number * STRIP..per_side.min(number * STRIP + STRIP);
+            let band = band_rows(grid).min(rows.len());
+            Ok(Strip {
+                lanes: lanes(number)?,
+                base: u32::try_from(number * node_stride(grid)).expect("the side is bounded so that nodes have 32 bits"),
+                nodes: 0,
+                right: vec![0; band * stride],
+                down: vec![0; band * stride],
+                signs: vec![0; band * stride],
+                rims: vec![Rim::default(); (band + 1) * per_side],
+                first: vec![Rim::default(); per_side],
+                pairs: forest::Pairs::new(2 * TILE * per_side + TILE),
+                rows,
+            })
+        };
+        (0..per_side.div_ceil(STRIP)).map(strip).collect()
+    }
+}
+
+fn band_rows(grid: &TileGrid) -> usize {
+    (BAND / grid.per_side()).clamp(1, STRIP)
+}
+
+/// Places for the nodes of a whole strip.
+pub fn node_stride(grid: &TileGrid) -> usize {
+    STRIP * grid.per_side() * RIM + SPARE
+}
+
+/// What is found out about a lattice, strip after strip.
+#[derive(Debug, Clone)]
+pub struct Clusters {
+    labels: Vec<Bytes>,
+    heads: Vec<Head>,
+    /// A place for each node: its parent, at most as large as itself; and the sign of its cluster, all bits alike.
+    parents: Vec<u32>,
+    signs: Vec<u8>,
+    per_strip: usize,
+    node_stride: usize,
+    crossing: Vec<u32>,
+}
+
+/// The part of [`Clusters`] that belongs to one strip.
+#[derive(Debug)]
+pub struct Part<'a> {
+    labels: &'a mut [Bytes],
+    heads: &'a mut [Head],
+    parents: &'a mut [u32],
+    signs: &'a mut [u8],
+}
+
+impl Clusters {
+    /// Room for the clusters of a lattice. Places of nodes that never come up are never touched.
+    pub fn new(grid: &TileGrid) -> Self {
+        let tiles = grid.per_side() * grid.per_side();
+        let places = grid.per_side().div_ceil(STRIP) * node_stride(grid);
+        Clusters {
+            labels: vec![Bytes([0; SITES]); tiles],
+            heads: vec![Head::default(); tiles],
+            parents: vec![0; places],
+            signs: vec![0; places],
+            per_strip: STRIP * grid.per_side(),
+            node_stride: node_stride(grid),
+            crossing: Vec::new(),
+        }
+    }
+
+    /// The parts of all strips.
+    pub fn parts(&mut self) -> Vec<Part<'_>> {
+        let places = self.parents.chunks_mut(self.node_stride).zip(self.signs.chunks_mut(self.node_stride));
+        let tiles = self.labels.chunks_mut(self.per_strip).zip(self.heads.chunks_mut(self.per_strip));
+        tiles.zip(places).map(|((labels, heads), (parents, signs))| Part { labels, heads, parents, signs }).collect()
+    }
+}
+
+/// A band of tiles on its way: rows of tiles whose bonds are known.
+struct Band<'a> {
+    grid: &'a TileGrid,
+    first_row: usize,
+    rows: usize,
+    right: &'a [u64],
+    down: &'a [u64],
+    sign_words: &'a [u64],
+    labels: &'a mut [Bytes],
+    heads: &'a mut [Head],
+    rims: &'a mut [Rim],
+    parents: &'a mut [u32],
+    signs: &'a mut [u8],
+    base: u32,
+    /// The next node.
+    next: u32,
+}
+
+impl Band<'_> {
+    /// Row, column, and place of its words, of the tile number `tile` of the band.
+    #[inline(always)]
+    fn place(&self, tile: usize) -> (usize, usize, usize) {
+        let (row, column) = (tile / self.grid.per_side(), tile % self.grid.per_side());
+        (self.first_row + row, column, row * self.grid.stride() + column)
+    }
+}
+
+/// How an instruction set does the three steps that are not plain loops.
+trait Engine {
+    /// The vectors of random bits.
+    type Random: Vector;
+    /// Labels, nodes (each its own parent, with its own sign) and rims of all tiles of a band.
+    fn label(band: &mut Band);
+    /// The pairs of nodes that are joined by bonds from a row of tiles to the tiles on the left and, where `above` is known, above; the older node first.
+    /// A bond may be left out if the one before it on the same edge joins the same two.
+    fn pairs(rims: &[Rim], above: Option<&[Rim]>, pairs: &mut forest::Pairs);
+    /// Flips the sites of a row of tiles.
+    fn flip(grid: &TileGrid, row: usize, spins: &mut [u64], labels: &[Bytes], heads: &[Head], signs: &[u8], base: u32);
+}
+
+#[inline(always)]
+fn decompose_body<E: Engine>(grid: &TileGrid, spins: &[u64], threshold: u64, strip: &mut Strip, part: &mut Part) {
+    let (per_side, stride) = (grid.per_side(), grid.stride());
+    let mut next = strip.base;
+    let band_rows = band_rows(grid);
+    for first_row in strip.rows.clone().step_by(band_rows) {
+        let rows = band_rows.min(strip.rows.end - first_row);
+        for row in 0..rows {
+            let words = row * stride..(row + 1) * stride;
+            let (right, down) = (&mut strip.right[words.clone()], &mut strip.down[words.clone()]);
+            bernoulli::fill_body::<E::Random>(threshold, &mut strip.lanes, right);
+            bernoulli::fill_body::<E::Random>(threshold, &mut strip.lanes, down);
+            bernoulli::uniform_body::<E::Random>(&mut strip.lanes, &mut strip.signs[words]);
+            grid.keep_equal(spins, first_row + row, right, down);
+        }
+        let tiles = (first_row - strip.rows.start) * per_side;
+        let mut band = Band {
+            grid,
+            first_row,
+            rows,
+            right: &strip.right,
+            down: &strip.down,
+            sign_words: &strip.signs,
+            labels: &mut part.labels[tiles..tiles + rows * per_side],
+            heads: &mut part.heads[tiles..tiles + rows * per_side],
+            rims: &mut strip.rims[per_side..(rows + 1) * per_side],
+            parents: part.parents,
+            signs: part.signs,
+            base: strip.base,
+            next,
+        };
+        E::label(&mut band);
+        next = band.next;
+        for row in 0..rows {
+            let (above, own) = strip.rims[row * per_side..(row + 2) * per_side].split_at(per_side);
+            let above = if first_row + row == strip.rows.start { None } else { Some(above) };
+            strip.pairs.clear();
+            E::pairs(own, above, &mut strip.pairs);
+            strip.pairs.attach(part.parents, strip.base);
+            let (first, last) = (&own[0], &own[per_side - 1]);
+            plain::push(last.open_right, last.edge(super::tiles::RIGHT), first.edge(super::tiles::LEFT), &mut strip.pairs);
+            strip.pairs.unite(part.parents, strip.base, |_, _| ());
+        }
+        if first_row == strip.rows.start {
+            strip.first.copy_from_slice(&strip.rims[per_side..2 * per_side]);
+        }
+        strip.rims.copy_within(rows * per_side.., 0);
+    }
+    strip.nodes = next - strip.base;
+}
+
+impl Rim {
+    /// The nodes along an edge.
+    #[inline(always)]
+    fn edge(&self, edge: usize) -> [u32; TILE] {
+        self.nodes[edge].map(|node| self.first_node + u32::from(node))
+    }
+}
+
+/// Joins the clusters of all strips over the bonds between them, and gives every node whose parent is in another strip the sign of its root and itself
+/// as its parent.
+pub fn join_strips(strips: &mut [Strip], clusters: &mut Clusters) {
+    for number in 0..strips.len() {
+        let mut pairs = std::mem::take(&mut strips[number].pairs);
+        pairs.clear();
+        let below = &strips[(number + 1) % strips.len()].first;
+        for (above, below) in strips[number].rims.iter().zip(below) {
+            plain::push(above.open_down, above.edge(super::tiles::BOTTOM), below.edge(super::tiles::TOP), &mut pairs);
+        }
+        let (stride, crossing) = (clusters.node_stride as u32, &mut clusters.crossing);
+        pairs.unite(&mut clusters.parents, 0, |node, parent| {
+            if node / stride != parent / stride {
+                crossing.push(node);
+            }
+        });
+        strips[number].pairs = pairs;
+    }
+}
+
+/// See [`join_strips`].
+pub fn cut_strips(clusters: &mut Clusters) {
+    // A root that is only its own since a moment ago has the right sign already, so that it does not matter where the way to the root ends.
+    for node in clusters.crossing.drain(..) {
+        let root = forest::root(&clusters.parents, node);
+        clusters.signs[node as usize] = clusters.signs[root as usize];
+        clusters.parents[node as usize] = node;
+    }
+}
+
+#[inline(always)]
+fn flip_clusters_body<E: Engine>(grid: &TileGrid, spins: &mut [u64], strip: &Strip, part: &mut Part) {
+    forest::carry_signs(&part.parents[..strip.nodes as usize], strip.base, part.signs);
+    let (per_side, stride) = (grid.per_side(), grid.stride());
+    for (place, row) in strip.rows.clone().enumerate() {
+        let tiles = place * per_side..(place + 1) * per_side;
+        let spins = &mut spins[place * stride..][..per_side];
+        E::flip(grid, row, spins, &part.labels[tiles.clone()], &part.heads[tiles], part.signs, strip.base);
+    }
+}
+
+macro_rules! doors {
+    ($(#[$meta:meta])* $name:ident = $body:ident ($($argument:ident: $kind:ty),*)) => {
+        $(#[$meta])*
+        pub fn $name(set: InstructionSet, $($argument: $kind),*) {
+            #[cfg(target_arch = "x86_64")]
+            dispatch! {
+                fn with_registers($($argument: $kind),*) = $body::<register::Registers>;
+            }
+            dispatch! {
+                fn plain($($argument: $kind),*) = $body::<plain::Plain>;
+            }
+            match set.chosen_kind() {
+                #[cfg(target_arch = "x86_64")]
+                Chosen::Avx512 => with_registers(set, $($argument),*),
+                _ => plain(set, $($argument),*),
+            }
         }
     };
-
-    /// The node of the cluster of tile `tile` that has label `label`.
-    #[inline(always)]
-    fn node(&self, tile: usize, label: u8) -> u32 {
-        self.first_node[tile] + (self.roots[tile] & ((1 << label) - 1)).count_ones()
-    }
 }
 
-/// The byte of tile t in [`Bytes`]: bit 8 k + i of a word is byte 8 i + k, so that eight shifts of one word give all bytes.
-#[inline(always)]
-fn lane(tile: usize) -> usize {
-    tile % 8 * 8 + tile / 8
+doors! {
+    /// Draws the bonds of a strip (`threshold` / 2^64 is the probability of a bond between equal spins), finds the clusters inside its tiles and joins them to
+    /// trees within the strip. `spins` are those of the whole lattice, `part` the part of the strip.
+    decompose = decompose_body(grid: &TileGrid, spins: &[u64], threshold: u64, strip: &mut Strip, part: &mut Part)
 }
 
-/// 0xFF for the tiles whose bit is clear.
-#[inline(always)]
-fn closed_bytes(word: u64, bytes: &mut Bytes) {
-    for shift in 0..8 {
-        let ones = !word >> shift & LOW_BITS;
-        bytes[8 * shift..8 * shift + 8].copy_from_slice(&(ones << 8).wrapping_sub(ones).to_le_bytes());
-    }
-}
-
-/// The bits of the tiles at which two rows of bytes are equal.
-#[inline(always)]
-fn equal_bits(first: &Bytes, second: &Bytes) -> u64 {
-    let mut equal = [0u8; BATCH];
-    for lane in 0..BATCH {
-        equal[lane] = u8::from(first[lane] == second[lane]);
-    }
-    let mut word = 0;
-    for shift in 0..8 {
-        let mut eight = [0; 8];
-        eight.copy_from_slice(&equal[8 * shift..8 * shift + 8]);
-        word |= u64::from_le_bytes(eight) << shift;
-    }
-    word
-}
-
-/// A row of labels lowered to those of its neighbours `from`, except where the bond is `closed` (0xFF).
-#[inline(always)]
-fn lower(label: &mut Bytes, from: &Bytes, closed: &Bytes) {
-    for lane in 0..BATCH {
-        label[lane] = label[lane].min(from[lane] | closed[lane]);
-    }
-}
-
-/// Labels, and the bonds they spread along.
-#[repr(align(64))]
-struct Labelling {
-    labels: [Bytes; BATCH],
-    closed_right: [Bytes; BATCH],
-    closed_down: [Bytes; BATCH],
-}
-
-impl Labelling {
-    /// Spreads labels to the right and downwards. Says whether one changed.
-    #[inline(always)]
-    fn forward(&mut self) -> bool {
-        let mut changed = [0u8; BATCH];
-        for site in 1..BATCH {
-            let mut label = self.labels[site];
-            if site % TILE != 0 {
-                lower(&mut label, &self.labels[site - 1], &self.closed_right[site - 1]);
-            }
-            if site >= TILE {
-                lower(&mut label, &self.labels[site - TILE], &self.closed_down[site - TILE]);
-            }
-            for lane in 0..BATCH {
-                changed[lane] |= label[lane] ^ self.labels[site][lane];
-            }
-            self.labels[site] = label;
-        }
-        changed.iter().fold(0, |any, byte| any | byte) != 0
-    }
-
-    /// Spreads labels to the left and upwards.
-    #[inline(always)]
-    fn backward(&mut self) {
-        for site in (0..BATCH - 1).rev() {
-            let mut label = self.labels[site];
-            if site % TILE != TILE - 1 {
-                lower(&mut label, &self.labels[site + 1], &self.closed_right[site]);
-            }
-            if site < BATCH - TILE {
-                lower(&mut label, &self.labels[site + TILE], &self.closed_down[site]);
-            }
-            self.labels[site] = label;
-        }
-    }
-
-    /// Every site gets the smallest site of its cluster inside the tile. After a backward pass no backward step can change a label, so a forward pass that
-    /// changes none ends the spreading.
-    #[inline(always)]
-    fn settle(&mut self, right: &Words, down: &Words) {
-        for site in 0..BATCH {
-            self.labels[site] = [site as u8; BATCH];
-            closed_bytes(right[site], &mut self.closed_right[site]);
-            closed_bytes(down[site], &mut self.closed_down[site]);
-        }
-        while self.forward() {
-            self.backward();
-        }
-    }
-
-    /// One edge of the tiles: the site at `place` of each tile, but that at `cut` for the tiles in `ends`.
-    #[inline(always)]
-    fn edge(&self, edge: &mut Edge, place: impl Fn(usize) -> usize, cut: impl Fn(usize) -> usize, ends: u64) {
-        for along in 0..TILE {
-            edge.labels[along] = self.labels[place(along)];
-            let mut left = if place(0) == cut(0) { 0 } else { ends };
-            while left != 0 {
-                let lane = lane(left.trailing_zeros() as usize);
-                edge.labels[along][lane] = self.labels[cut(along)][lane];
-                left &= left - 1;
-            }
-        }
-        for along in 1..TILE {
-            edge.repeats[along] = equal_bits(&edge.labels[along], &edge.labels[along - 1]);
-        }
-    }
-}
-
-/// Draws the open bonds of a batch: each bond between equal spins is open with probability `threshold` / 2^64. All 64 words to the right are drawn first,
-/// then all 64 downwards. The bonds that leave a cut tile move to column (row) 7.
-#[inline(always)]
-fn open_bonds(grid: &TileGrid, spins: &[Words], batch: usize, threshold: u64, lanes: &mut Lanes, clusters: &mut BatchClusters) {
-    let (right, down) = grid.neighbours(spins, batch);
-    let existing = grid.existing(batch);
-    let own = &spins[batch];
-    for (neighbour, open) in [(&right, &mut clusters.right), (&down, &mut clusters.down)] {
-        for start in (0..BATCH).step_by(BLOCK) {
-            let random = bernoulli::block(threshold, lanes);
-            for word in 0..BLOCK {
-                let site = start + word;
-                open[site] = !(own[site] ^ neighbour[site]) & random[word] & existing[site];
-            }
-        }
-    }
-    let (ends, bottoms, cut) = (grid.ends(batch), grid.bottoms(batch), grid.last() - 1);
-    if cut != TILE - 1 {
-        for along in 0..TILE {
-            let (from, to) = (along * TILE + cut, along * TILE + TILE - 1);
-            clusters.right[to] = clusters.right[to] & !ends | clusters.right[from] & ends;
-            clusters.right[from] &= !ends;
-            let (from, to) = (cut * TILE + along, (TILE - 1) * TILE + along);
-            clusters.down[to] = clusters.down[to] & !bottoms | clusters.down[from] & bottoms;
-            clusters.down[from] &= !bottoms;
-        }
-    }
+doors! {
+    /// Flips the clusters of a strip; `spins` are its own.
+    flip_clusters = flip_clusters_body(grid: &TileGrid, spins: &mut [u64], strip: &Strip, part: &mut Part)
 }
 
 #[inline(always)]
-fn find_clusters_body(grid: &TileGrid, spins: &[Words], threshold: u64, lanes: &mut Lanes, clusters: &mut [BatchClusters]) -> u32 {
-    let mut local = *lanes;
-    let mut labelling = Labelling { labels: [[0; BATCH]; BATCH], closed_right: [[0; BATCH]; BATCH], closed_down: [[0; BATCH]; BATCH] };
-    let mut nodes = 0;
-    for (batch, found) in clusters.iter_mut().enumerate() {
-        open_bonds(grid, spins, batch, threshold, &mut local, found);
-        labelling.settle(&found.right, &found.down);
-        let (ends, bottoms, cut) = (grid.ends(batch), grid.bottoms(batch), grid.last() - 1);
-        let last = TILE - 1;
-        labelling.edge(&mut found.left_edge, |y| y * TILE, |y| y * TILE, 0);
-        labelling.edge(&mut found.right_edge, |y| y * TILE + last, |y| y * TILE + cut, ends);
-        labelling.edge(&mut found.top_edge, |x| x, |x| x, 0);
-        labelling.edge(&mut found.bottom_edge, |x| last * TILE + x, |x| cut * TILE + x, bottoms);
-        let existing = grid.existing(batch);
-        for site in 0..BATCH {
-            found.roots[site] = equal_bits(&labelling.labels[site], &[site as u8; BATCH]) & existing[site];
-        }
-        transpose(&mut found.roots);
-        for tile in 0..BATCH {
-            found.first_node[tile] = nodes;
-            nodes += found.roots[tile].count_ones();
-        }
-    }
-    *lanes = local;
-    nodes
-}
-
-/// Joins two nodes: Rem's algorithm with splicing. A parent is never larger than its child.
-#[inline(always)]
-fn join(parents: &mut [u32], first: u32, second: u32) {
-    let (mut first, mut second) = (first as usize, second as usize);
-    let (mut over_first, mut over_second) = (parents[first], parents[second]);
-    while over_first != over_second {
-        if over_first < over_second {
-            std::mem::swap(&mut first, &mut second);
-            std::mem::swap(&mut over_first, &mut over_second);
-        }
-        // Now the parent of `first` is the larger: hang `first` under the smaller parent and go on from where it hung.
-        parents[first] = over_second;
-        if over_first as usize == first {
-            return;
-        }
-        first = over_first as usize;
-        over_first = parents[first];
-    }
-}
-
-#[inline(always)]
-fn join_tiles_body(grid: &TileGrid, clusters: &[BatchClusters], parents: &mut [u32]) {
-    for (node, parent) in parents.iter_mut().enumerate() {
-        *parent = node as u32;
-    }
-    for (batch, own) in clusters.iter().enumerate() {
-        let (ends, bottoms) = (grid.ends(batch), grid.bottoms(batch));
-        let (mut right_before, mut down_before) = (0, 0);
-        for along in 0..TILE {
-            // A bond is superfluous if the bond before it on the same edge is open and joins the same two labels.
-            let open = own.right[along * TILE + TILE - 1];
-            let mut left = open;
-            if along > 0 {
-                left &= !(right_before
-                    & own.right_edge.repeats[along]
-                    & grid.from_right(batch, |index| clusters[index].left_edge.repeats[along]));
-            }
-            right_before = open;
-            while left != 0 {
-                let tile = left.trailing_zeros() as usize;
-                left &= left - 1;
-                let other = grid.tile_right(batch * BATCH + tile, ends >> tile & 1 == 1);
-                let (there, other) = (&clusters[other / BATCH], other % BATCH);
-                let first = own.node(tile, own.right_edge.labels[along][lane(tile)]);
-                join(parents, first, there.node(other, there.left_edge.labels[along][lane(other)]));
-            }
-            let open = own.down[(TILE - 1) * TILE + along];
-            let mut left = open;
-            if along > 0 {
-                left &= !(down_before
-                    & own.bottom_edge.repeats[along]
-                    & grid.from_below(batch, |index| clusters[index].top_edge.repeats[along]));
-            }
-            down_before = open;
-            while left != 0 {
-                let tile = left.trailing_zeros() as usize;
-                left &= left - 1;
-                let other = grid.tile_below(batch * BATCH + tile, bottoms >> tile & 1 == 1);
-                let (there, other) = (&clusters[other / BATCH], other % BATCH);
-                let first = own.node(tile, own.bottom_edge.labels[along][lane(tile)]);
-                join(parents, first, there.node(other, there.top_edge.labels[along][lane(other)]));
-            }
-        }
-    }
-}
-
-/// Spreads set bits along the open bonds inside the tiles until nothing changes.
-#[inline(always)]
-fn flood(bits: &mut Words, right: &Words, down: &Words) {
-    loop {
-        let mut changed = 0;
-        for site in 1..BATCH {
-            let mut reached = bits[site];
-            if site % TILE != 0 {
-                reached |= bits[site - 1] & right[site - 1];
-            }
-            if site >= TILE {
-                reached |= bits[site - TILE] & down[site - TILE];
-            }
-            changed |= reached ^ bits[site];
-            bits[site] = reached;
-        }
-        if changed == 0 {
-            return;
-        }
-        for site in (0..BATCH - 1).rev() {
-            let mut reached = bits[site];
-            if site % TILE != TILE - 1 {
-                reached |= bits[site + 1] & right[site];
-            }
-            if site < BATCH - TILE {
-                reached |= bits[site + TILE] & down[site];
-            }
-            bits[site] = reached;
-        }
-    }
-}
-
-#[inline(always)]
-fn flip_clusters_body(spins: &mut [Words], clusters: &[BatchClusters], parents: &mut [u32], random: &[u64]) {
-    let mut node = 0;
-    for (own, found) in spins.iter_mut().zip(clusters) {
-        let mut flips = [0; BATCH];
-        for tile in 0..BATCH {
-            let mut left = found.roots[tile];
-            while left != 0 {
-                // Nodes below this one already hold their bit in place of their parent.
-                let parent = parents[node] as usize;
-                let own_bit = (random[node / 64] >> (node % 64) & 1) as u32;
-                let bit = if parent == node { own_bit } else { parents[parent] };
-                parents[node] = bit;
-                flips[tile] |= u64::from(bit) << left.trailing_zeros();
-                left &= left - 1;
-                node += 1;
-            }
-        }
-        transpose(&mut flips);
-        flood(&mut flips, &found.right, &found.down);
-        for site in 0..BATCH {
-            own[site] ^= flips[site];
-        }
-    }
-}
-
-dispatch! {
-    /// Draws the bonds of all batches (`threshold` / 2^64 is the probability of a bond between equal spins), finds the clusters inside the tiles and numbers
-    /// them. Returns the number of nodes. `clusters` holds one entry a batch and is overwritten.
-    pub fn find_clusters(grid: &TileGrid, spins: &[Words], threshold: u64, lanes: &mut Lanes, clusters: &mut [BatchClusters]) -> u32 = find_clusters_body;
-}
-
-dispatch! {
-    /// Joins the nodes over the bonds between tiles. `parents` has one entry a node and is overwritten: afterwards no parent is larger than its child, and
-    /// following parents leads to the smallest node of the cluster.
-    pub fn join_tiles(grid: &TileGrid, clusters: &[BatchClusters], parents: &mut [u32]) = join_tiles_body;
-}
-
-dispatch! {
-    /// Flips the clusters whose root has a set bit in `random` (node n: bit n mod 64 of word n / 64). Uses up `parents`.
-    pub fn flip_clusters(spins: &mut [Words], clusters: &[BatchClusters], parents: &mut [u32], random: &[u64]) = flip_clusters_body;
-}
-
-#[inline(always)]
-fn count_body(grid: &TileGrid, spins: &[Words]) -> (i64, i64) {
-    grid.magnetization_and_energy(spins)
+fn count_body(grid: &TileGrid, spins: &[u64]) -> (i64, i64) {
+    let (mut right, mut down) = (vec![0; grid.stride()], vec![0; grid.stride()]);
+    grid.magnetization_and_energy(spins, &mut right, &mut down)
 }
 
 dispatch! {
     /// M and E of tiled spins, see [`TileGrid::magnetization_and_energy`].
-    pub fn count(grid: &TileGrid, spins: &[Words]) -> (i64, i64) = count_body;
+    pub fn count(grid: &TileGrid, spins: &[u64]) -> (i64, i64) = count_body;
 }
 
 #[cfg(test)]

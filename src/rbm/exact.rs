@@ -281,6 +281,16 @@ pub(crate) mod tests {
         ExactRbm::new(visible, hidden, draw(visible * hidden), draw(visible), draw(hidden)).unwrap()
     }
 
+    /// A machine in single precision, as it is trained and sampled.
+    pub(crate) fn single(exact: &ExactRbm) -> Rbm {
+        let f32s = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
+        Rbm {
+            weights: crate::rbm::Matrix::from_unpadded(exact.visible, exact.hidden, &f32s(&exact.weights)),
+            visible_bias: f32s(&exact.visible_bias),
+            hidden_bias: f32s(&exact.hidden_bias),
+        }
+    }
+
     /// The law of a ring of Ising spins at a coupling, as (state, probability).
     pub(crate) fn ring_law(sites: usize, coupling: f64) -> Vec<(u64, f64)> {
         let weight = |state: u64| {

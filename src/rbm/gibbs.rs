@@ -5,10 +5,12 @@
 
 use super::panels::{Machine, Units, WIDTH, bits_to_matrix, least_lots, lot, mask};
 use super::{Rbm, TrainingData};
+use crate::error::Result;
 use crate::kernels::float_vector::Vector;
 use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
 use crate::random::{LaneStream, Purpose};
+use crate::sampler::snapshot::Reader;
 use crate::spins::BitMatrix;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -224,6 +226,29 @@ impl GibbsChains {
             Units::Bits(bits) => bits_to_matrix(bits, self.chains(), self.machine.visible),
             Units::Numbers(_) => BitMatrix::new(0, self.machine.visible),
         }
+    }
+
+    /// What the rest of the chains depends on: the visible states, chain after chain, and the streams of the hidden and the visible panels.
+    pub fn words(&self) -> Vec<u64> {
+        let mut words = self.visible().words().to_vec();
+        words.extend(self.hidden_lanes.iter().chain(&self.visible_lanes).flat_map(LaneStream::state));
+        words
+    }
+
+    /// Goes on from such words of chains of the same machine, as many.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Refused`] if they do not fit.
+    pub fn restore(&mut self, words: &[u64]) -> Result<()> {
+        let mut reader = Reader::new(words);
+        let mut states = BitMatrix::new(self.chains(), self.machine.visible);
+        let count = states.words().len();
+        states.words_mut().copy_from_slice(reader.words(count)?);
+        self.visible.load(&TrainingData::Binary(states), 0..self.chains());
+        for stream in self.hidden_lanes.iter_mut().chain(&mut self.visible_lanes) {
+            *stream = reader.lanes()?;
+        }
+        reader.end()
     }
 
     /// Units drawn in one sweep of all chains, padding not counted.

@@ -1,11 +1,12 @@
 //! How probable a trained machine finds its data, and what it believes about the spins: the numbers that a small reconstruction error says nothing about.
 //!
 //! Read [`assess`] here first; then [`exact`] (ln Z by enumeration of a small layer), [`annealed`] (ln Z of any machine, from both sides), [`thermodynamics`] (chains of the
-//! machine). The data are Ising spins at a known coupling, so that not only the machine's probability of a configuration is known, but also the true one: the difference
+//! machine), [`stack`] (a whole stack). The data are Ising spins at a known coupling, so that not only the machine's probability of a configuration is known, but also the true one: the difference
 //! of the two logarithms, averaged over data, is the Kullback-Leibler divergence with nothing left to estimate but ln Z.
 
 pub mod annealed;
 pub mod exact;
+pub mod stack;
 pub mod thermodynamics;
 
 use super::monitor::free_energies;
@@ -14,6 +15,7 @@ use super::{Rbm, TrainingData};
 use crate::exact::square;
 use crate::kernels::InstructionSet;
 use crate::lattice::SquareTorus;
+use crate::ledger::Ledger;
 use crate::spins::{BitMatrix, Configuration};
 use annealed::{Annealed, Path};
 use thermodynamics::{Thermodynamics, over_chains};
@@ -49,26 +51,26 @@ pub struct Likelihood {
     pub free_energy: [f64; 2],
     /// Mean of H^RBM\[v\] - H(v) - ln Z_Ising over the held-out configurations, with its error: the divergence without ln Z of the machine.
     pub residual: [f64; 2],
-    /// Variance of ln Tr_h e^T = H(v) - H^RBM\[v\] over the held-out configurations: the violation of the trace condition (Eq. 9), in nats squared.
-    pub trace_violation: f64,
+    /// Variance of ln Tr_h e^T = H(v) - H^RBM\[v\] over the held-out configurations, with its standard error: the violation of the trace condition (Eq. 9), in nats squared.
+    pub trace_violation: [f64; 2],
     /// The exact entropy of the spins in nats: the least negative log-likelihood that any machine can have.
     pub entropy: f64,
     /// Chains of the machine beside the exact values.
     pub thermodynamics: Thermodynamics,
 }
 
+impl Options {
+    /// The steps that [`assess`] tells a ledger of.
+    pub fn steps(&self) -> u64 {
+        let walks = self.annealing_chains + self.annealing_chains.min(self.sampling_chains);
+        walks as u64 * self.annealing_temperatures as u64 + 2 * self.sampling_chains as u64 * self.sampling_sweeps as u64
+    }
+}
+
 impl Likelihood {
     /// ln Z with its uncertainty: by enumeration, or the middle of the two estimates if they agree within [`LARGEST_DISAGREEMENT`]. Half their difference is the least uncertainty.
     pub fn log_partition_function(&self) -> Option<[f64; 2]> {
-        if let Some(exact) = self.exact {
-            return Some([exact, 0.0]);
-        }
-        let (low, high) = (self.forward, self.reverse);
-        let difference = (high.log_partition_function - low.log_partition_function).abs();
-        (difference <= LARGEST_DISAGREEMENT).then(|| {
-            let middle = (high.log_partition_function + low.log_partition_function) / 2.0;
-            [middle, (difference / 2.0).max(low.error.hypot(high.error) / 2.0)]
-        })
+        accepted(self.exact, &self.forward, &self.reverse)
     }
 
     /// The mean of -ln p(v) over the held-out configurations in nats, if ln Z is known.
@@ -87,17 +89,37 @@ impl Likelihood {
     }
 }
 
+/// ln Z with its uncertainty from enumeration or from both directions of annealing.
+fn accepted(exact: Option<f64>, low: &Annealed, high: &Annealed) -> Option<[f64; 2]> {
+    if let Some(exact) = exact {
+        return Some([exact, 0.0]);
+    }
+    let difference = (high.log_partition_function - low.log_partition_function).abs();
+    (difference <= LARGEST_DISAGREEMENT).then(|| {
+        let middle = (high.log_partition_function + low.log_partition_function) / 2.0;
+        [middle, (difference / 2.0).max(low.error.hypot(high.error) / 2.0)]
+    })
+}
+
 /// Values add, independent errors add in squares.
 fn sum(one: [f64; 2], other: [f64; 2]) -> [f64; 2] {
     [one[0] + other[0], one[1].hypot(other[1])]
 }
 
 /// Weighs `rbm` against the Ising model on `torus` at K = `coupling`, of which `held_out` are configurations. `means` are those of the visible units over the training
-/// data: where annealing begins.
+/// data: where annealing begins. `ledger` takes the notes.
 ///
 /// # Panics
 /// If the machine does not see the sites of the torus, or there are no configurations.
-pub fn assess(rbm: &Rbm, means: &[f64], held_out: &BitMatrix, torus: SquareTorus, coupling: f64, options: &Options) -> Likelihood {
+pub fn assess(
+    rbm: &Rbm,
+    means: &[f64],
+    held_out: &BitMatrix,
+    torus: SquareTorus,
+    coupling: f64,
+    options: &Options,
+    ledger: &dyn Ledger,
+) -> Likelihood {
     let reference = square(torus.side(), coupling);
     let sites = torus.sites() as f64;
     let data = TrainingData::Binary(held_out.clone());
@@ -108,14 +130,14 @@ pub fn assess(rbm: &Rbm, means: &[f64], held_out: &BitMatrix, torus: SquareTorus
     };
     let residuals: Vec<f64> = free_energies.iter().enumerate().map(residual).collect();
     let [mean, error] = over_chains(residuals.iter().copied());
-    let (chains, sweeps) = (options.sampling_chains, options.sampling_sweeps);
-    let thermodynamics = thermodynamics::sample(rbm, held_out, torus, coupling, chains, sweeps, options.seed);
+    let lengths = [options.sampling_chains, options.sampling_sweeps];
+    let thermodynamics = thermodynamics::sample(rbm, held_out, torus, coupling, lengths, options.seed, ledger);
     let path = Path::new(rbm, means);
     let (steps, seed) = (options.annealing_temperatures, options.seed);
     let states = &thermodynamics.states;
     let (forward, reverse) = rayon::join(
-        || path.forward(options.annealing_chains, steps, seed, 0),
-        || path.reverse(&states.slice_rows(0..options.annealing_chains.min(states.rows())), steps, seed, 0),
+        || path.forward(options.annealing_chains, steps, seed, 0, ledger),
+        || path.reverse(&states.slice_rows(0..options.annealing_chains.min(states.rows())), steps, seed, 0, ledger),
     );
     Likelihood {
         exact: exact::log_partition_function(rbm),
@@ -123,7 +145,8 @@ pub fn assess(rbm: &Rbm, means: &[f64], held_out: &BitMatrix, torus: SquareTorus
         reverse,
         free_energy: over_chains(free_energies.iter().copied()),
         residual: [mean - reference.log_partition_function_per_site * sites, error],
-        trace_violation: residuals.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / residuals.len() as f64,
+        // With the error of a mean of squares; that the mean is estimated as well changes both by one part in their number.
+        trace_violation: over_chains(residuals.iter().map(|value| (value - mean).powi(2))),
         entropy: reference.entropy_per_site * sites,
         thermodynamics,
     }

@@ -86,6 +86,27 @@ impl Method {
     }
 }
 
+/// First weights that see a window of the lattice only, each hidden unit one of its own. It says that couplings are local, not which they are; the weights outside are zero at first and free
+/// to grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct InitialWindow {
+    /// The side L of the lattice: visible unit y L + x is site (x, y).
+    pub side: usize,
+    /// The window is 2 range + 1 sites wide and high.
+    pub range: usize,
+}
+
+impl InitialWindow {
+    /// Whether the hidden unit begins with a weight at the site. The centres are points of an additive sequence with the powers of the plastic number 1.3247 (M. Roberts 2018), which cover the
+    /// torus evenly for any number of units.
+    pub fn holds(&self, site: usize, unit: usize) -> bool {
+        let centre = |step: f64| ((0.5 + step * unit as f64).fract() * self.side as f64) as usize;
+        let away = |place: usize, centre: usize| place.abs_diff(centre).min(self.side - place.abs_diff(centre));
+        let [x, y] = [site % self.side, site / self.side];
+        away(x, centre(0.754_877_666_246_692_8)).max(away(y, centre(0.569_840_290_998_053_3))) <= self.range
+    }
+}
+
 /// How the learning rate moves from its first to its last value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -117,8 +138,10 @@ pub struct TrainingOptions {
     pub last_momentum: Option<f32>,
     /// Epochs until the momentum has its last value.
     pub momentum_epochs: u64,
-    /// Strength of the penalty l1 sum |W|: l1 sign(W) is subtracted from the gradient, 0 at W = 0. Biases are free.
+    /// Strength of the penalty l1 sum |W| in the first epoch: l1 sign(W) is subtracted from the gradient, 0 at W = 0. Biases are free.
     pub l1: f32,
+    /// The same in the last planned epoch, by the schedule of the learning rate; `None`: it stays what it is.
+    pub last_l1: Option<f32>,
     /// Strength of the penalty l2 / 2 sum W^2: l2 W is subtracted from the gradient.
     pub l2: f32,
     /// The largest absolute value that the mean gradient of a weight may have, penalties not counted; larger ones are cut. Infinite: none is.
@@ -143,6 +166,8 @@ pub struct TrainingOptions {
     pub shards: usize,
     /// Standard deviation of the first weights.
     pub initial_weight: f32,
+    /// Where they are not zero; `None`: everywhere.
+    pub initial_window: Option<InitialWindow>,
     /// Seed of all random streams.
     pub seed: u64,
     /// The place of the layer in the stack, from 0; part of the names of the streams.
@@ -164,6 +189,7 @@ impl TrainingOptions {
             last_momentum: None,
             momentum_epochs: 5,
             l1: 0.0,
+            last_l1: None,
             l2: 0.0,
             gradient_limit: f32::INFINITY,
             method: Method::ContrastiveDivergence,
@@ -176,6 +202,7 @@ impl TrainingOptions {
             visible_bias: VisibleBias::Zero,
             shards: 4,
             initial_weight: 0.01,
+            initial_window: None,
             seed,
             layer,
         }
@@ -183,12 +210,22 @@ impl TrainingOptions {
 
     /// The learning rate of epoch number `epoch`, from 0.
     pub fn learning_rate_in(&self, epoch: u64) -> f32 {
-        let (first, last) = (f64::from(self.learning_rate), f64::from(self.last_learning_rate.unwrap_or(self.learning_rate)));
+        self.between(self.learning_rate, self.last_learning_rate, epoch)
+    }
+
+    /// The strength of the penalty l1 sum |W| in epoch number `epoch`, from 0.
+    pub fn l1_in(&self, epoch: u64) -> f32 {
+        self.between(self.l1, self.last_l1, epoch)
+    }
+
+    /// What the schedule makes of a number that is `first` in the first epoch and `last` in the last planned one. A way from or to zero has equal differences: there are no equal factors.
+    fn between(&self, first: f32, last: Option<f32>, epoch: u64) -> f32 {
+        let (start, end) = (f64::from(first), f64::from(last.unwrap_or(first)));
         let share = epoch.min(self.epochs.saturating_sub(1)) as f64 / self.epochs.saturating_sub(1).max(1) as f64;
         match self.schedule {
-            _ if first == last => self.learning_rate,
-            Schedule::Linear => (first + (last - first) * share) as f32,
-            Schedule::Geometric => (first * (last / first).powf(share)) as f32,
+            _ if start == end => first,
+            Schedule::Geometric if start > 0.0 && end > 0.0 => (start * (end / start).powf(share)) as f32,
+            Schedule::Linear | Schedule::Geometric => (start + (end - start) * share) as f32,
         }
     }
 
@@ -245,6 +282,11 @@ impl TrainingOptions {
                 return refuse(format!("momentum = {momentum} is not from 0 to below 1"));
             }
         }
+        if let Some(window) = self.initial_window
+            && window.side.checked_mul(window.side) != Some(data.units())
+        {
+            return refuse(format!("a window of first weights needs the {} units of a lattice of side {}", data.units(), window.side));
+        }
         if self.gradient_limit.is_nan() || self.gradient_limit <= 0.0 {
             return refuse(format!("gradient_limit = {} is not above 0", self.gradient_limit));
         }
@@ -252,6 +294,7 @@ impl TrainingOptions {
             ("learning_rate", self.learning_rate),
             ("last_learning_rate", self.last_learning_rate.unwrap_or(0.0)),
             ("l1", self.l1),
+            ("last_l1", self.last_l1.unwrap_or(0.0)),
             ("l2", self.l2),
             ("initial_weight", self.initial_weight),
         ] {

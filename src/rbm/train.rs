@@ -117,8 +117,11 @@ impl<'a> Trainer<'a> {
         let mut rbm = Rbm::zero(data.units(), options.hidden);
         let mut stream = Stream::new(options.seed, Purpose::InitialWeights, options.layer);
         for row in 0..rbm.visible() {
-            for weight in rbm.weights.row_mut(row) {
-                *weight = (f64::from(options.initial_weight) * stream.normal()) as f32;
+            for (unit, weight) in rbm.weights.row_mut(row).iter_mut().enumerate() {
+                let number = (f64::from(options.initial_weight) * stream.normal()) as f32;
+                if options.initial_window.is_none_or(|window| window.holds(row, unit)) {
+                    *weight = number;
+                }
             }
         }
         if options.visible_bias == VisibleBias::LogOdds {

@@ -76,16 +76,16 @@ fn not_finite(record: &RunRecord) -> Option<String> {
             let directions = [likelihood.forward, likelihood.reverse];
             let logarithms = directions.iter().flat_map(|one| [one.log_partition_function, one.effective_samples]);
             let chains = likelihood.observables.iter().flat_map(|row| [row.from_data[0], row.from_random[0]]);
-            let others = [likelihood.free_energy[0], likelihood.trace_violation, likelihood.entropy];
+            let others = [likelihood.free_energy[0], likelihood.trace_violation[0], likelihood.entropy];
             count("the likelihood of the first layer".to_string(), &mut logarithms.chain(chains).chain(others));
         }
         for machine in &renormalization.mappings {
             let values = [
-                machine.hamiltonian_difference,
-                machine.free_energy_difference,
-                machine.divergence,
-                machine.mean_trace,
-                machine.trace_violation,
+                machine.summary.hamiltonian_difference,
+                machine.summary.free_energy_difference,
+                machine.summary.divergence,
+                machine.summary.mean_trace,
+                machine.summary.trace_violation,
             ];
             count(format!("the mapping of “{}”", escape(&machine.name)), &mut values.into_iter());
         }

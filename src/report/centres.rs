@@ -5,7 +5,7 @@ use super::figure::Drawing;
 use super::html::Section;
 use super::number::{list, percent};
 use super::style;
-use crate::record::{FieldMeasures, ReceptiveFieldRecord};
+use crate::record::{FieldMeasures, ReceptiveFieldSummary};
 use std::f64::consts::{PI, TAU};
 
 /// Units for which the circle of the radius of gyration is drawn too: with more, the circles hide everything.
@@ -14,8 +14,8 @@ const CIRCLED_UNITS: usize = 100;
 const CORNERS: usize = 40;
 
 /// Adds the figure, if there is a layer with measures.
-pub(super) fn add(section: &mut Section, layers: &[ReceptiveFieldRecord]) {
-    let drawn: Vec<(usize, &ReceptiveFieldRecord, f64)> = layers
+pub(super) fn add(section: &mut Section, layers: &[ReceptiveFieldSummary]) {
+    let drawn: Vec<(usize, &ReceptiveFieldSummary, f64)> = layers
         .iter()
         .enumerate()
         .filter(|(_, layer)| layer.units > 0 && !layer.measures.is_empty())
@@ -54,7 +54,7 @@ pub(super) fn add(section: &mut Section, layers: &[ReceptiveFieldRecord]) {
     );
 }
 
-fn paint(drawing: &mut Drawing, panel: &Panel, layer: &ReceptiveFieldRecord, side: f64, colour: style::Colour) {
+fn paint(drawing: &mut Drawing, panel: &Panel, layer: &ReceptiveFieldSummary, side: f64, colour: style::Colour) {
     let live = || layer.measures.iter().filter(|measures| measures.centre.iter().all(|position| position.is_finite()));
     for measures in live() {
         let radius = (measures.participation_ratio / PI).sqrt();

@@ -6,6 +6,7 @@ use super::figure::{Anchor, Drawing};
 use super::html::{Section, escape};
 use super::number::{fixed, list};
 use super::style::{self, EXACT, INK};
+use crate::lattice::Geometry;
 use crate::record::{Observable, SamplingRecord};
 
 /// The panels: observable, its unit in the label.
@@ -17,11 +18,6 @@ const PANELS: [&str; 6] = [
     "binder_cumulant",
     "correlation_length_over_side",
 ];
-
-/// ln(1 + sqrt 2) / 2, the critical coupling of the square lattice (Kramers and Wannier 1941).
-fn critical_coupling() -> f64 {
-    (1.0 + 2f64.sqrt()).ln() / 2.0
-}
 
 /// Adds the figure to the section of the sampling stage.
 pub(super) fn add(section: &mut Section, sampling: &SamplingRecord) {
@@ -49,10 +45,15 @@ pub(super) fn add(section: &mut Section, sampling: &SamplingRecord) {
         format!("Observables against the coupling K for L = {sizes_in_words}, with error bars and exact values."),
         format!(
             "<b>Observables against the coupling</b> <i>K</i> for <i>L</i> = {sizes_in_words} at {} couplings: {}. Bars are one standard error; open vermilion \
-             circles are exact values of the same finite torus; the dashed line is the critical coupling <i>K</i><sub>c</sub> = ½ ln(1 + √2) = {}.",
+             circles are exact values of the same finite torus{}.",
             couplings.len(),
             list(&letters),
-            fixed(critical_coupling(), 6)
+            match (sampling.geometry, sampling.geometry.critical_coupling()) {
+                (Geometry::Square, Some(critical)) =>
+                    format!("; the dashed line is the critical coupling <i>K</i><sub>c</sub> = ½ ln(1 + √2) = {}", fixed(critical, 6)),
+                (_, Some(critical)) => format!("; the dashed line is the published critical coupling <i>K</i><sub>c</sub> = {}", fixed(critical, 9)),
+                _ => String::new(),
+            }
         ),
     );
 }
@@ -115,7 +116,9 @@ fn draw(sampling: &SamplingRecord, couplings: &[f64], sizes: &[usize]) -> (Drawi
         };
         let letter = char::from(b'a' + cell as u8);
         panel.axes(&mut drawing, "coupling K", &label);
-        panel.landmark(&mut drawing, critical_coupling(), "critical");
+        if let Some(critical) = sampling.geometry.critical_coupling() {
+            panel.landmark(&mut drawing, critical, "critical");
+        }
         drawing.heading(&letter.to_string(), [left - 4.0, top - 10.0], 13.0, INK, Anchor::Start);
         letters.push(format!("({letter}) {}", escape(&sample.long_name)));
         for (index, &size) in sizes.iter().enumerate() {

@@ -99,11 +99,13 @@ fn divergence(record: &LikelihoodRecord) -> String {
 }
 
 fn trace(record: &LikelihoodRecord) -> Option<String> {
-    record.trace_violation.is_finite().then(|| {
+    let [variance, error] = record.trace_violation;
+    variance.is_finite().then(|| {
         format!(
-            "The trace condition Tr<sub><i>h</i></sub> e<sup><i>T</i></sup> = 1 (Eq. 9) is violated by {} nats from one configuration to another (standard deviation of \
-             <i>H</i> − <i>H</i><sup>RBM</sup>; it is 0 for the exact machine).",
-            significant(record.trace_violation.sqrt(), 3)
+            "The trace condition Tr<sub><i>h</i></sub> e<sup><i>T</i></sup> = 1 (Eq. 9) is violated by {} nats from one configuration to another: the variance of \
+             ln Tr<sub><i>h</i></sub> e<sup><i>T</i></sup> = <i>H</i> − <i>H</i><sup>RBM</sup> over the held-out configurations is {} nats² (it is 0 for the exact machine).",
+            significant(variance.sqrt(), 3),
+            with_error(variance, error)
         )
     })
 }

@@ -2,23 +2,23 @@
 
 use super::html::{Section, Table, escape};
 use super::number::{fixed, significant};
-use crate::record::MappingRecord;
+use crate::record::NamedMapping;
 
 /// Differences that rounding explains.
 const ROUNDING: f64 = 1e-9;
 
 /// Whether the numbers of one machine satisfy what must hold identically: Eq. 21, and the mean trace being Z_lambda / Z.
-pub(super) fn holds(mapping: &MappingRecord) -> bool {
-    mapping.hamiltonian_difference.abs() <= ROUNDING && identity_difference(mapping).abs() <= ROUNDING
+pub(super) fn holds(mapping: &NamedMapping) -> bool {
+    mapping.summary.hamiltonian_difference.abs() <= ROUNDING && identity_difference(mapping).abs() <= ROUNDING
 }
 
 /// <Tr_h e^T> Z / Z_lambda - 1.
-fn identity_difference(mapping: &MappingRecord) -> f64 {
-    mapping.mean_trace * mapping.free_energy_difference.exp() - 1.0
+fn identity_difference(mapping: &NamedMapping) -> f64 {
+    mapping.summary.mean_trace * mapping.summary.free_energy_difference.exp() - 1.0
 }
 
 /// The section of the mapping.
-pub(super) fn section(mappings: &[MappingRecord]) -> Section {
+pub(super) fn section(mappings: &[NamedMapping]) -> Section {
     let mut section = Section::new("The exact mapping");
     section.paragraph(
         "With <i>T</i><sub>λ</sub>(<i>v</i>, <i>h</i>) = −<i>E</i><sub>λ</sub>(<i>v</i>, <i>h</i>) + <i>H</i>(<i>v</i>) (Eq. 18) the variational renormalization group assigns to the hidden spins \
@@ -44,9 +44,10 @@ pub(super) fn section(mappings: &[MappingRecord]) -> Section {
     section
 }
 
-fn finding(mappings: &[MappingRecord]) -> String {
-    let largest = mappings.iter().map(|mapping| mapping.hamiltonian_difference.abs()).fold(0.0, f64::max);
-    let divergences: Vec<f64> = mappings.iter().map(|mapping| mapping.divergence).filter(|divergence| divergence.is_finite()).collect();
+fn finding(mappings: &[NamedMapping]) -> String {
+    let largest = mappings.iter().map(|mapping| mapping.summary.hamiltonian_difference.abs()).fold(0.0, f64::max);
+    let divergences: Vec<f64> =
+        mappings.iter().map(|mapping| mapping.summary.divergence).filter(|divergence| divergence.is_finite()).collect();
     let range = match (divergences.iter().copied().reduce(f64::min), divergences.iter().copied().reduce(f64::max)) {
         (Some(low), Some(high)) => {
             format!(", while their divergence from the data runs from {} to {} nats", significant(low, 3), significant(high, 3))
@@ -62,7 +63,7 @@ fn finding(mappings: &[MappingRecord]) -> String {
     )
 }
 
-fn table(mappings: &[MappingRecord]) -> Table {
+fn table(mappings: &[NamedMapping]) -> Table {
     let mut table = Table::new(
         "The mapping by enumeration of small machines. Energies and Hamiltonians are in units of <i>k</i><sub>B</sub><i>T</i>; logarithms, Δ<i>F</i> and the divergence in nats; the \
          mean trace is a pure number, the variance in nats².",
@@ -78,16 +79,16 @@ fn table(mappings: &[MappingRecord]) -> Table {
         ],
     );
     for mapping in mappings {
-        let difference = significant(mapping.hamiltonian_difference, 2);
+        let difference = significant(mapping.summary.hamiltonian_difference, 2);
         table.row(&[
             escape(&mapping.name),
             if holds(mapping) { difference } else { format!("<span class=\"bad\">{difference}</span>") },
-            fixed(mapping.log_partition_function, 6),
-            fixed(mapping.machine_log_partition_function, 6),
-            fixed(mapping.free_energy_difference, 6),
-            significant(mapping.mean_trace, 6),
-            significant(mapping.divergence, 4),
-            significant(mapping.trace_violation, 4),
+            fixed(mapping.summary.log_partition_function, 6),
+            fixed(mapping.summary.machine_log_partition_function, 6),
+            fixed(mapping.summary.free_energy_difference, 6),
+            significant(mapping.summary.mean_trace, 6),
+            significant(mapping.summary.divergence, 4),
+            significant(mapping.summary.trace_violation, 4),
         ]);
     }
     table

@@ -4,6 +4,7 @@ use super::figure::Rendered;
 use super::html::{Block, Section, Table, escape, raise_exponents, table_html};
 use super::number::{self, bytes, date, duration, list, significant, thousands};
 use super::{ensemble, training};
+use crate::lattice::Geometry;
 use crate::record::{RunRecord, SamplingRecord, Submission};
 
 const STYLE: &str = include_str!("page.css");
@@ -71,18 +72,21 @@ impl Numbers {
     }
 }
 
-fn lattices(sizes: &[usize]) -> String {
+fn lattices(geometry: Geometry, sizes: &[usize]) -> String {
+    let one = |size: &usize| match geometry {
+        Geometry::Chain => format!("{size} spins in a ring"),
+        Geometry::Square => format!("{size} × {size}"),
+        Geometry::Cubic => format!("{size} × {size} × {size}"),
+    };
     match (sizes.iter().min(), sizes.iter().max()) {
-        (Some(smallest), Some(largest)) if sizes.len() > 4 => {
-            format!("{} sizes, {smallest} × {smallest} … {largest} × {largest}", sizes.len())
-        }
-        _ => list(&sizes.iter().map(|size| format!("{size} × {size}")).collect::<Vec<String>>()),
+        (Some(smallest), Some(largest)) if sizes.len() > 4 => format!("{} sizes, {} … {}", sizes.len(), one(smallest), one(largest)),
+        _ => list(&sizes.iter().map(one).collect::<Vec<String>>()),
     }
 }
 
 fn title(record: &RunRecord) -> String {
     let lattice = match (&record.sampling, &record.training) {
-        (Some(sampling), _) if !sampling.sizes.is_empty() => format!("The Ising model on {}", lattices(&sampling.sizes)),
+        (Some(sampling), _) if !sampling.sizes.is_empty() => format!("The Ising model on {}", lattices(sampling.geometry, &sampling.sizes)),
         (_, Some(training)) => format!("The Ising model on {0} × {0}", training.size),
         _ => "A run without results yet".to_string(),
     };
@@ -96,7 +100,12 @@ fn facts(record: &RunRecord) -> String {
     let provenance = &record.provenance;
     let mut facts: Vec<(&str, String)> = Vec::new();
     if let Some(sampling) = &record.sampling {
-        facts.push(("square torus", lattices(&sampling.sizes)));
+        let lattice = match sampling.geometry {
+            Geometry::Chain => "chain, periodic",
+            Geometry::Square => "square torus",
+            Geometry::Cubic => "cubic torus",
+        };
+        facts.push((lattice, lattices(sampling.geometry, &sampling.sizes)));
         facts.push((
             "coupling <i>K</i> = <i>J</i> / <i>k</i><sub>B</sub><i>T</i>",
             couplings(&distinct(sampling.ensembles.iter().map(|ensemble| ensemble.coupling))),
@@ -233,8 +242,10 @@ fn provenance(record: &RunRecord) -> String {
     if !provenance.submissions.is_empty() {
         let rows: String = provenance.submissions.iter().enumerate().map(|(index, submission)| submission_row(index, submission)).collect();
         html.push_str(&format!(
-            "<div class=\"table\"><table class=\"words\">\n<thead><tr><th scope=\"col\">start</th><th scope=\"col\">time</th><th scope=\"col\">host</th><th scope=\"col\">instruction \
-             set</th><th scope=\"col\">ranks × threads</th><th scope=\"col\">SLURM job</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
+            "<p>“At work” is the share of the time of sampling and training in which an average rank worked and did not wait for the others.</p>\n\
+             <div class=\"table\"><table class=\"words\">\n<thead><tr><th scope=\"col\">start</th><th scope=\"col\">time</th><th scope=\"col\">host</th><th scope=\"col\">instruction \
+             set</th><th scope=\"col\">ranks × threads</th><th scope=\"col\">at work</th><th scope=\"col\">SLURM \
+             job</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
         ));
     }
     if !provenance.run_file.is_empty() {
@@ -252,13 +263,15 @@ fn provenance(record: &RunRecord) -> String {
 
 fn submission_row(index: usize, submission: &Submission) -> String {
     format!(
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{} × {}</td><td>{}</td></tr>\n",
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td title=\"{}\">{} × {}</td><td>{}</td><td>{}</td></tr>\n",
         index + 1,
         date(submission.started),
         escape(&submission.host),
         escape(&submission.instruction_set),
+        escape(&submission.binding),
         submission.ranks,
         submission.threads,
+        submission.worked.map_or_else(|| number::DASH.to_string(), |share| format!("{:.1} %", 100.0 * share)),
         if submission.slurm_job.is_empty() { number::DASH.to_string() } else { escape(&submission.slurm_job) }
     )
 }

@@ -4,7 +4,7 @@ use super::figure::{Anchor, Drawing, Raster};
 use super::html::{Section, Table};
 use super::number::{self, list, percent, significant};
 use super::style::{self, Colour, INK, MUTED};
-use crate::record::{ReceptiveFieldRecord, RenormalizationRecord, TrainingRecord};
+use crate::record::{ReceptiveFieldSummary, RenormalizationRecord, TrainingRecord};
 
 /// Fields of one layer that are drawn at most.
 const DRAWN_UNITS: usize = 400;
@@ -41,11 +41,12 @@ pub(super) fn section(renormalization: &RenormalizationRecord, training: Option<
     if !layers.is_empty() {
         section.table(table(layers, training));
     }
+    super::controls::add(&mut section, renormalization);
     section
 }
 
 /// How the first layer's share in 8 x 8 windows compares with random weights.
-fn locality(layers: &[ReceptiveFieldRecord]) -> Option<String> {
+fn locality(layers: &[ReceptiveFieldSummary]) -> Option<String> {
     let sentences: Vec<String> = layers
         .iter()
         .enumerate()
@@ -63,7 +64,7 @@ fn locality(layers: &[ReceptiveFieldRecord]) -> Option<String> {
 }
 
 /// Whether the fields grow with depth.
-fn growth(layers: &[ReceptiveFieldRecord]) -> Option<String> {
+fn growth(layers: &[ReceptiveFieldSummary]) -> Option<String> {
     let sizes: Vec<f64> = layers.iter().map(|layer| layer.median_participation_ratio).collect();
     if sizes.len() < 2 || sizes.iter().any(|size| !size.is_finite()) {
         return None;
@@ -73,14 +74,14 @@ fn growth(layers: &[ReceptiveFieldRecord]) -> Option<String> {
     Some(format!("Receptive fields {does} with depth: the median participation ratio is {} sites, from the lattice up.", list(&sizes)))
 }
 
-fn side_of(layer: &ReceptiveFieldRecord) -> Option<usize> {
+fn side_of(layer: &ReceptiveFieldSummary) -> Option<usize> {
     let sites = layer.fields.len().checked_div(layer.units)?;
     let side = sites.isqrt();
     (side > 0 && side * side == sites && sites * layer.units == layer.fields.len()).then_some(side)
 }
 
 /// The units in reading order of their centres: rows from the top, each from left to right. Units whose centre is not finite come last.
-fn reading_order(layer: &ReceptiveFieldRecord, columns: usize) -> Vec<usize> {
+fn reading_order(layer: &ReceptiveFieldSummary, columns: usize) -> Vec<usize> {
     let position = |unit: usize, axis: usize| {
         let value = layer.measures.get(unit).map_or(f64::NAN, |measures| measures.centre[axis]);
         if value.is_finite() { value } else { f64::INFINITY }
@@ -93,7 +94,7 @@ fn reading_order(layer: &ReceptiveFieldRecord, columns: usize) -> Vec<usize> {
     order
 }
 
-fn draw(layer: &ReceptiveFieldRecord, number: usize) -> Option<(Drawing, usize)> {
+fn draw(layer: &ReceptiveFieldSummary, number: usize) -> Option<(Drawing, usize)> {
     let side = side_of(layer)?;
     // A lattice too large for one picture is shown by every n-th site.
     let stride = side.div_ceil(LARGEST_PICTURE / 4);
@@ -158,7 +159,7 @@ fn colour_bar(drawing: &mut Drawing, left: f64, top: f64) {
     drawing.text("r / max |r|", [left - 2.0, top + HEIGHT + 24.0], 11.0, MUTED, Anchor::Start);
 }
 
-fn description(layer: &ReceptiveFieldRecord, number: usize) -> String {
+fn description(layer: &ReceptiveFieldSummary, number: usize) -> String {
     format!(
         "A grid of receptive fields of the {} units of layer {number}. Median participation ratio {} sites; mean share in the best 8 by 8 window {} percent.",
         layer.units,
@@ -167,7 +168,7 @@ fn description(layer: &ReceptiveFieldRecord, number: usize) -> String {
     )
 }
 
-fn caption(layer: &ReceptiveFieldRecord, number: usize, drawn: usize) -> String {
+fn caption(layer: &ReceptiveFieldSummary, number: usize, drawn: usize) -> String {
     let which =
         if drawn == layer.units { format!("all {drawn} units") } else { format!("{drawn} of the {} units, evenly selected", layer.units) };
     format!(
@@ -177,7 +178,7 @@ fn caption(layer: &ReceptiveFieldRecord, number: usize, drawn: usize) -> String 
     )
 }
 
-fn table(layers: &[ReceptiveFieldRecord], training: Option<&TrainingRecord>) -> Table {
+fn table(layers: &[ReceptiveFieldSummary], training: Option<&TrainingRecord>) -> Table {
     let mut table = Table::new(
         "Locality of the receptive fields. <i>f<sub>n</sub></i>: share of Σ<i>r</i>² inside the best <i>n</i> × <i>n</i> window, in per cent; participation ratio \
          (Σ<i>r</i>²)² / Σ<i>r</i>⁴; tiling: share of the cells of the ideal tiling that hold a centre. Means and medians over live units.",

@@ -131,7 +131,7 @@ fn drawn(sampling: &SamplingRecord) -> Vec<&Ensemble> {
 }
 
 fn series_figure(sampling: &SamplingRecord, ensemble: &Ensemble) -> Option<Drawing> {
-    let sites = (ensemble.size * ensemble.size) as f64;
+    let sites = ensemble.size.pow(sampling.geometry.dimension() as u32) as f64;
     let energy = |series: &Series| series.energy.iter().map(|&energy| energy as f64 / sites).collect::<Vec<f64>>();
     let magnetization =
         |series: &Series| series.magnetization.iter().map(|&magnetization| magnetization as f64 / sites).collect::<Vec<f64>>();

@@ -6,6 +6,7 @@ use super::figure::{Anchor, Drawing};
 use super::html::{Section, Table, escape};
 use super::number::{DASH, fixed, list, significant, with_error};
 use super::style::{self, EXACT, INK, MUTED};
+use crate::lattice::Geometry;
 use crate::statistics::scaling::{Curves, Peak, Scaling, ScalingFit, ScalingResult, WithError};
 
 /// The section of the analysis across sizes.
@@ -26,7 +27,7 @@ pub(super) fn section(scaling: &Scaling) -> Section {
         "scaling-with-size",
         drawing,
         "Crossings, pseudo-critical couplings, peaks and overlaps against the size.",
-        format!("<b>What depends on the size.</b> {letters} Bars are one standard error; vermilion is exact."),
+        format!("<b>What depends on the size.</b> {letters} Bars are one standard error; vermilion is {}.", known(scaling)),
     );
     if let Some(sentence) = collapse_sentence(scaling) {
         section.paragraph(sentence);
@@ -57,10 +58,15 @@ pub(super) fn warnings(scaling: &Scaling) -> Option<String> {
 fn introduction(scaling: &Scaling) -> String {
     format!(
         "The draws of all couplings of a size are joined into one ensemble (multi-histogram reweighting), which gives every observable and its derivative in <i>K</i> as a function of <i>K</i>. \
-         Fits allow one correction <i>L</i><sup>−{}</sup> (for the specific heat and the places of peaks <i>L</i><sup>−1</sup>, relative to the leading term). The fit that counts is the one with \
+         Fits allow one correction <i>L</i><sup>−{}</sup>{}. The fit that counts is the one with \
          correction from the smallest size on whose χ² has a probability of at least 0.1. Errors are those of a jackknife of the whole analysis over {} blocks. No exact value was used; \
          the sizes are {}.",
-        significant(scaling.correction_exponent, 3),
+        significant(scaling.correction_exponent, 4),
+        if scaling.geometry == Geometry::Cubic {
+            ", whose exponent was not fitted"
+        } else {
+            " (for the specific heat and the places of peaks <i>L</i><sup>−1</sup>, relative to the leading term)"
+        },
         scaling.blocks,
         list(&scaling.curves.iter().map(|curves| curves.size.to_string()).collect::<Vec<String>>())
     )
@@ -89,10 +95,15 @@ fn result<'a>(scaling: &'a Scaling, name: &str) -> Option<&'a ScalingResult> {
     scaling.results.iter().find(|one| one.name == name)
 }
 
+/// What stands beside the results: the cubic lattice has no exact values.
+fn known(scaling: &Scaling) -> &'static str {
+    if scaling.geometry == Geometry::Cubic { "published" } else { "exact" }
+}
+
 fn result_table(scaling: &Scaling) -> Table {
     let mut table = Table::new(
         "Results of finite-size scaling, each from the fit that counts.",
-        &["quantity", "", "value (error)", "exact", "deviation / error", "smallest <i>L</i>"],
+        &["quantity", "", "value (error)", known(scaling), "deviation / error", "smallest <i>L</i>"],
     );
     for one in &scaling.results {
         let deviation = one.exact.map(|exact| (one.value - exact) / one.error).filter(|deviation| deviation.is_finite());
@@ -237,7 +248,8 @@ fn curves_figure(scaling: &Scaling) -> (Drawing, String) {
         false,
         (
             "specific heat (kB)",
-            "the specific heat, with its exact peaks as rings".to_string(),
+            if scaling.geometry == Geometry::Square { "the specific heat, with its exact peaks as rings" } else { "the specific heat" }
+                .to_string(),
             Box::new(|curves: &Curves| curves.specific_heat.clone()),
         ),
     ));
@@ -379,7 +391,11 @@ fn sizes_figure(scaling: &Scaling) -> (Drawing, String) {
         ),
         (
             "peak of C (kB)",
-            "height of the peak of the specific heat, a straight line for a logarithm",
+            if scaling.geometry == Geometry::Square {
+                "height of the peak of the specific heat, a straight line for a logarithm"
+            } else {
+                "height of the peak of the specific heat"
+            },
             vec![(style::category(2), heat)],
             None,
             false,
@@ -422,6 +438,6 @@ fn sizes_figure(scaling: &Scaling) -> (Drawing, String) {
     }
     drawing.dashed([78.0, 20.0], [96.0, 20.0], EXACT, 1.3, 6.0);
     drawing.ring([104.0, 20.0], 4.2, EXACT);
-    drawing.text("exact", [114.0, 24.0], 11.0, MUTED, Anchor::Start);
+    drawing.text(known(scaling), [114.0, 24.0], 11.0, MUTED, Anchor::Start);
     (drawing, format!("{}.", list(&words)))
 }

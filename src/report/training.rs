@@ -17,14 +17,14 @@ pub(super) fn architecture(layers: &[LayerRecord]) -> String {
 pub(super) fn section(training: &TrainingRecord) -> Section {
     let mut section = Section::new("Training");
     section.paragraph(format!(
-        "The stack {} was trained layer by layer on {} {}configurations of L = {}, K = {}; {} were held out. {} The gradient is {}, and each layer was fed the {} of the \
+        "The stack {} was trained layer by layer on {} {}configurations of L = {}, {}; {} were held out. {} The gradient is {}, and each layer was fed the {} of the \
          one below. The peak resident memory was {}. A converged reconstruction error says little about the model: a machine may reconstruct well and still give its data a \
          probability that is far too small.",
         architecture(&training.layers),
         thousands(training.samples as u64),
         if training.fresh { "fresh (in every epoch others) " } else { "" },
         training.size,
-        super::ensemble::coupling(training.coupling),
+        couplings(&training.couplings),
         thousands(training.held_out as u64),
         method(training),
         escape(&training.gradient),
@@ -48,6 +48,20 @@ pub(super) fn section(training: &TrainingRecord) -> Section {
         section.table(table(training));
     }
     section
+}
+
+/// "K = 0.408", or the couplings that share the training set.
+fn couplings(couplings: &[f64]) -> String {
+    let words: Vec<String> = couplings.iter().map(|&coupling| super::ensemble::coupling(coupling)).collect();
+    match words.as_slice() {
+        [one] => format!("K = {one}"),
+        few if few.len() <= 12 => format!("in equal shares at K = {}", number::list(few)),
+        many => {
+            let (low, high) = (couplings.iter().copied().fold(f64::INFINITY, f64::min), couplings.iter().copied().fold(0.0, f64::max));
+            let [low, high] = [low, high].map(super::ensemble::coupling);
+            format!("in equal shares at {} couplings from K = {low} to {high}", many.len())
+        }
+    }
 }
 
 /// Where the statistics of the model came from, as a sentence.

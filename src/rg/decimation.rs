@@ -2,8 +2,12 @@
 //!
 //! Summing over every other spin of a chain of coupling J leaves a chain of coupling J' with tanh J' = tanh^2 J (Eq. 24). Here that is a layer of a network:
 //! the visible spins are the ones traced, each joined to its two hidden neighbours, E = -J sum v_i (h_i + h_(i+1)); the marginal of the hidden spins is the
-//! chain of J', and each traced spin leaves a constant in the free energy. The couplings of the layers are the flow, their constants add up to ln Z.
+//! chain of J', and each traced spin leaves a constant in the free energy. The couplings of the layers are the flow, their constants add up to ln Z. [`trained`] sets a
+//! stack beside it that has learned the same chain from samples.
 
+pub mod trained;
+
+use super::couplings::machine::{Neighbourhood, TracedMachine};
 use super::mapping::VariationalStep;
 use crate::error::{Error, Result};
 use crate::rbm::ExactRbm;
@@ -68,19 +72,48 @@ impl DecimationLayer {
         self.sites / 2
     }
 
-    /// The layer as a machine of 0/1 units: visible unit i is the spin between the hidden units i and i + 1. J v (h + h') for spins +-1 becomes W = 4J on
-    /// both, visible and hidden biases -4J, and 2J a visible unit that no parameter holds: ln Z_machine = ln Z_ring - 2J sites / 2.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] beyond 48 spins, which no one enumerates.
-    pub fn machine(&self) -> Result<ExactRbm> {
+    /// Weights (row-major \[visible\]\[hidden\]), visible and hidden biases of the layer, for 0/1 units: see [`Self::machine`].
+    pub fn parameters(&self) -> [Vec<f64>; 3] {
         let units = self.kept();
         let mut weights = vec![0.0; units * units];
         for traced in 0..units {
             weights[traced * units + traced] += 4.0 * self.coupling;
             weights[traced * units + (traced + 1) % units] += 4.0 * self.coupling;
         }
-        ExactRbm::new(units, units, weights, vec![-4.0 * self.coupling; units], vec![-4.0 * self.coupling; units])
+        [weights, vec![-4.0 * self.coupling; units], vec![-4.0 * self.coupling; units]]
+    }
+
+    /// How far the Hamiltonian of the kept spins, with the traced ones summed out of the weights as they are written down, is from the decimated chain: the largest difference of a
+    /// field, a pair coupling at distance 1, 2 or 3, or a coupling of three or four neighbours. Exact for any number of spins, because a traced spin sees two others only.
+    /// Rings of fewer than 3 kept spins have their bonds on top of each other: then the pair carries both.
+    ///
+    /// # Errors
+    /// None in practice: two spins are summed over.
+    pub fn marginal_difference(&self) -> Result<f64> {
+        let kept = self.kept();
+        let [weights, visible, hidden] = self.parameters();
+        let traced = TracedMachine::of_hidden(kept, kept, &weights, &visible, &hidden);
+        let mut largest = 0f64;
+        let groups: [&[usize]; 6] = [&[0], &[0, 1], &[0, 2], &[0, 3], &[0, 1, 2], &[0, 1, 2, 3]];
+        for group in groups.into_iter().filter(|group| group.iter().all(|&spin| spin < kept)) {
+            let bonds = match group {
+                [0, other] => usize::from(*other == 1) + usize::from(*other + 1 == kept),
+                _ => 0,
+            };
+            let found = traced.coupling(group, Neighbourhood::Exact, 0.0)?;
+            largest = largest.max((found - bonds as f64 * self.decimated_coupling).abs());
+        }
+        Ok(largest)
+    }
+
+    /// The layer as a machine of 0/1 units: visible unit i is the spin between the hidden units i and i + 1. J v (h + h') for spins +-1 becomes W = 4J on
+    /// both, visible and hidden biases -4J, and 2J a visible unit that no parameter holds: ln Z_machine = ln Z_ring - 2J sites / 2.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] beyond 48 spins, which no one enumerates.
+    pub fn machine(&self) -> Result<ExactRbm> {
+        let [weights, visible, hidden] = self.parameters();
+        ExactRbm::new(self.kept(), self.kept(), weights, visible, hidden)
     }
 
     /// The same step as an operator of Kadanoff's on the whole ring: h_j is the spin 2j of the ring, e^T = 1 where that is so for every j and 0 otherwise. It
@@ -204,6 +237,18 @@ mod tests {
                 assert!(difference.abs() < 1e-12, "N = {sites}, J = {coupling}, h = {h:b}: {difference}");
             }
             assert!((machine.log_partition_function() + dropped - transfer_matrix(sites, coupling)).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn the_weights_of_every_layer_of_a_ring_of_64_leave_the_decimated_chain() {
+        let layers = decimation_network(64, 1.0).unwrap();
+        assert_eq!(layers.iter().map(|layer| layer.sites).collect::<Vec<_>>(), [64, 32, 16, 8, 4, 2]);
+        for layer in &layers {
+            assert!(layer.marginal_difference().unwrap() < 1e-12, "{layer:?}");
+            // A layer whose weights are 1 % too large is seen.
+            let mutant = DecimationLayer { coupling: 1.01 * layer.coupling, ..*layer };
+            assert!(layer.kept() == 1 || mutant.marginal_difference().unwrap() > 1e-4 * layer.decimated_coupling, "{layer:?}");
         }
     }
 

@@ -49,7 +49,7 @@ pub struct VariationalStep<'a> {
 }
 
 /// What enumeration says about one step. All logarithms are natural.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct MappingSummary {
     /// Largest |H^RG\[h\] - H^RBM\[h\]| over all h.
     pub hamiltonian_difference: f64,

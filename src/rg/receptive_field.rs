@@ -1,38 +1,24 @@
 //! What each unit of a stack sees of the lattice, and how local that is (arXiv:1410.3831, Appendix B and Fig. 3).
 //!
 //! The effective receptive field of the units of layer l is the plain product of the weight matrices below, r^(l) = W^(1) ... W^(l): one image of the lattice a
-//! unit. [`receptive_fields`] multiplies, [`measure_field`] puts numbers on one image, [`summarize_layer`] on a layer, beside the null of random weights: the
-//! best of all windows holds a share well above its area even for noise, so a share means nothing without it.
+//! unit. [`receptive_fields`] multiplies, [`measures`] puts numbers on one image, [`layout`] on how the images of a layer share the lattice, and [`summarize_layer`] on a layer,
+//! beside the null of random weights: the best of all windows holds a share well above its area even for noise, so a share means nothing without it.
 //!
-//! Radius and means are ruled by tails and by dead units: judge by window shares, participation ratio and medians. No number depends on threads.
+//! Means are ruled by tails and by dead units: judge by window shares, participation ratios and medians. No number depends on threads.
+
+pub mod layout;
+pub mod measures;
+
+pub use measures::{FieldMeasures, WINDOW_SIDES, measure_field};
 
 use super::{Control, control_stream};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::rbm::Matrix;
 use rayon::prelude::*;
-use std::f64::consts::TAU;
 
-/// Sides of the windows whose share is measured: the blocks of two, three and four halvings.
-pub const WINDOW_SIDES: [usize; 3] = [4, 8, 16];
-
-/// Locality of one unit's receptive field r on the torus. All are 0 for a field that is 0 everywhere.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct FieldMeasures {
-    /// Circular centre of mass of r^2, in lattice units from 0 to L: the angle of sum r^2 e^(2 pi i x / L), and likewise for y.
-    pub centre: [f64; 2],
-    /// Root mean square distance from the centre on the torus, weighted with r^2.
-    pub radius_of_gyration: f64,
-    /// (sum r^2)^2 / sum r^4, in sites.
-    pub participation_ratio: f64,
-    /// Share of sum r^2 inside the best n x n window, n of [`WINDOW_SIDES`]; 1 where the lattice is not larger.
-    pub window_share: [f64; 3],
-    /// |sum r| / sum |r|: 1 if the field has one sign.
-    pub sign_coherence: f64,
-}
-
-/// The receptive fields of one layer in numbers.
-#[derive(Debug, Clone, PartialEq)]
+/// The receptive fields of one layer in numbers. It is also what the files and the report hold.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ReceptiveFieldSummary {
     /// Number of units.
     pub units: usize,
@@ -50,8 +36,29 @@ pub struct ReceptiveFieldSummary {
     pub median_participation_ratio: f64,
     /// The same three means for random weights of the same shape: the null.
     pub random_window_share: [f64; 3],
-    /// Share of the cells of the ideal tiling that hold the centre of a live unit; see [`tiling`].
+    /// Median radius of gyration over live units.
+    pub median_radius_of_gyration: f64,
+    /// Mean sign coherence over live units.
+    pub mean_sign_coherence: f64,
+    /// Share of the cells of the ideal tiling that hold the centre of a live unit; see [`layout::tiling`].
     pub tiling: f64,
+    /// Mean over live units of the largest overlap with another one; see [`layout::repetition`].
+    pub overlap: f64,
+    /// Live units that repeat an earlier one.
+    pub duplicates: usize,
+}
+
+impl ReceptiveFieldSummary {
+    /// Units that do not count.
+    pub fn dead(&self) -> usize {
+        self.live.iter().filter(|&&live| !live).count()
+    }
+
+    /// r of one unit, in site order.
+    pub fn field(&self, unit: usize) -> &[f32] {
+        let sites = self.fields.len() / self.units.max(1);
+        &self.fields[unit * sites..(unit + 1) * sites]
+    }
 }
 
 /// The receptive fields of every layer of a stack, from the lattice up: r^(1) = W^(1), r^(l) = r^(l-1) W^(l), each a matrix \[site\]\[unit\]. Sums run in double
@@ -96,97 +103,6 @@ fn product(left: &Matrix, right: &Matrix) -> Matrix {
     result
 }
 
-/// The measures of one field, given in site order.
-///
-/// # Panics
-/// If the field has not one number a site.
-pub fn measure_field(torus: SquareTorus, field: &[f32]) -> FieldMeasures {
-    assert_eq!(field.len(), torus.sites(), "a receptive field has one number a site");
-    let side = torus.side();
-    // Scaled by a power of two (exact), so that neither squares nor fourth powers leave the range of numbers.
-    let largest = field.iter().fold(0f32, |largest, value| largest.max(value.abs()));
-    if largest == 0.0 {
-        return FieldMeasures::default();
-    }
-    let scale = f64::from(largest).log2().floor().exp2();
-    let values: Vec<f64> = field.iter().map(|&value| f64::from(value) / scale).collect();
-    let squares: Vec<f64> = values.iter().map(|value| value * value).collect();
-    let total: f64 = squares.iter().sum();
-    let fourth: f64 = squares.iter().map(|square| square * square).sum();
-
-    let (mut columns, mut rows) = (vec![0.0; side], vec![0.0; side]);
-    for (site, square) in squares.iter().enumerate() {
-        let (x, y) = torus.coordinates(site);
-        columns[x] += square;
-        rows[y] += square;
-    }
-    let centre = [circular_mean(&columns), circular_mean(&rows)];
-    let spread = |weights: &[f64], centre: f64| -> f64 {
-        weights.iter().enumerate().map(|(position, weight)| weight * torus_distance(position as f64, centre, side as f64).powi(2)).sum()
-    };
-    let (sum, absolute) = values.iter().fold((0.0, 0.0), |(sum, absolute), value| (sum + value, absolute + value.abs()));
-    FieldMeasures {
-        centre,
-        radius_of_gyration: ((spread(&columns, centre[0]) + spread(&rows, centre[1])) / total).sqrt(),
-        participation_ratio: total * total / fourth,
-        window_share: WINDOW_SIDES.map(|window| if window >= side { 1.0 } else { (best_window(side, &squares, window) / total).min(1.0) }),
-        sign_coherence: sum.abs() / absolute,
-    }
-}
-
-/// The position of the centre of mass on a circle of as many sites as there are weights, from 0 to that number.
-fn circular_mean(weights: &[f64]) -> f64 {
-    let side = weights.len() as f64;
-    let (mut cosine, mut sine) = (0.0, 0.0);
-    for (position, weight) in weights.iter().enumerate() {
-        let angle = TAU * position as f64 / side;
-        cosine += weight * angle.cos();
-        sine += weight * angle.sin();
-    }
-    let position = sine.atan2(cosine).rem_euclid(TAU) / TAU * side;
-    // A tiny negative angle rounds up to the full circle.
-    if position < side { position } else { 0.0 }
-}
-
-/// The distance of two positions on a circle of circumference `side`.
-fn torus_distance(one: f64, other: f64, side: f64) -> f64 {
-    let distance = (one - other).abs();
-    distance.min(side - distance)
-}
-
-/// The largest sum over a window x window square of the torus: first along rows, then along columns. Each window is summed afresh from its first site, so that
-/// rounding does not depend on where the window lies, as it would for sliding sums.
-fn best_window(side: usize, squares: &[f64], window: usize) -> f64 {
-    let sums_along = |values: &[f64], index: &dyn Fn(usize, usize) -> usize| -> Vec<f64> {
-        (0..side * side)
-            .map(|site| {
-                let (position, line) = (site % side, site / side);
-                (0..window).map(|step| values[index((position + step) % side, line)]).sum()
-            })
-            .collect()
-    };
-    let along_rows = sums_along(squares, &|position, line| line * side + position);
-    let windows = sums_along(&along_rows, &|position, line| position * side + line);
-    windows.into_iter().fold(0.0, f64::max)
-}
-
-/// The share of cells that hold at least one centre, when the torus is cut into g x g equal cells with g^2 as near to the number of units as a square can be: 2 x 2
-/// sites for 400 units on a lattice of side 40, 4 x 4 for 100, 8 x 8 for 25. The cut is fixed (the first cell begins at site (0, 0)), so that centres at
-/// random fill 1 - (1 - 1/n)^n, about 0.63, of n cells.
-pub fn tiling(torus: SquareTorus, units: usize, centres: impl Iterator<Item = [f64; 2]>) -> f64 {
-    if units == 0 {
-        return 0.0;
-    }
-    let lower = units.isqrt().max(1);
-    let grid = if units - lower * lower <= ((lower + 1) * (lower + 1)).saturating_sub(units) { lower } else { lower + 1 };
-    let mut holds_a_centre = vec![false; grid * grid];
-    let cell = |position: f64| ((position / torus.side() as f64 * grid as f64) as usize).min(grid - 1);
-    for [x, y] in centres {
-        holds_a_centre[cell(y) * grid + cell(x)] = true;
-    }
-    holds_a_centre.iter().filter(|&&held| held).count() as f64 / (grid * grid) as f64
-}
-
 /// The summary of one layer: `fields` is \[site\]\[unit\] from [`receptive_fields`], `dead_units` lists units that do not respond to the data, `layer` counts from
 /// 0 and picks the random null.
 ///
@@ -223,6 +139,7 @@ pub fn summarize_layer(
     for &unit in dead_units {
         live[unit] = false;
     }
+    let repetition = layout::repetition(&transposed, &live);
     let counted: Vec<FieldMeasures> = measures.iter().zip(&live).filter(|&(_, &live)| live).map(|(&measures, _)| measures).collect();
     Ok(ReceptiveFieldSummary {
         units,
@@ -231,7 +148,11 @@ pub fn summarize_layer(
         median_window_share: [0, 1, 2].map(|window| median(counted.iter().map(|measures| measures.window_share[window]).collect())),
         median_participation_ratio: median(counted.iter().map(|measures| measures.participation_ratio).collect()),
         random_window_share: mean_window_share(&random_measures(torus, units, seed, layer)),
-        tiling: tiling(torus, units, counted.iter().map(|measures| measures.centre)),
+        median_radius_of_gyration: median(counted.iter().map(|measures| measures.radius_of_gyration).collect()),
+        mean_sign_coherence: counted.iter().map(|measures| measures.sign_coherence).sum::<f64>() / counted.len().max(1) as f64,
+        tiling: layout::tiling(torus, units, counted.iter().map(|measures| measures.centre)),
+        overlap: repetition.overlap,
+        duplicates: repetition.duplicates,
         measures,
         live,
     })
@@ -281,100 +202,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::measures::tests::{blob, torus};
     use super::*;
     use crate::random::{Purpose, Stream};
-
-    fn torus(side: usize) -> SquareTorus {
-        SquareTorus::new(side).unwrap()
-    }
-
-    /// A field of `value` on the width x height rectangle whose first site is (left, top).
-    fn blob(torus: SquareTorus, left: usize, top: usize, width: usize, height: usize, value: f32) -> Vec<f32> {
-        let mut field = vec![0.0; torus.sites()];
-        for y in top..top + height {
-            for x in left..left + width {
-                field[torus.site(x, y)] = value;
-            }
-        }
-        field
-    }
-
-    #[test]
-    fn a_square_blob_has_known_measures_wherever_it_lies() {
-        let torus = torus(40);
-        for (left, top) in [(0, 0), (10, 20), (38, 37), (39, 0), (1, 36)] {
-            let measures = measure_field(torus, &blob(torus, left, top, 5, 5, -0.25));
-            let centre = [left + 2, top + 2].map(|position| (position % 40) as f64);
-            for axis in 0..2 {
-                assert!(torus_distance(measures.centre[axis], centre[axis], 40.0) < 1e-12, "{:?} and {centre:?}", measures.centre);
-                assert!((0.0..40.0).contains(&measures.centre[axis]));
-            }
-            // Mean square distance from the middle of 5 sites is 2 along each axis.
-            assert!((measures.radius_of_gyration - 2.0).abs() < 1e-12);
-            assert!((measures.participation_ratio - 25.0).abs() < 1e-12);
-            assert_eq!(measures.window_share, [16.0 / 25.0, 1.0, 1.0]);
-            assert!((measures.sign_coherence - 1.0).abs() < 1e-15);
-        }
-    }
-
-    #[test]
-    fn long_blobs_mixed_signs_and_small_lattices() {
-        let torus = torus(20);
-        let mut field = blob(torus, 18, 3, 10, 2, 1.0);
-        let measures = measure_field(torus, &field);
-        // 10 x 2 across the seam: 4 x 2, 8 x 2, 10 x 2 of 20 sites fit; centre (2.5, 3.5) = 18 + 4.5 - 20.
-        assert_eq!(measures.window_share, [0.4, 0.8, 1.0]);
-        assert!((measures.centre[0] - 2.5).abs() < 1e-12 && (measures.centre[1] - 3.5).abs() < 1e-12);
-        assert!((measures.radius_of_gyration.powi(2) - (99.0 / 12.0 + 0.25)).abs() < 1e-12);
-        // One site turned over and doubled: sum 17, absolute sum 21; squares 23, fourth powers 35.
-        field[torus.site(19, 3)] = -2.0;
-        let measures = measure_field(torus, &field);
-        assert!((measures.sign_coherence - 17.0 / 21.0).abs() < 1e-15);
-        assert!((measures.participation_ratio - 23.0 * 23.0 / 35.0).abs() < 1e-12);
-        // A lattice no larger than a window lies inside it.
-        assert_eq!(measure_field(self::torus(8), &[3.0; 64]).window_share, [0.25, 1.0, 1.0]);
-    }
-
-    #[test]
-    fn shifts_and_scales_change_nothing_but_the_centre() {
-        let torus = torus(12);
-        let mut stream = Stream::new(4, Purpose::Check, 0);
-        let field: Vec<f32> = (0..torus.sites()).map(|_| stream.normal().powi(3) as f32).collect();
-        let original = measure_field(torus, &field);
-        for (right, down, scale) in [(1, 0, 1.0), (5, 7, 1e-30), (11, 11, -1e30)] {
-            let mut shifted = vec![0.0; torus.sites()];
-            for site in 0..torus.sites() {
-                let (x, y) = torus.coordinates(site);
-                shifted[torus.site(x + right, y + down)] = field[site] * scale;
-            }
-            let measures = measure_field(torus, &shifted);
-            for axis in 0..2 {
-                let moved = original.centre[axis] + [right, down][axis] as f64;
-                assert!(torus_distance(measures.centre[axis], moved.rem_euclid(12.0), 12.0) < 1e-5);
-            }
-            let close = |one: f64, other: f64| assert!((one / other - 1.0).abs() < 1e-6, "{one} and {other}");
-            close(measures.radius_of_gyration, original.radius_of_gyration);
-            close(measures.participation_ratio, original.participation_ratio);
-            close(measures.sign_coherence, original.sign_coherence);
-            (0..3).for_each(|window| close(measures.window_share[window], original.window_share[window]));
-        }
-    }
-
-    #[test]
-    fn the_best_window_is_the_best_of_all() {
-        let torus = torus(9);
-        let mut stream = Stream::new(4, Purpose::Check, 1);
-        let squares: Vec<f64> = (0..81).map(|_| stream.uniform()).collect();
-        for window in 1..9 {
-            let mut best = 0f64;
-            for corner in 0..81 {
-                let (left, top) = torus.coordinates(corner);
-                let inside = (0..window * window).map(|step| squares[torus.site(left + step % window, top + step / window)]);
-                best = best.max(inside.sum());
-            }
-            assert!((best_window(9, &squares, window) - best).abs() < 1e-12);
-        }
-    }
 
     #[test]
     fn random_weights_have_the_measured_null() {
@@ -387,7 +217,7 @@ mod tests {
         }
         let ratio = median(measures.iter().map(|measures| measures.participation_ratio).collect());
         assert!((ratio - 535.0).abs() < 5.0, "{ratio}");
-        let filled = tiling(torus(40), 400, measures.iter().map(|measures| measures.centre));
+        let filled = layout::tiling(torus(40), 400, measures.iter().map(|measures| measures.centre));
         assert!((filled - 0.632).abs() < 0.08, "{filled}");
     }
 
@@ -433,19 +263,5 @@ mod tests {
         assert_eq!((all_dead.mean_window_share, all_dead.median_participation_ratio, all_dead.tiling), ([0.0; 3], 0.0, 0.0));
         assert!(summarize_layer(torus, &fields, &[4], 1, 0).is_err());
         assert!(summarize_layer(self::torus(10), &fields, &[], 1, 0).is_err());
-    }
-
-    #[test]
-    fn the_ideal_tiling_is_full() {
-        let torus = torus(40);
-        for (units, width) in [(400, 2), (100, 4), (25, 8)] {
-            let per_side = 40 / width;
-            let centre = |unit: usize| [unit % per_side, unit / per_side].map(|cell| (cell * width) as f64 + width as f64 / 2.0);
-            assert_eq!(tiling(torus, units, (0..units).map(centre)), 1.0);
-            assert_eq!(tiling(torus, units, (0..units).map(|_| centre(0))), 1.0 / units as f64);
-        }
-        // 8 units are nearest to 3 x 3 cells, 5 units to 2 x 2.
-        assert_eq!(tiling(torus, 8, std::iter::once([39.9, 39.9])), 1.0 / 9.0);
-        assert_eq!(tiling(torus, 5, std::iter::once([0.0, 0.0])), 0.25);
     }
 }

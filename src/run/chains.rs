@@ -4,7 +4,6 @@ use super::progress::Progress;
 use super::sample::Plan;
 use super::watch::{Pace, Round};
 use crate::error::{Error, Result};
-use crate::lattice::SquareTorus;
 use crate::measure::{Observer, Series};
 use crate::sampler::{self, Sampler, snapshot::Reader};
 use crate::spins::{Configuration, WORD_BITS};
@@ -56,20 +55,25 @@ impl Running {
         self.sweeps
     }
 
+    /// Whether it is on its way or done.
+    pub fn has_begun(&self) -> bool {
+        self.sweeps > 0 || !matches!(self.state, State::Absent)
+    }
+
     /// What the chain has left so far.
     pub fn into_chain(self) -> Chain {
         self.chain
     }
 
-    /// Sweeps until the chain or the round ends, at least once.
+    /// Sweeps until the chain or the round ends, at least once; a long sweep may be left before its end.
     ///
     /// # Errors
     /// What the sampler refuses.
     pub fn advance(&mut self, plan: &Plan, round: &Round, progress: &Progress) -> Result<()> {
         let (ensemble, replica) = plan.place(self.number);
-        let (side, coupling) = plan.ensembles[ensemble];
+        let coupling = plan.ensembles[ensemble].1;
         let section = &plan.section;
-        let torus = SquareTorus::new(side)?;
+        let torus = plan.torus(ensemble)?;
         let started = Instant::now();
         let build = || sampler::build(section.algorithm, torus, coupling, section.start, plan.seed, self.number as u64);
         let mut sampler = match std::mem::replace(&mut self.state, State::Absent) {
@@ -92,7 +96,8 @@ impl Running {
         let mut next_kept = section.kept_draw(replica, self.chain.kept.len());
         let mut pace = Pace::new(round, progress);
         while self.sweeps < total {
-            self.chain.spin_updates += sampler.sweep();
+            let Some(work) = sampler.sweep_unless(&mut || round.is_over()) else { break };
+            self.chain.spin_updates += work;
             self.sweeps += 1;
             if self.sweeps == section.thermalization {
                 sampler.end_thermalization();
@@ -149,7 +154,7 @@ impl Running {
             return Err(misfit());
         }
         let (ensemble, replica) = plan.place(number);
-        let torus = SquareTorus::new(plan.ensembles[ensemble].0)?;
+        let torus = plan.torus(ensemble)?;
         let section = &plan.section;
         let mut reader = Reader::new(words);
         let sweeps = reader.count(plan.sweeps())?;
@@ -168,7 +173,8 @@ impl Running {
         let kept = reader.words(kept * words_each)?.chunks_exact(words_each);
         let kept = kept.map(|words| Configuration::from_words(torus, words.to_vec())).collect();
         let snapshot = reader.rest();
-        if snapshot.is_empty() != (sweeps == plan.sweeps() || sweeps == 0) {
+        // A chain that is done has no sampler any more; one in its first sweep has one or not.
+        if sweeps > 0 && snapshot.is_empty() != (sweeps == plan.sweeps()) {
             return Err(misfit());
         }
         let state = if snapshot.is_empty() { State::Absent } else { State::Stored(snapshot.to_vec()) };

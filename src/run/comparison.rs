@@ -1,17 +1,17 @@
 //! The tables that hold a trained stack against block spins: the couplings of its own Hamiltonians, and all levels side by side. Rank 0 calls it.
 
-use super::renormalize::Subject;
+use super::renormalize::{Subject, receptive_fields};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::exact::critical_coupling;
-use crate::rbm::{Matrix, TrainingData, deep};
-use crate::record::{Cell, LikelihoodRecord, ReconstructionRecord, TableRecord};
+use crate::rbm::{TrainingData, deep};
+use crate::record::{Cell, LikelihoodRecord, ReceptiveFieldSummary, ReconstructionRecord, TableRecord};
+use crate::rg::Tally;
 use crate::rg::block_rule::{BlockLevel, BlockRule, block_levels};
 use crate::rg::couplings::machine::TracedMachine;
 use crate::rg::couplings::survey::{self, Joined, Survey};
 use crate::rg::monte_carlo::{self, SMALLEST_SIDE};
 use crate::rg::standards::kadanoff::{self, Branch};
-use crate::rg::{Tally, receptive_field};
 use crate::spins::BitMatrix;
 
 /// Couplings within this of K_c count as critical.
@@ -26,14 +26,12 @@ impl Centres {
     /// # Errors
     /// [`crate::error::Error::NotFinite`] if a weight is not finite.
     pub fn of(subject: &Subject) -> Result<Centres> {
-        let weights: Vec<&Matrix> = subject.stack.iter().map(|machine| &machine.weights).collect();
-        let summaries = receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)?;
-        let layer = |summary: receptive_field::ReceptiveFieldSummary| {
-            let field = |unit: usize| &summary.fields[unit * subject.torus.sites()..(unit + 1) * subject.torus.sites()];
+        let summaries = receptive_fields(subject)?;
+        let layer = |summary: ReceptiveFieldSummary| {
             let unit = |unit: usize| survey::Unit {
                 place: unit,
                 centre: summary.measures[unit].centre,
-                sign: if field(unit).iter().map(|&value| f64::from(value)).sum::<f64>() < 0.0 { -1.0 } else { 1.0 },
+                sign: if summary.field(unit).iter().map(|&value| f64::from(value)).sum::<f64>() < 0.0 { -1.0 } else { 1.0 },
             };
             (0..summary.units).filter(|&unit| summary.live[unit]).map(unit).collect()
         };
@@ -54,7 +52,7 @@ pub fn couplings(subject: &Subject, centres: &Centres) -> Result<Vec<TableRecord
         ("spread", "root mean square of the coupling over groups", "1"),
         ("summed", "spins of the neighbourhood that were summed exactly", "1"),
         ("gaussian_difference", "root mean square difference to the Gaussian neighbourhood", "1"),
-        ("ising", "coupling of the Ising model of the data", "1"),
+        ("ising", "coupling of the Ising model of the data, where these have but one", "1"),
     ];
     let mut table = TableRecord::new("effective_couplings", "group", "couplings of the Hamiltonians of the machines", &columns);
     let mut push = |layer: usize, label: String, distance: f64, found: &Survey, ising: Option<f64>| {
@@ -76,11 +74,11 @@ pub fn couplings(subject: &Subject, centres: &Centres) -> Result<Vec<TableRecord
         if layer == 0 {
             for (displacement, distance, found) in survey::lattice(&visible, subject.torus)? {
                 let (dx, dy) = displacement;
-                let ising = if (dx, dy) == (1, 0) { subject.coupling } else { 0.0 };
-                push(0, format!("H[v], spins at ({dx}, {dy})"), distance, &found, Some(ising));
+                let ising = subject.coupling().map(|coupling| if (dx, dy) == (1, 0) { coupling } else { 0.0 });
+                push(0, format!("H[v], spins at ({dx}, {dy})"), distance, &found, ising);
             }
             for (joined, found) in survey::plaquettes(&visible, subject.torus)? {
-                push(0, format!("H[v], {}", joined.words()), f64::NAN, &found, Some(0.0));
+                push(0, format!("H[v], {}", joined.words()), f64::NAN, &found, subject.coupling().map(|_| 0.0));
             }
         }
         let units = &centres.0[layer];
@@ -183,7 +181,7 @@ fn push_block(table: &mut TableRecord, label: &str, level: &BlockLevel, divergen
 fn exponents(subject: &Subject, all: Option<&BitMatrix>, rule: BlockRule, most: usize, index: u64) -> Result<Vec<[[f64; 2]; 2]>> {
     let side = subject.torus.side();
     let levels = (1..=most).take_while(|&level| side.is_multiple_of(1 << level) && side >> level >= SMALLEST_SIDE).count();
-    let critical = (subject.coupling - critical_coupling()).abs() < CRITICAL;
+    let critical = subject.coupling().is_some_and(|coupling| (coupling - critical_coupling()).abs() < CRITICAL);
     let Some(all) = all.filter(|all| critical && levels > 0 && all.rows() >= 4) else { return Ok(Vec::new()) };
     let found = monte_carlo::renormalize(subject.torus, all, rule, levels, subject.seed, (1 << 40) | (index << 32))?;
     Ok(found.levels.iter().map(|level| [level.thermal[2], level.magnetic[0]]).collect())

@@ -3,7 +3,7 @@
 use crate::config::RunFile;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
-use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, Submission, TrainingRecord};
+use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, Submission, TableRecord, TrainingRecord};
 use crate::store::checkpoint::CheckpointFolder;
 use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
@@ -94,13 +94,28 @@ impl Desk {
         let _ = self.log(&format!("{FAILED}{}: {first_line}", error.exit_code()));
     }
 
+    /// Writes down where the ranks of this job are.
+    pub fn note_binding(&mut self, words: String) {
+        if let Some(this) = self.record.provenance.submissions.last_mut() {
+            this.binding = words;
+        }
+    }
+
+    /// Writes down what share of the time the ranks of this job have worked so far, if there are several.
+    pub fn note_work(&mut self, share: f64) {
+        if let Some(this) = self.record.provenance.submissions.last_mut().filter(|this| this.ranks > 1) {
+            this.worked = Some(share);
+        }
+    }
+
     /// Whether a stage is still to be done.
     pub fn is_missing(&self, stage: Stage, job: &RunFile) -> bool {
         match stage {
             Stage::Sampling => self.record.sampling.is_none(),
             Stage::Training => {
-                let wanted = job.train.as_ref().map_or(0, |section| section.layers.len());
-                self.record.training.as_ref().map_or(0, |training| training.layers.len()) < wanted
+                let companions: usize = job.companions().iter().map(|companion| companion.section.layers.len()).sum();
+                let wanted = job.train.as_ref().map_or(0, |section| section.layers.len()) + companions;
+                self.record.training.as_ref().map_or(0, TrainingRecord::trained_layers) < wanted
             }
             Stage::Renormalization => self.record.renormalization.is_none(),
         }
@@ -120,13 +135,13 @@ impl Desk {
         self.drop_checkpoints()
     }
 
-    /// Puts the analysis across the sizes into the files.
+    /// Puts the analysis of the samples into the files.
     ///
     /// # Errors
     /// [`Error::InputOutput`].
-    pub fn keep_scaling(&mut self, scaling: Scaling) -> Result<()> {
-        self.record.scaling = Some(scaling);
-        self.save("scaling done")
+    pub fn keep_analysis(&mut self, scaling: Option<Scaling>, analyses: Vec<TableRecord>) -> Result<()> {
+        (self.record.scaling, self.record.analyses) = (scaling, analyses);
+        self.save("analysis done")
     }
 
     /// Puts the layers trained so far into the files.
@@ -134,7 +149,7 @@ impl Desk {
     /// # Errors
     /// [`Error::InputOutput`].
     pub fn keep_training(&mut self, record: TrainingRecord) -> Result<()> {
-        let layers = record.layers.len();
+        let layers = record.trained_layers();
         self.record.training = Some(record);
         self.save(&format!("layer {layers} trained"))?;
         self.drop_checkpoints()
@@ -226,7 +241,8 @@ impl Desk {
     /// [`Error::InputOutput`].
     pub fn keep_renormalization(&mut self, record: RenormalizationRecord) -> Result<()> {
         self.record.renormalization = Some(record);
-        self.save("renormalization done")
+        self.save("renormalization done")?;
+        self.drop_checkpoints()
     }
 
     /// Writes the report, unless it is there and nothing was done in this submission; tells people where it is.
@@ -298,6 +314,7 @@ fn empty_record(job: &RunFile) -> RunRecord {
         },
         sampling: None,
         scaling: None,
+        analyses: Vec::new(),
         training: None,
         renormalization: None,
     }
@@ -311,5 +328,7 @@ fn this_submission(ranks: usize) -> Submission {
         ranks,
         threads: rayon::current_num_threads(),
         slurm_job: std::env::var("SLURM_JOB_ID").unwrap_or_default(),
+        binding: String::new(),
+        worked: None,
     }
 }

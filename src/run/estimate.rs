@@ -2,9 +2,10 @@
 //! machine (`calibrate`); what ranks send to each other from the trainer's own messages, counted.
 
 mod calibrate;
+mod renormalization;
 
 use super::sample::Plan;
-use crate::config::{Memory, RunFile};
+use crate::config::{Memory, RunFile, TrainSection};
 use crate::error::Result;
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -37,6 +38,8 @@ pub struct Time {
     pub analysis: f64,
     /// Each layer.
     pub training: Vec<f64>,
+    /// All networks beside the main one.
+    pub companions: f64,
     /// Activities of layers, dead units and files between the layers.
     pub between_layers: f64,
     /// The stage `[renormalize]`, which rank 0 does.
@@ -95,8 +98,16 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     let memory = job.memory();
     let available = crate::config::available_memory();
     let plan = job.sample.as_ref().map(|section| Plan::new(job.seed, &job.lattice, section));
-    let mut time =
-        Time { sampling: 0.0, analysis: 0.0, training: Vec::new(), between_layers: 0.0, renormalization: 0.0, report: 0.0, total: 0.0 };
+    let mut time = Time {
+        sampling: 0.0,
+        analysis: 0.0,
+        training: Vec::new(),
+        companions: 0.0,
+        between_layers: 0.0,
+        renormalization: 0.0,
+        report: 0.0,
+        total: 0.0,
+    };
     let write = calibrate::seconds_per_byte_written()?;
     let mut writes = 1.0;
     if let Some(plan) = &plan {
@@ -112,28 +123,45 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     };
     if let Some(section) = &job.train {
         writes += section.layers.len() as f64;
+        let mut activities_below = 0.0;
         for layer in 0..section.layers.len() {
             let found = calibrate::layer(job.seed, section, layer, ranks)?;
             let minibatches = section.samples.div_ceil(section.minibatch) as f64;
-            time.training.push(section.epochs[layer] as f64 * (minibatches * found.minibatch + found.end_of_epoch));
-            time.between_layers += found.activities;
+            let mut each_epoch = minibatches * found.minibatch + found.end_of_epoch;
+            let mut seconds = 0.0;
+            if let Some(sweeps) = section.fresh_sweeps {
+                let [thermalization, configurations] = calibrate::fresh(job, section, sweeps, ranks)?;
+                seconds += thermalization;
+                // Every epoch has data of its own, which go up through the layers below.
+                each_epoch += configurations + activities_below;
+                activities_below += found.activities / 2.0;
+            } else {
+                time.between_layers += found.activities;
+            }
+            time.training.push(seconds + section.epochs[layer] as f64 * each_epoch);
             communication.bytes_per_minibatch.push(found.received);
             communication.seconds_per_minibatch.push(found.minibatch);
             communication.break_even_bandwidth.push(found.received as f64 / found.minibatch);
         }
+        time.companions = companions(job, &communication.seconds_per_minibatch);
         time.between_layers += write.kept * section.layers.len() as f64 * memory.network as f64;
     }
     if let Some(section) = &job.renormalize {
         writes += 1.0;
-        time.renormalization = calibrate::renormalization(job, section)? + write.kept * memory.fields as f64 / 2.0;
+        time.renormalization = renormalization::renormalization(job, section)? + write.kept * memory.fields as f64 / 2.0;
     }
     // results.h5 is written anew after every stage and layer.
     time.analysis += writes * write.series * memory.series as f64;
     if job.report.figures {
         time.report = calibrate::figures(job);
     }
-    time.total =
-        time.sampling + time.analysis + time.training.iter().sum::<f64>() + time.between_layers + time.renormalization + time.report;
+    time.total = time.sampling
+        + time.analysis
+        + time.training.iter().sum::<f64>()
+        + time.companions
+        + time.between_layers
+        + time.renormalization
+        + time.report;
     let checkpoints = time.sampling.max(time.training.iter().copied().fold(0.0, f64::max)) > CHECKPOINT_EVERY;
     Ok(Estimate {
         configuration: job.resolved()?,
@@ -147,6 +175,15 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
         time,
         communication,
     })
+}
+
+/// Seconds of all networks beside the main one, whose layers have the shapes of its layers.
+fn companions(job: &RunFile, seconds_per_minibatch: &[f64]) -> f64 {
+    let of_section = |section: &TrainSection| -> f64 {
+        let minibatches = section.samples.div_ceil(section.minibatch) as f64;
+        section.epochs.iter().zip(seconds_per_minibatch).map(|(&epochs, seconds)| epochs as f64 * minibatches * seconds).sum()
+    };
+    job.companions().iter().map(|companion| of_section(&companion.section)).sum()
 }
 
 fn disk(job: &RunFile, memory: &Memory) -> Disk {

@@ -1,5 +1,6 @@
 //! `kadanoff export DIR`: what a run has left, handed to other programs.
 
+use super::training_data;
 use crate::config::{RunFile, TrainSection};
 use crate::error::{Error, Result};
 use crate::rbm::deep::{self, ActivationKind};
@@ -48,19 +49,8 @@ pub fn to_rbms(path: &Path, layer: usize, out: Option<&Path>) -> Result<(PathBuf
 
 /// The held-out configurations as states of the visible units of the layer above `below`.
 fn chains(job: &RunFile, section: &TrainSection, below: &[LayerRecord], sets: &[ConfigurationSet]) -> Result<BitMatrix> {
-    let set = sets
-        .iter()
-        .find(|set| set.size == section.size && set.coupling == section.coupling && set.spins.rows() > section.samples)
-        .ok_or_else(|| {
-            Error::Refused(format!(
-                "{} does not hold the configurations of size {} at coupling {}",
-                store::CONFIGURATIONS_FILE,
-                section.size,
-                section.coupling
-            ))
-        })?;
-    let rows = (set.spins.rows() - section.samples).min(MOST_CHAINS);
-    let mut data = TrainingData::Binary(set.spins.slice_rows(section.samples..section.samples + rows));
+    let (_, held_out) = training_data::split(section, sets)?;
+    let mut data = TrainingData::Binary(held_out.slice_rows(0..held_out.rows().min(MOST_CHAINS)));
     for (index, layer) in below.iter().enumerate() {
         let machine = Rbm {
             weights: Matrix::from_unpadded(layer.visible, layer.hidden, &layer.weights),

@@ -1,11 +1,12 @@
 //! Fresh data: the configurations of every epoch come from chains that run while the machine learns, spread over the ranks, so that no configuration is met twice.
 //!
-//! There are as many chains as `[sample]` has replicas, with the same algorithm and thermalization, but with random streams of their own. A checkpoint holds their states at the
+//! There are as many chains of each coupling as `[sample]` has replicas, with the same algorithm and thermalization, but with random streams of their own. A checkpoint holds their states at the
 //! beginning of the epoch; inside an epoch a restarted job draws the configurations again. Each rank moves its share of the chains, and all ranks get all configurations,
-//! chain after chain: no number of ranks changes them.
+//! chain after chain, several couplings in turns: no number of ranks changes them.
 
 use super::desk::Stage;
 use super::session::Session;
+use super::training_data::interleave;
 use crate::comm::{self, Comm};
 use crate::config::{RunFile, SampleSection, TrainSection};
 use crate::error::{Error, Result};
@@ -33,6 +34,7 @@ struct Chain {
 pub struct FreshData {
     sites: usize,
     samples: usize,
+    couplings: usize,
     replicas: usize,
     sweeps_between: usize,
     /// Sweeps before the first configuration, in the first epoch alone.
@@ -60,7 +62,8 @@ impl FreshData {
         let begun = !stored.is_empty();
         let build = |number: usize| -> Result<Chain> {
             let SampleSection { algorithm, start, thermalization, .. } = *sample;
-            let mut sampler = sampler::build(algorithm, torus, section.coupling, start, seed, number as u64)?;
+            let coupling = section.couplings[number / sample.replicas];
+            let mut sampler = sampler::build(algorithm, torus, coupling, start, seed, number as u64)?;
             if begun {
                 let words = stored.get(&(number as u64)).ok_or_else(|| {
                     Error::Refused(format!("the checkpoint lacks chain {number} of the fresh data: it belongs to another run"))
@@ -72,15 +75,24 @@ impl FreshData {
             let start = sampler.snapshot();
             Ok(Chain { number, sampler, start, sweeps: 0, drawn: Vec::new() })
         };
-        let own = comm::share(sample.replicas, comm.rank(), comm.size());
+        let chains = sample.replicas.checked_mul(section.couplings.len());
+        let chains =
+            chains.ok_or_else(|| Error::Usage("so many chains of fresh data cannot be counted: write fewer replicas".to_string()))?;
+        let own = comm::share(chains, comm.rank(), comm.size());
         Ok(FreshData {
             sites: torus.sites(),
             samples: section.samples,
+            couplings: section.couplings.len(),
             replicas: sample.replicas,
             sweeps_between,
             thermalization: if begun { 0 } else { sample.thermalization },
             chains: own.map(build).collect::<Result<_>>()?,
         })
+    }
+
+    /// The configurations of an epoch that come from a coupling.
+    fn samples_of(&self, coupling: usize) -> usize {
+        comm::share(self.samples, coupling, self.couplings).len()
     }
 
     /// The states of the chains of this rank at the beginning of the epoch, by their numbers; none before the first epoch is drawn, from which everything follows anew.
@@ -97,12 +109,15 @@ impl FreshData {
         let comm = session.comm();
         loop {
             let round = session.begin_round();
-            let (samples, replicas, between, thermalization) = (self.samples, self.replicas, self.sweeps_between, self.thermalization);
+            let samples: Vec<usize> = (0..self.couplings).map(|coupling| self.samples_of(coupling)).collect();
+            let (replicas, between, thermalization) = (self.replicas, self.sweeps_between, self.thermalization);
             let unfinished = self.chains.par_iter_mut().map(|chain| {
-                let share = comm::share(samples, chain.number, replicas).len();
+                let share = comm::share(samples[chain.number / replicas], chain.number % replicas, replicas).len();
                 let sweeps = thermalization + share * between;
                 while chain.sweeps < sweeps {
-                    chain.sampler.sweep();
+                    if chain.sampler.sweep_unless(&mut || round.is_over()).is_none() {
+                        break;
+                    }
                     chain.sweeps += 1;
                     if chain.sweeps == thermalization {
                         chain.sampler.end_thermalization();
@@ -123,12 +138,13 @@ impl FreshData {
         }
         let own: Vec<u8> = self.chains.iter().flat_map(|chain| &chain.drawn).flat_map(|word| word.to_le_bytes()).collect();
         let all = comm.broadcast(comm.gather(own).map(|parts| parts.concat()).unwrap_or_default());
-        let mut matrix = BitMatrix::new(self.samples, self.sites);
-        if all.len() != 8 * matrix.words().len() {
+        let mut words = all.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+        let mut parts: Vec<BitMatrix> = (0..self.couplings).map(|coupling| BitMatrix::new(self.samples_of(coupling), self.sites)).collect();
+        if all.len() != parts.iter().map(|part| 8 * part.words().len()).sum::<usize>() {
             return Err(Error::Bug("the fresh configurations of a rank arrived incomplete.".to_string()));
         }
-        matrix.words_mut().iter_mut().zip(all.as_chunks().0).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
-        Ok(matrix)
+        parts.iter_mut().flat_map(BitMatrix::words_mut).zip(&mut words).for_each(|(word, drawn)| *word = drawn);
+        Ok(if let [only] = &mut parts[..] { std::mem::replace(only, BitMatrix::new(0, 0)) } else { interleave(&parts) })
     }
 
     /// The next epoch begins where the chains are now.

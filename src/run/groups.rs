@@ -7,7 +7,7 @@ use super::units::{Finished, Group};
 use super::watch::{Pace, Round};
 use crate::error::{Error, Result};
 use crate::kernels::replicas::REPLICAS;
-use crate::lattice::SquareTorus;
+use crate::lattice::Geometry;
 use crate::measure::{Measurement, Series};
 use crate::sampler::snapshot::Reader;
 use crate::sampler::tempering::{ExchangeCounts, Ladders};
@@ -19,6 +19,8 @@ use std::time::Instant;
 struct Records {
     /// Energy and magnetization, draw after draw, replica after replica.
     measurements: Vec<[i32; 2]>,
+    /// The power of the longest waves in the same order, where it is measured.
+    wave_powers: Vec<f64>,
     /// Kept configurations of each replica.
     kept: Vec<Vec<Configuration>>,
 }
@@ -40,6 +42,11 @@ enum State {
     Live(Box<Ladders>),
 }
 
+/// Whether the longest waves are measured: not on the square lattice in this layout.
+fn has_waves(plan: &Plan) -> bool {
+    plan.section.correlation_length && plan.geometry != Geometry::Square
+}
+
 /// The ensembles of a group in the order of their couplings, ascending.
 fn ascending(plan: &Plan, group: &Group) -> Vec<usize> {
     let mut ensembles: Vec<usize> = group.ensembles.clone().collect();
@@ -52,7 +59,7 @@ fn ladders(plan: &Plan, group: &Group) -> Result<Ladders> {
     let number = |first: usize| (first * groups + group.number) as u64;
     let couplings: Vec<(f64, u64)> =
         ascending(plan, group).into_iter().map(|ensemble| (plan.ensembles[ensemble].1, number(ensemble))).collect();
-    let torus = SquareTorus::new(plan.ensembles[group.ensembles.start].0)?;
+    let torus = plan.torus(group.ensembles.start)?;
     let (section, every) = (&plan.section, plan.section.exchange_every as u64);
     let mut ladders =
         Ladders::new(torus, &couplings, section.start, plan.seed, number(group.ensembles.start), group.replicas.len(), every)?;
@@ -65,7 +72,7 @@ fn ladders(plan: &Plan, group: &Group) -> Result<Ladders> {
 impl RunningGroup {
     /// A group before its first sweep.
     pub fn new(group: Group) -> Self {
-        let records = Records { measurements: Vec::new(), kept: vec![Vec::new(); group.replicas.len()] };
+        let records = Records { measurements: Vec::new(), wave_powers: Vec::new(), kept: vec![Vec::new(); group.replicas.len()] };
         RunningGroup { sweeps: 0, seconds: 0.0, records: vec![records; group.ensembles.len()], state: State::Absent, group }
     }
 
@@ -92,7 +99,7 @@ impl RunningGroup {
         };
         let next_kept =
             |records: &Records, replica: usize| section.kept_draw(self.group.replicas.start + replica, records.kept[replica].len());
-        let spins = plan.ensembles[self.group.ensembles.start].0.pow(2) as u64 * (REPLICAS * self.group.ensembles.len()) as u64;
+        let spins = plan.sites(plan.ensembles[self.group.ensembles.start].0) as u64 * (REPLICAS * self.group.ensembles.len()) as u64;
         let (total, mut pace) = (plan.sweeps(), Pace::new(round, progress));
         while self.sweeps < total {
             self.sweeps += 1;
@@ -105,6 +112,11 @@ impl RunningGroup {
             if self.sweeps == section.thermalization {
                 ladders.end_thermalization();
             } else if let Some(draw) = draw {
+                if let Some(powers) = has_waves(plan).then(|| ladders.wave_powers()).flatten() {
+                    for (records, powers) in self.records.iter_mut().zip(powers) {
+                        records.wave_powers.extend(&powers[..self.group.replicas.len()]);
+                    }
+                }
                 for ((records, measurements), group) in self.records.iter_mut().zip(ladders.measurements()).zip(ladders.groups()) {
                     let pair = |measurement: &Measurement| [measurement.energy as i32, measurement.magnetization as i32];
                     records.measurements.extend(measurements[..self.group.replicas.len()].iter().map(pair));
@@ -127,7 +139,7 @@ impl RunningGroup {
         Ok(())
     }
 
-    /// The group as words: sweeps done, seconds, draws; for each coupling, ascending, the measurements (two numbers of 32 bits a word) and the kept configurations, replica by
+    /// The group as words: sweeps done, seconds, draws; for each coupling, ascending, the measurements (two numbers of 32 bits a word), the powers of the longest waves (if they are measured) and the kept configurations, replica by
     /// replica; the snapshot of its sampler if it is on its way, or what its exchanges counted if it is done.
     pub fn words(&self) -> Vec<u64> {
         let draws = self.records[0].measurements.len() / self.group.replicas.len();
@@ -135,6 +147,7 @@ impl RunningGroup {
         for records in &self.records {
             let packed = |&[energy, magnetization]: &[i32; 2]| u64::from(energy as u32) | u64::from(magnetization as u32) << 32;
             words.extend(records.measurements.iter().map(packed));
+            words.extend(records.wave_powers.iter().map(|power| power.to_bits()));
             words.extend(records.kept.iter().flatten().flat_map(|configuration| configuration.words()));
         }
         match &self.state {
@@ -157,7 +170,7 @@ impl RunningGroup {
             ))
         };
         let section = &plan.section;
-        let torus = SquareTorus::new(plan.ensembles[group.ensembles.start].0)?;
+        let torus = plan.torus(group.ensembles.start)?;
         let mut reader = Reader::new(words);
         let (sweeps, seconds) = (reader.count(plan.sweeps())?, f64::from_bits(reader.word()?));
         let draws = reader.count(section.draws())?;
@@ -169,13 +182,15 @@ impl RunningGroup {
         for _ in group.ensembles.clone() {
             let unpacked = |&word: &u64| [word as u32 as i32, (word >> 32) as i32];
             let measurements = reader.words(draws * group.replicas.len())?.iter().map(unpacked).collect();
+            let powers = if has_waves(plan) { draws * group.replicas.len() } else { 0 };
+            let wave_powers = reader.words(powers)?.iter().map(|&bits| f64::from_bits(bits)).collect();
             let kept = |replica: usize| {
                 let count = section.kept_draws(replica).take_while(|&draw| draw < draws).count();
                 let each = reader.words(count * words_each)?.chunks_exact(words_each);
                 Ok(each.map(|words| Configuration::from_words(torus, words.to_vec())).collect())
             };
             let kept = group.replicas.clone().map(kept).collect::<Result<Vec<Vec<Configuration>>>>()?;
-            records.push(Records { measurements, kept });
+            records.push(Records { measurements, wave_powers, kept });
         }
         let rest = reader.rest();
         if rest.is_empty() != (sweeps == 0) {
@@ -194,7 +209,7 @@ impl RunningGroup {
     /// [`Error::Refused`] if its words are damaged.
     pub fn into_chains(self, plan: &Plan) -> Result<Finished> {
         let section = &plan.section;
-        let sites = plan.ensembles[self.group.ensembles.start].0.pow(2) as u64;
+        let sites = plan.sites(plan.ensembles[self.group.ensembles.start].0) as u64;
         let count = self.group.replicas.len();
         let mut chains = Vec::with_capacity(count * self.group.ensembles.len());
         let seconds = self.seconds / (count * self.group.ensembles.len()) as f64;
@@ -205,6 +220,7 @@ impl RunningGroup {
                 for &[energy, magnetization] in records.measurements.iter().skip(lane).step_by(count) {
                     series.push(Measurement { energy: i64::from(energy), magnetization: i64::from(magnetization) });
                 }
+                series.wave_power = records.wave_powers.iter().skip(lane).step_by(count).copied().collect();
                 let kept_draws = section.kept_draws(replica).take(kept.len()).map(|draw| draw as u64).collect();
                 let chain = Chain { series, kept_draws, kept, spin_updates: sites * self.sweeps as u64, seconds };
                 chains.push((ensemble * section.replicas + replica, chain));

@@ -1,7 +1,7 @@
 //! A layer on its way as the items of a checkpoint: [`encode`] writes them, [`Stored`] reads them.
 
 use super::fresh::FreshData;
-use crate::config::TrainSection;
+use crate::config::{RunFile, TrainSection};
 use crate::error::{Error, Result};
 use crate::rbm::train::{PassSnapshot, Snapshot, Trainer};
 use crate::record::EpochRecord;
@@ -10,6 +10,8 @@ use crate::store::checkpoint::Items;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// A network has at most so many layers.
+const MOST_LAYERS: usize = 256;
 /// Numbers of an epoch in a checkpoint.
 const NUMBERS: usize = 8;
 /// The persistent chains of shard s are item CHAINS + s.
@@ -26,14 +28,20 @@ pub struct Progressed {
     pub seconds: f64,
 }
 
-/// The items of a checkpoint. Item 0, from rank 0: the layer; the epochs done, and eight numbers of each; seconds, minibatches, squared error and squared gradient of the
+/// The items of a checkpoint. Item 0, from rank 0: the number of the network times 256 and the layer; the epochs done, and eight numbers of each; seconds, minibatches, squared error and squared gradient of the
 /// epoch that has begun; the number of parameters and steps, and they themselves, two to a word. Item 1 + s, from the rank that has shard s: the random streams of that shard,
 /// if an epoch has begun. Item `CHAINS` + s: its persistent chains. Item `FRESH` + c, from the rank that moves chain c of the fresh data: its state at the beginning of the epoch.
-pub fn encode(layer: usize, snapshot: &Snapshot, progressed: &Progressed, fresh: Option<&FreshData>, is_root: bool) -> Items {
+pub fn encode(
+    (network, layer): (usize, usize),
+    snapshot: &Snapshot,
+    progressed: &Progressed,
+    fresh: Option<&FreshData>,
+    is_root: bool,
+) -> Items {
     let mut items = Items::default();
     if is_root {
         let pass = snapshot.pass.as_ref();
-        let mut words = vec![layer as u64, snapshot.epochs];
+        let mut words = vec![(network * MOST_LAYERS + layer) as u64, snapshot.epochs];
         words.extend(progressed.epochs.iter().flat_map(numbers_of).map(f64::to_bits));
         words.extend([progressed.seconds.to_bits(), pass.map_or(0, |pass| pass.minibatches)]);
         words.extend(pass.map_or([0.0; 2], |pass| [pass.squared_error, pass.gradient_squares]).map(f64::to_bits));
@@ -61,16 +69,17 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// The items of a checkpoint, if they are of this layer.
+    /// The items of a checkpoint, if they are of this layer of this network.
     ///
     /// # Errors
     /// [`Error::Refused`] if they do not fit the section or hold numbers that are not finite.
-    pub fn parse(section: &TrainSection, layer: usize, bytes: &[u8]) -> Result<Self> {
+    pub fn parse(section: &TrainSection, place: (usize, usize), bytes: &[u8]) -> Result<Self> {
         let items: BTreeMap<u64, Vec<u64>> = Items::parse(bytes)?.into_iter().map(|(number, item)| (number, Items::words(item))).collect();
-        Ok(match read(section, &items)? {
-            Some((found, snapshot, progressed)) if found == layer => Stored { items, state: Some((snapshot, progressed)) },
-            _ => Stored { items: BTreeMap::new(), state: None },
-        })
+        if place_of(&items)? != Some(place) {
+            return Ok(Stored { items: BTreeMap::new(), state: None });
+        }
+        let (_, snapshot, progressed) = read(section, &items)?;
+        Ok(Stored { items, state: Some((snapshot, progressed)) })
     }
 
     /// All items again.
@@ -106,13 +115,24 @@ fn numbered(items: &BTreeMap<u64, Vec<u64>>, numbers: Range<u64>) -> BTreeMap<u6
     items.range(numbers.clone()).map(|(number, words)| (number - numbers.start, words.clone())).collect()
 }
 
-/// Whether the items of a checkpoint are a layer of this section, and which.
+/// The network and the layer of such items, if there are any.
+fn place_of(items: &BTreeMap<u64, Vec<u64>>) -> Result<Option<(usize, usize)>> {
+    let Some(words) = items.get(&0) else { return Ok(None) };
+    let number = Reader::new(words).count(usize::MAX / 2)?;
+    Ok(Some((number / MOST_LAYERS, number % MOST_LAYERS)))
+}
+
+/// Whether the items of a checkpoint are a layer of a network of this run file, and which.
 ///
 /// # Errors
 /// [`Error::Refused`] if they are not, or hold a number that is not finite.
-pub fn fit(section: &TrainSection, stored: &[u8]) -> Result<String> {
+pub fn fit(job: &RunFile, stored: &[u8]) -> Result<String> {
     let items = Items::parse(stored)?.into_iter().map(|(number, item)| (number, Items::words(item))).collect();
-    let Some((layer, snapshot, progressed)) = read(section, &items)? else { return Ok("no layer has begun".to_string()) };
+    let Some((network, _)) = place_of(&items)? else { return Ok("no layer has begun".to_string()) };
+    let section = job
+        .network(network)
+        .ok_or_else(|| Error::Refused(format!("it is of the network number {network}, which the run file does not ask for")))?;
+    let (layer, snapshot, progressed) = read(&section, &items)?;
     let visible = if layer == 0 { section.size * section.size } else { section.layers[layer - 1] };
     let hidden = section.layers[layer];
     if snapshot.numbers.len() != 2 * (visible * hidden + visible + hidden) {
@@ -122,14 +142,18 @@ pub fn fit(section: &TrainSection, stored: &[u8]) -> Result<String> {
             layer + 1
         )));
     }
-    Ok(format!("layer {} after {} of {} epochs", layer + 1, progressed.epochs.len(), section.epochs[layer]))
+    let which = if network == 0 { String::new() } else { format!("network {network} beside the main one, ") };
+    Ok(format!("{which}layer {} after {} of {} epochs", layer + 1, progressed.epochs.len(), section.epochs[layer]))
 }
 
 /// The layer that such items are of, and its state.
-fn read(section: &TrainSection, items: &BTreeMap<u64, Vec<u64>>) -> Result<Option<(usize, Snapshot, Progressed)>> {
-    let Some(words) = items.get(&0) else { return Ok(None) };
+fn read(section: &TrainSection, items: &BTreeMap<u64, Vec<u64>>) -> Result<(usize, Snapshot, Progressed)> {
+    let words = items.get(&0).map_or(&[][..], Vec::as_slice);
     let mut reader = Reader::new(words);
-    let layer = reader.count(section.layers.len() - 1)?;
+    let layer = reader.count(usize::MAX / 2)? % MOST_LAYERS;
+    if layer >= section.layers.len() {
+        return Err(Error::Refused(format!("the checkpoint is of layer {}, and the network has {}", layer + 1, section.layers.len())));
+    }
     let refuse = |what: &str| Error::Refused(format!("the checkpoint of layer {} {what}", layer + 1));
     let count = reader.count(section.epochs[layer])?;
     let (epochs, _) = reader.words(NUMBERS * count)?.as_chunks();
@@ -152,7 +176,7 @@ fn read(section: &TrainSection, items: &BTreeMap<u64, Vec<u64>>) -> Result<Optio
     };
     let pass = (minibatches > 0).then(|| PassSnapshot { minibatches, squared_error, gradient_squares, streams: by_shard(1..CHAINS) });
     let snapshot = Snapshot { epochs: count as u64, numbers, pass, chains: by_shard(CHAINS..FRESH) };
-    Ok(Some((layer, snapshot, Progressed { epochs, seconds })))
+    Ok((layer, snapshot, Progressed { epochs, seconds }))
 }
 
 fn numbers_of(epoch: &EpochRecord) -> [f64; NUMBERS] {

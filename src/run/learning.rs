@@ -4,6 +4,7 @@ use super::desk::Stage;
 use super::exchange::OverRanks;
 use super::fresh::FreshData;
 use super::layer_state::{Progressed, Stored, encode};
+use super::progress::Progress;
 use super::session::Session;
 use crate::comm;
 use crate::config::{RunFile, TrainSection};
@@ -11,7 +12,7 @@ use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::random::{Purpose, Stream};
 use crate::rbm::train::Trainer;
-use crate::rbm::{Method, Rbm, TrainingData, TrainingOptions, deep};
+use crate::rbm::{InitialWindow, Method, Rbm, TrainingData, TrainingOptions, deep};
 use crate::record::{EpochRecord, LayerRecord};
 use crate::rg::mapping::examples::torus_hamiltonian;
 use crate::spins::BitMatrix;
@@ -27,6 +28,8 @@ pub struct Task<'a> {
     pub job: &'a RunFile,
     /// The section of the run file.
     pub section: &'a TrainSection,
+    /// The number of the network: 0 for the main one.
+    pub network: usize,
     /// The layer, from 0.
     pub layer: usize,
     /// The layers below, which are trained.
@@ -37,15 +40,16 @@ pub struct Task<'a> {
     pub held_out: &'a TrainingData,
 }
 
-/// Trains a layer, from the beginning or from the items of a checkpoint that is of this layer. Collective.
+/// Trains a layer, from the beginning or from the items of a checkpoint that is of this layer. Its work is counted in samples, in the progress that it shares with others or in one of
+/// its own. Collective.
 ///
 /// # Errors
 /// [`crate::error::Error::NotFinite`]; [`crate::error::Error::Stopped`] if the job stops; [`crate::error::Error::InputOutput`] if a checkpoint cannot be written.
-pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<(Rbm, LayerRecord)> {
+pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Option<&Progress>) -> Result<(Rbm, LayerRecord)> {
     let comm = session.comm();
     let exchange = OverRanks(comm);
     let section = task.section;
-    let stored = comm::agree(comm, Stored::parse(section, task.layer, stored))?;
+    let stored = comm::agree(comm, Stored::parse(section, (task.network, task.layer), stored))?;
     let mut fresh = match section.fresh_sweeps {
         Some(sweeps) => Some(comm::agree(comm, FreshData::new(task.job, section, sweeps, task.layer, &stored.fresh_chains(), comm))?),
         None => None,
@@ -67,7 +71,10 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
     let title = format!("training layer {} of {}", task.layer + 1, section.layers.len());
     let samples = |minibatches: usize| (minibatches * section.minibatch) as u64;
     let before = progressed.epochs.len() * trainer.minibatches_per_epoch() + trainer.minibatches_done();
-    let progress = session.progress(&title, "samples", samples(before), samples(epochs * trainer.minibatches_per_epoch()));
+    let own =
+        shared.is_none().then(|| session.progress(&title, "samples", samples(before), samples(epochs * trainer.minibatches_per_epoch())));
+    shared.into_iter().for_each(|shared| shared.advance(samples(before)));
+    let advance = |done: usize| shared.into_iter().chain(&own).for_each(|progress| progress.advance(samples(done)));
     let mut minibatches = 1;
     while !is_done(task, &progressed) {
         session.begin_round();
@@ -92,19 +99,22 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session) -> Result<
                 fresh.end_epoch();
             }
         }
-        progress.advance(samples(done));
+        advance(done);
         if !is_done(task, &progressed) {
-            session.end_round(Stage::Training, || encode(task.layer, &trainer.snapshot(), &progressed, fresh.as_ref(), comm.is_root()))?;
+            session.end_round(Stage::Training, || {
+                encode((task.network, task.layer), &trainer.snapshot(), &progressed, fresh.as_ref(), comm.is_root())
+            })?;
             if let (Some(fresh), true) = (&mut fresh, ended) {
                 let started = Instant::now();
                 let snapshot = trainer.snapshot();
-                let drawn = fresh.draw(session, |fresh| encode(task.layer, &snapshot, &progressed, Some(fresh), comm.is_root()))?;
+                let drawn =
+                    fresh.draw(session, |fresh| encode((task.network, task.layer), &snapshot, &progressed, Some(fresh), comm.is_root()))?;
                 trainer.set_data(activities(task, drawn, trainer.epochs()));
                 progressed.seconds += started.elapsed().as_secs_f64();
             }
         }
     }
-    progress.finish();
+    own.iter().for_each(Progress::finish);
     let record = record(task, &trainer, progressed);
     Ok((trainer.rbm().clone(), record))
 }
@@ -131,10 +141,18 @@ fn is_done(task: &Task, progressed: &Progressed) -> bool {
 
 fn trainer<'a>(task: &Task<'a>, training: &'a TrainingData, exchange: &'a OverRanks<'a>) -> Result<Trainer<'a>> {
     let trainer = Trainer::new(training, task.held_out, options(task.job.seed, task.section, task.layer), exchange)?;
-    if task.section.learning.method != Method::Exact {
+    with_law(trainer, task.section)
+}
+
+/// The trainer with the law of the data, if its method asks for it.
+///
+/// # Errors
+/// [`crate::error::Error::Usage`] for too large a lattice.
+pub fn with_law<'a>(trainer: Trainer<'a>, section: &TrainSection) -> Result<Trainer<'a>> {
+    if section.learning.method != Method::Exact {
         return Ok(trainer);
     }
-    trainer.with_law(ising_law(SquareTorus::new(task.section.size)?, task.section.coupling))
+    trainer.with_law(ising_law(SquareTorus::new(section.size)?, &section.couplings))
 }
 
 fn record(task: &Task, trainer: &Trainer, progressed: Progressed) -> LayerRecord {
@@ -165,6 +183,7 @@ pub fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptio
         last_momentum: Some(learning.last_momentum),
         momentum_epochs: learning.momentum_epochs,
         l1: section.l1[layer],
+        last_l1: Some(section.last_l1[layer]),
         l2: learning.l2[layer],
         gradient_limit: learning.gradient_limit,
         method: learning.method,
@@ -177,14 +196,20 @@ pub fn options(seed: u64, section: &TrainSection, layer: usize) -> TrainingOptio
         visible_bias: section.visible_bias,
         shards: section.shards,
         initial_weight: section.initial_weight,
+        // Only the visible units of the first layer have places.
+        initial_window: section.initial_range.filter(|_| layer == 0).map(|range| InitialWindow { side: section.size, range }),
         ..TrainingOptions::new(section.layers[layer], seed, layer as u64)
     }
 }
 
-/// The probability of every configuration of a torus of at most 20 Ising spins: bit i of its number is spin i.
-fn ising_law(torus: SquareTorus, coupling: f64) -> Vec<f64> {
-    let hamiltonian = torus_hamiltonian(torus, coupling);
-    let weights: Vec<f64> = (0..1u64 << torus.sites()).map(|state| (-hamiltonian(state)).exp()).collect();
-    let total: f64 = weights.iter().sum();
-    weights.into_iter().map(|weight| weight / total).collect()
+/// The probability of every configuration of a torus of at most 20 Ising spins, the mean over the couplings: bit i of its number is spin i.
+fn ising_law(torus: SquareTorus, couplings: &[f64]) -> Vec<f64> {
+    let mut law = vec![0.0; 1 << torus.sites()];
+    for &coupling in couplings {
+        let hamiltonian = torus_hamiltonian(torus, coupling);
+        let weights: Vec<f64> = (0..1u64 << torus.sites()).map(|state| (-hamiltonian(state)).exp()).collect();
+        let total = weights.iter().sum::<f64>() * couplings.len() as f64;
+        law.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight / total);
+    }
+    law
 }

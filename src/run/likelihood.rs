@@ -3,29 +3,25 @@
 use super::renormalize::Subject;
 use crate::config::LikelihoodSection;
 use crate::error::{Error, Result};
+use crate::ledger::Ledger;
 use crate::rbm::likelihood::annealed::Annealed;
 use crate::rbm::likelihood::{Likelihood, Options, assess};
 use crate::record::{AnnealingRecord, LikelihoodRecord, RelaxationRecord, ThermodynamicRecord};
 
-/// Weighs the machine on the lattice.
+/// Weighs the machine on the lattice; `ledger` takes the notes.
 ///
 /// # Errors
 /// [`Error::NotFinite`] if the machine holds a number that is not finite; [`Error::Bug`] for a stack without layers.
-pub fn run(section: &LikelihoodSection, subject: &Subject) -> Result<LikelihoodRecord> {
+pub fn run(section: &LikelihoodSection, subject: &Subject, ledger: &dyn Ledger) -> Result<LikelihoodRecord> {
+    let coupling = subject.coupling().ok_or_else(|| Error::Bug("the likelihood needs data of one coupling.".to_string()))?;
     let machine = subject.stack.first().ok_or_else(|| Error::Bug("a trained stack has no layers.".to_string()))?;
     if !machine.is_finite() {
         return Err(Error::NotFinite(
             "a parameter of the first layer is not a number: the network diverged, lower `learning_rate` and train again".to_string(),
         ));
     }
-    let options = Options {
-        annealing_chains: section.annealing_chains,
-        annealing_temperatures: section.annealing_temperatures,
-        sampling_chains: section.sampling_chains,
-        sampling_sweeps: section.sampling_sweeps,
-        seed: subject.seed,
-    };
-    let found = assess(machine, subject.means, subject.held_out, subject.torus, subject.coupling, &options);
+    let options = options(section, subject.seed);
+    let found = assess(machine, subject.means, subject.held_out, subject.torus, coupling, &options, ledger);
     Ok(LikelihoodRecord {
         visible: machine.visible(),
         hidden: machine.hidden(),
@@ -45,6 +41,17 @@ pub fn run(section: &LikelihoodSection, subject: &Subject) -> Result<LikelihoodR
         relaxation: found.thermodynamics.relaxation.iter().map(relaxation).collect(),
         observables: found.thermodynamics.observables.iter().map(observable).collect(),
     })
+}
+
+/// The work that the section asks for.
+pub fn options(section: &LikelihoodSection, seed: u64) -> Options {
+    Options {
+        annealing_chains: section.annealing_chains,
+        annealing_temperatures: section.annealing_temperatures,
+        sampling_chains: section.sampling_chains,
+        sampling_sweeps: section.sampling_sweeps,
+        seed,
+    }
 }
 
 fn annealing(found: &Likelihood, estimate: &Annealed) -> AnnealingRecord {

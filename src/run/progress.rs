@@ -121,6 +121,11 @@ impl Progress {
         let _ = write_progress(directory, &note);
     }
 
+    /// Tells `kadanoff status` how far the stage is, whenever the last note was.
+    pub fn note_now(&self) {
+        self.write_note(self.done.load(Ordering::Relaxed));
+    }
+
     /// The stage is over; says how long it took.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
@@ -133,7 +138,7 @@ impl Progress {
 impl Drop for Progress {
     /// The last note, of a stage that is over or of a job that stops.
     fn drop(&mut self) {
-        self.write_note(self.done.load(Ordering::Relaxed));
+        self.note_now();
     }
 }
 

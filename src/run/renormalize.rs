@@ -1,21 +1,24 @@
-//! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it; the others wait.
+//! The stage `[renormalize]`: what the stack learned, held against block spins and against the exact mapping. Rank 0 does it, part after part, on a thread of its own; the others wait.
 
-use super::{comparison, likelihood, standards};
-use crate::config::RenormalizeSection;
+use super::controls::{self, Beside};
+use super::notes::Notes;
+use super::{comparison, decimation, flow, likelihood, locality, stack, standards};
+use crate::config::{RenormalizeSection, Role};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::rbm::{Matrix, Rbm, deep};
-use crate::record::{Example, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord, TableRecord};
+use crate::record::{Example, ReceptiveFieldSummary, ReconstructionRecord, RenormalizationRecord, TableRecord};
 use crate::rg::{block_spin, mapping, receptive_field, reconstruction};
 use crate::spins::{BitMatrix, Configuration};
 use crate::store::ConfigurationSet;
 
 /// A trained stack and the configurations it is judged by.
+#[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// The lattice of the visible units.
     pub torus: SquareTorus,
-    /// The coupling K of the configurations.
-    pub coupling: f64,
+    /// The couplings K of the configurations, which are there in equal shares.
+    pub couplings: &'a [f64],
     /// The layers, from the lattice up.
     pub stack: &'a [Rbm],
     /// For each layer, the units that never move.
@@ -28,13 +31,44 @@ pub struct Subject<'a> {
     pub seed: u64,
 }
 
-/// Does what the section asks for; the parts about a network need a subject, Monte Carlo renormalization the kept configurations of all ensembles.
+impl Subject<'_> {
+    /// The coupling K of the configurations, if they have but one.
+    pub fn coupling(&self) -> Option<f64> {
+        if let [coupling] = self.couplings { Some(*coupling) } else { None }
+    }
+}
+
+/// The work of one part, and of all parts together, in steps of one chain, for the progress: those of the likelihood, and a twentieth of them for any other part.
+pub fn work(section: &RenormalizeSection) -> (u64, u64) {
+    let steps = section.likelihood.map_or(0, |wanted| likelihood::options(&wanted, 0).steps());
+    let trained = [
+        section.receptive_fields,
+        section.reconstructions,
+        section.likelihood.is_some(),
+        section.likelihood.is_some(),
+        section.couplings || section.side_by_side,
+        section.flow.is_some(),
+    ];
+    let others = [section.mapping, section.standards.is_some(), section.monte_carlo.is_some(), section.decimation.is_some()];
+    let parts = trained.iter().chain(&others).map(|&wanted| u64::from(wanted)).sum::<u64>();
+    let part = (steps / 20).max(1);
+    (part, steps + parts * part)
+}
+
+/// Does what the section asks for; the parts about a network need a subject, Monte Carlo renormalization the kept configurations of all ensembles. Parts that `notes` have are not done again.
 ///
 /// # Errors
 /// [`crate::error::Error::NotFinite`] if a network holds a number that is not finite.
-pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], subject: Option<&Subject>) -> Result<RenormalizationRecord> {
-    let mut tables = tables(seed, section, sets)?;
-    let mappings = if section.mapping { mappings()? } else { Vec::new() };
+pub fn run(
+    seed: u64,
+    section: &RenormalizeSection,
+    sets: &[ConfigurationSet],
+    subject: Option<&Subject>,
+    beside: &[Beside],
+    notes: &Notes,
+) -> Result<RenormalizationRecord> {
+    let mut tables = tables(seed, section, sets, notes)?;
+    let mappings = if section.mapping { notes.part("mappings", mapping::standard_mappings)? } else { Vec::new() };
     let Some(subject) = subject else {
         return Ok(RenormalizationRecord {
             mappings,
@@ -45,57 +79,53 @@ pub fn run(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], s
             examples: Vec::new(),
         });
     };
-    let receptive_fields = if section.receptive_fields { receptive_fields(subject)? } else { Vec::new() };
-    let reconstructions = if section.reconstructions { reconstructions(subject, section.block_spins)? } else { Vec::new() };
-    let likelihood = section.likelihood.map(|section| likelihood::run(&section, subject)).transpose()?;
-    let all = sets.iter().find(|set| set.size == subject.torus.side() && set.coupling == subject.coupling).map(|set| &set.spins);
-    tables.extend(comparison::run(section, subject, all, &reconstructions, likelihood.as_ref())?);
+    let receptive_fields =
+        if section.receptive_fields { notes.part("receptive fields", || receptive_fields(subject))? } else { Vec::new() };
+    let reconstructions =
+        if section.reconstructions { notes.part("reconstructions", || reconstructions(subject, section.block_spins))? } else { Vec::new() };
+    let likelihood =
+        section.likelihood.map(|section| notes.part("likelihood", || likelihood::run(&section, subject, notes))).transpose()?;
+    if let Some((section, first)) = section.likelihood.zip(likelihood.as_ref()) {
+        tables.extend(notes.part("stack", || stack::run(&section, subject, first, notes))?);
+    }
+    let all = sets.iter().find(|set| set.size == subject.torus.side() && Some(set.coupling) == subject.coupling()).map(|set| &set.spins);
+    tables.extend(notes.part("comparison", || comparison::run(section, subject, all, &reconstructions, likelihood.as_ref()))?);
+    if let Some(training) = all.filter(|_| section.controls) {
+        let training = training.slice_rows(0..training.rows().saturating_sub(subject.held_out.rows()));
+        tables.push(notes.part("controls", || controls::table(subject, &training, &receptive_fields, &reconstructions, beside))?);
+    }
+    if beside.iter().any(|one| one.companion.role == Role::Seed) {
+        let divergence = likelihood.as_ref().and_then(|found| found.divergence);
+        tables.push(notes.part("seeds", || controls::seeds(section, subject, divergence, beside, notes))?);
+    }
+    tables.extend(notes.part("locality", || locality::tables(beside))?);
+    if let Some(section) = section.flow {
+        tables.extend(notes.part("flow", || flow::run(section, subject, sets))?);
+    }
     Ok(RenormalizationRecord { mappings, receptive_fields, reconstructions, likelihood, tables, examples: examples(subject, section)? })
 }
 
 /// The parts that leave tables.
-fn tables(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet]) -> Result<Vec<TableRecord>> {
-    let mut tables = section.standards.as_deref().map_or_else(|| Ok(Vec::new()), standards::without_samples)?;
+fn tables(seed: u64, section: &RenormalizeSection, sets: &[ConfigurationSet], notes: &Notes) -> Result<Vec<TableRecord>> {
+    let bonds = section.standards.as_deref();
+    let mut tables = bonds.map_or_else(|| Ok(Vec::new()), |bonds| notes.part("standards", || standards::without_samples(bonds)))?;
     if let Some(levels) = section.monte_carlo {
-        tables.push(standards::monte_carlo(levels, sets, seed)?);
+        tables.push(notes.part("Monte Carlo", || standards::monte_carlo(levels, sets, seed, notes))?);
+    }
+    if let Some(section) = section.decimation {
+        tables.extend(notes.part("decimation", || decimation::run(section, seed))?);
     }
     Ok(tables)
 }
 
-/// The identities on small systems.
-pub(super) fn mappings() -> Result<Vec<MappingRecord>> {
-    let records = mapping::standard_mappings()?.into_iter().map(|named| MappingRecord {
-        name: named.name.to_string(),
-        hamiltonian_difference: named.summary.hamiltonian_difference,
-        log_partition_function: named.summary.log_partition_function,
-        machine_log_partition_function: named.summary.machine_log_partition_function,
-        free_energy_difference: named.summary.free_energy_difference,
-        divergence: named.summary.divergence,
-        mean_trace: named.summary.mean_trace,
-        trace_violation: named.summary.trace_violation,
-    });
-    Ok(records.collect())
-}
-
 /// The fields of all layers.
-pub(super) fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldRecord>> {
+pub(super) fn receptive_fields(subject: &Subject) -> Result<Vec<ReceptiveFieldSummary>> {
     let weights: Vec<&Matrix> = subject.stack.iter().map(|machine| &machine.weights).collect();
-    let summaries = receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)?;
-    let records = summaries.into_iter().map(|summary| ReceptiveFieldRecord {
-        units: summary.units,
-        fields: summary.fields,
-        measures: summary.measures,
-        mean_window_share: summary.mean_window_share,
-        median_window_share: summary.median_window_share,
-        median_participation_ratio: summary.median_participation_ratio,
-        random_window_share: summary.random_window_share,
-        tiling: summary.tiling,
-    });
-    Ok(records.collect())
+    receptive_field::summarize(subject.torus, &weights, subject.dead_units, subject.seed)
 }
 
 /// The side of the blocks that leave as many block spins as a layer has units.
-fn block_side(torus: SquareTorus, units: usize) -> Option<usize> {
+pub(super) fn block_side(torus: SquareTorus, units: usize) -> Option<usize> {
     (2..=torus.side()).find(|&side| torus.side().is_multiple_of(side) && (torus.side() / side).pow(2) == units)
 }
 

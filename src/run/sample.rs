@@ -16,6 +16,7 @@ use crate::config::{LatticeSection, SampleSection};
 use crate::error::{Error, Result};
 use crate::exact;
 use crate::kernels::replicas::REPLICAS;
+use crate::lattice::{Geometry, Torus};
 use crate::measure::Series;
 use crate::record::{Ensemble, Observable, SamplingRecord, TemperingRecord};
 use crate::sampler::tempering::ExchangeCounts;
@@ -38,6 +39,8 @@ const SWEEPS_BEFORE_TRIAL: usize = 20;
 pub struct Plan {
     /// The seed of the run.
     pub seed: u64,
+    /// The kind of lattice.
+    pub geometry: Geometry,
     /// (side, coupling) of each ensemble, size-major.
     pub ensembles: Vec<(usize, f64)>,
     /// The section of the run file.
@@ -59,7 +62,7 @@ impl Plan {
     pub fn new(seed: u64, lattice: &LatticeSection, section: &SampleSection) -> Self {
         let ensembles =
             lattice.sizes.iter().flat_map(|&size| section.couplings_of(size).into_iter().map(move |coupling| (size, coupling))).collect();
-        let mut plan = Plan { seed, ensembles, section: section.clone(), units: Vec::new() };
+        let mut plan = Plan { seed, geometry: lattice.geometry, ensembles, section: section.clone(), units: Vec::new() };
         plan.units = Unit::all(&plan);
         plan
     }
@@ -79,6 +82,19 @@ impl Plan {
         (chain / self.section.replicas, chain % self.section.replicas)
     }
 
+    /// The lattice of an ensemble.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a side that no lattice has.
+    pub fn torus(&self, ensemble: usize) -> Result<Torus> {
+        Torus::new(self.geometry, self.ensembles[ensemble].0)
+    }
+
+    /// The sites of a lattice of a side.
+    pub fn sites(&self, side: usize) -> u128 {
+        (side as u128).pow(self.geometry.dimension() as u32)
+    }
+
     /// The sweeps of each chain, thermalization included.
     pub fn sweeps(&self) -> usize {
         self.section.thermalization + self.section.draws() * self.section.measure_every
@@ -93,7 +109,13 @@ impl Plan {
         section.thermalization = section.thermalization.min(SWEEPS_BEFORE_TRIAL);
         section.replicas = replicas;
         let group = |ensembles: Range<usize>, number| Unit::Group(Group { ensembles, number, replicas: 0..replicas });
-        let trial = |ensembles: Vec<(usize, f64)>, units| Plan { seed: self.seed, ensembles, section: section.clone(), units };
+        let trial = |ensembles: Vec<(usize, f64)>, units| Plan {
+            seed: self.seed,
+            geometry: self.geometry,
+            ensembles,
+            section: section.clone(),
+            units,
+        };
         if self.section.tempering {
             let all = 0..ensembles.len();
             return vec![trial(ensembles, (0..threads).map(|number| group(all.clone(), number)).collect())];
@@ -187,6 +209,10 @@ pub fn measure_speed(plan: &Plan, side: usize, time: Duration) -> Result<f64> {
             units = begin();
         }
         advance(trial, &mut units, &Round::lasting(time), &silent)?;
+        // A sweep that is longer than the trial counts when it is done.
+        while done(&units) == before && !units.iter().all(|unit| unit.is_done(trial)) {
+            advance(trial, &mut units, &Round::lasting(time), &silent)?;
+        }
         rates.push((done(&units) - before) as f64 / began.elapsed().as_secs_f64());
     }
     // All couplings have equal shares of the work.
@@ -263,6 +289,7 @@ pub fn record(plan: &Plan, Outcome { chains, exchanges }: &mut Outcome) -> Sampl
     let mut sizes: Vec<usize> = plan.ensembles.iter().map(|&(size, _)| size).collect();
     sizes.dedup();
     SamplingRecord {
+        geometry: plan.geometry,
         algorithm: section.algorithm.name().to_string(),
         couplings: plan.ensembles.iter().take(section.coupling_count()).map(|&(_, coupling)| coupling).collect(),
         sizes,
@@ -273,7 +300,7 @@ pub fn record(plan: &Plan, Outcome { chains, exchanges }: &mut Outcome) -> Sampl
         ensembles: ensembles
             .collect::<Vec<_>>()
             .into_par_iter()
-            .map(|(&(size, coupling), chains)| ensemble(size, coupling, chains))
+            .map(|(&(size, coupling), chains)| ensemble(plan.geometry, size, coupling, chains))
             .collect(),
         tempering: plan
             .ensembles
@@ -299,12 +326,12 @@ fn tempering(plan: &Plan, ensembles: &[(usize, f64)], counts: &ExchangeCounts) -
     }
 }
 
-fn ensemble(size: usize, coupling: f64, chains: &mut [Chain]) -> Ensemble {
+fn ensemble(geometry: Geometry, size: usize, coupling: f64, chains: &mut [Chain]) -> Ensemble {
     let series: Vec<Series> = chains.iter_mut().map(|chain| std::mem::take(&mut chain.series)).collect();
-    let reference = exact::square(size, coupling);
+    let reference = exact::reference(geometry, size, coupling);
     let exact_value = |name: &str| match name {
-        "energy_per_site" => Some(reference.energy_per_site),
-        "specific_heat_per_site" => Some(reference.specific_heat_per_site),
+        "energy_per_site" => reference.energy_per_site,
+        "specific_heat_per_site" => reference.specific_heat_per_site,
         "absolute_magnetization" => reference.absolute_magnetization,
         "magnetization_squared" => reference.magnetization_squared,
         "susceptibility" => reference.susceptibility,
@@ -312,7 +339,7 @@ fn ensemble(size: usize, coupling: f64, chains: &mut [Chain]) -> Ensemble {
         "correlation_length_over_side" => reference.correlation_length_over_side,
         _ => None,
     };
-    let observables = statistics::observables(size, coupling, &series).into_iter().map(|named| Observable {
+    let observables = statistics::observables_on(geometry, size, coupling, &series).into_iter().map(|named| Observable {
         exact: exact_value(&named.name),
         name: named.name,
         long_name: named.long_name,
@@ -338,9 +365,10 @@ pub fn configurations(plan: &Plan, Outcome { chains, .. }: &Outcome) -> Vec<Conf
         let kept: Vec<&Configuration> = chains.iter().flat_map(|chain| &chain.kept).collect();
         let origin = |replica: usize| vec![replica as u64; chains[replica].kept.len()];
         ConfigurationSet {
+            geometry: plan.geometry,
             size,
             coupling,
-            spins: BitMatrix::from_configurations(kept.into_iter(), size * size),
+            spins: BitMatrix::from_configurations(kept.into_iter(), plan.sites(size) as usize),
             chains: (0..chains.len()).flat_map(origin).collect(),
             draws: chains.iter().flat_map(|chain| chain.kept_draws.clone()).collect(),
         }

@@ -10,7 +10,13 @@ use crate::config::RunFile;
 use crate::error::{Error, Result};
 use crate::store::checkpoint::Items;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
+
+/// How often rank 0 looks at the clock and at signals while a thread of its own works.
+const LOOK: Duration = Duration::from_millis(20);
+/// The stack of that thread, that of a main thread.
+const STACK: usize = 8 << 20;
 
 /// One rank's part of a job.
 pub struct Session<'a> {
@@ -18,6 +24,8 @@ pub struct Session<'a> {
     watch: Watch,
     /// Rank 0 alone has one.
     desk: Option<Desk>,
+    /// When the work began, and what this rank had spent with the others by then.
+    begun: (Instant, Duration),
 }
 
 impl<'a> Session<'a> {
@@ -30,7 +38,8 @@ impl<'a> Session<'a> {
         let ready = crate::fault::point("open").map_err(|why| Error::InputOutput(format!("rank {} cannot begin: {why}", comm.rank())));
         comm::agree(comm, ready)?;
         let own = if comm.is_root() { Desk::open(directory, job, comm.size(), options.force_lock).map(Some) } else { Ok(None) };
-        Ok(Session { comm, watch, desk: comm::agree(comm, own)? })
+        let desk = comm::agree(comm, own)?;
+        Ok(Session { comm, watch, desk, begun: (Instant::now(), comm.time_together()) })
     }
 
     /// The ranks.
@@ -73,6 +82,16 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Notes for the files and the report what share of its time an average rank has worked so far in this job, and not waited for the others. Collective.
+    pub fn note_work(&mut self) {
+        let (elapsed, together) = (self.begun.0.elapsed().as_secs_f64(), (self.comm.time_together() - self.begun.1).as_secs_f64());
+        let Some(parts) = self.comm.gather(together.to_le_bytes().to_vec()) else { return };
+        let waited: f64 = parts.iter().filter_map(|part| part.first_chunk()).map(|bytes| f64::from_le_bytes(*bytes)).sum();
+        if let Some(desk) = &mut self.desk {
+            desk.note_work(1.0 - waited / (parts.len() as f64 * elapsed.max(1e-9)));
+        }
+    }
+
     /// Begins a round of work.
     pub fn begin_round(&mut self) -> Round<'_> {
         // The only faults that make sense here are those that end the process.
@@ -103,13 +122,57 @@ impl<'a> Session<'a> {
         wish.reason().map_or(Ok(()), |reason| self.stop(reason))
     }
 
-    /// Before the last stage, which is done again if it is interrupted: stops now if that was asked for, and lets signals end the job from here on.
+    /// Does `work` on a thread of rank 0 while all ranks come together round after round, so that the job can stop in the midst of it. `state` makes the checkpoint that a later
+    /// job goes on from; without it, the work is done again. The result is on rank 0 only. Collective.
+    ///
+    /// # Errors
+    /// What `work` fails with, on all ranks; [`Error::Stopped`] if the job stops: the thread is then left alone until the process ends.
+    pub fn beside_rounds<T: Send + 'static>(
+        &mut self,
+        stage: Stage,
+        work: Option<impl FnOnce() -> Result<T> + Send + 'static>,
+        state: Option<&dyn Fn() -> Items>,
+    ) -> Result<Option<T>> {
+        let (sender, results) = mpsc::channel();
+        let worker = work.map(|work| {
+            let builder = std::thread::Builder::new().name(format!("{stage:?}")).stack_size(STACK);
+            builder.spawn(move || drop(sender.send(work()))).map_err(|why| Error::InputOutput(format!("cannot start a thread: {why}")))
+        });
+        let worker = comm::agree(self.comm, worker.transpose())?;
+        let mut result = None;
+        loop {
+            let round = self.begin_round();
+            while worker.is_some() && result.is_none() && !round.is_over() {
+                match results.recv_timeout(LOOK) {
+                    Ok(found) => result = Some(found),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    // A panic, which the hook has told of.
+                    Err(RecvTimeoutError::Disconnected) => result = Some(Err(Error::Bug(format!("the {stage:?} ended without a result.")))),
+                }
+            }
+            if self.comm.maximum(u64::from(result.is_some())) == 1 {
+                break;
+            }
+            match state {
+                Some(state) => self.end_round(stage, state)?,
+                None => self.stop_if_asked()?,
+            }
+        }
+        comm::agree(self.comm, result.transpose())
+    }
+
+    /// Stops now, without a checkpoint, if that was asked for.
+    fn stop_if_asked(&mut self) -> Result<()> {
+        self.decide().reason().map_or(Ok(()), |reason| self.stop(reason))
+    }
+
+    /// Before the report, which is made again if it is interrupted: stops now if that was asked for, and lets signals end the job from here on.
     ///
     /// # Errors
     /// [`Error::Stopped`] on all ranks.
     pub fn end_of_checkpoints(&mut self) -> Result<()> {
         self.watch.let_signals_end_the_process();
-        self.decide().reason().map_or(Ok(()), |reason| self.stop(reason))
+        self.stop_if_asked()
     }
 
     fn decide(&self) -> Wish {

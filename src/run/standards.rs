@@ -3,9 +3,10 @@
 use crate::error::Result;
 use crate::exact::{critical_coupling, onsager};
 use crate::lattice::SquareTorus;
+use crate::ledger::{Entry, Ledger};
 use crate::record::{Cell, TableRecord};
 use crate::rg::block_rule::BlockRule;
-use crate::rg::monte_carlo::{self, EVEN, ODD};
+use crate::rg::monte_carlo::{self, EVEN, Level, ODD};
 use crate::rg::standards::{self, kadanoff, tensor};
 use crate::store::ConfigurationSet;
 
@@ -83,11 +84,34 @@ fn free_energies(bonds: &[usize], critical_parameter: f64) -> Result<TableRecord
     Ok(table)
 }
 
-/// Exponents step by step, from the configurations of every ensemble.
+/// A step as words.
+fn words_of(level: &Level) -> Vec<u64> {
+    let pairs = level.thermal.iter().chain(&level.magnetic).chain(std::iter::once(&level.correlation));
+    std::iter::once(level.side as u64).chain(pairs.flatten().map(|number| number.to_bits())).collect()
+}
+
+/// The steps of such words.
+fn levels_of(words: &[u64]) -> Option<Vec<Level>> {
+    let level = |words: &[u64]| {
+        let (&side, numbers) = words.split_first()?;
+        let pairs: Vec<[f64; 2]> = numbers.as_chunks().0.iter().map(|pair: &[u64; 2]| pair.map(f64::from_bits)).collect();
+        let (thermal, rest) = pairs.split_at_checked(EVEN)?;
+        let (magnetic, rest) = rest.split_at_checked(ODD)?;
+        Some(Level {
+            side: usize::try_from(side).ok()?,
+            thermal: thermal.to_vec(),
+            magnetic: magnetic.to_vec(),
+            correlation: *rest.first()?,
+        })
+    };
+    words.chunks(1 + 2 * (EVEN + ODD + 1)).map(level).collect()
+}
+
+/// Exponents step by step, from the configurations of every ensemble; `ledger` takes the notes.
 ///
 /// # Errors
 /// [`crate::error::Error::Usage`] if there are too few configurations or a lattice cannot be blocked so often.
-pub fn monte_carlo(levels: usize, sets: &[ConfigurationSet], seed: u64) -> Result<TableRecord> {
+pub fn monte_carlo(levels: usize, sets: &[ConfigurationSet], seed: u64, ledger: &dyn Ledger) -> Result<TableRecord> {
     let thermal: Vec<String> = (1..=EVEN).map(|count| format!("thermal_exponent_{count}")).collect();
     let magnetic: Vec<String> = (1..=ODD).map(|count| format!("magnetic_exponent_{count}")).collect();
     let mut columns = vec![
@@ -101,9 +125,17 @@ pub fn monte_carlo(levels: usize, sets: &[ConfigurationSet], seed: u64) -> Resul
     columns.push(("correlation", "nearest-neighbour correlation after the step", "1"));
     let mut table = TableRecord::new("monte_carlo", "step", "Monte Carlo renormalization by 2 x 2 majority blocks", &columns);
     for (ensemble, set) in sets.iter().enumerate() {
-        let found =
-            monte_carlo::renormalize(SquareTorus::new(set.size)?, &set.spins, BlockRule::Majority, levels, seed, (ensemble as u64) << 32)?;
-        for level in &found.levels {
+        let entry = Entry::new(ledger, format!("Monte Carlo renormalization of ensemble {ensemble}"));
+        let found = match entry.found().and_then(|words| levels_of(&words)) {
+            Some(found) => found,
+            None => {
+                let torus = SquareTorus::new(set.size)?;
+                let found = monte_carlo::renormalize(torus, &set.spins, BlockRule::Majority, levels, seed, (ensemble as u64) << 32)?;
+                entry.finish(|| found.levels.iter().flat_map(words_of).collect());
+                found.levels
+            }
+        };
+        for level in &found {
             let mut cells = [set.size as f64, set.coupling, level.side as f64, set.spins.rows() as f64].map(Cell::exact).to_vec();
             cells.extend(level.thermal.iter().chain(&level.magnetic).map(|&pair| Cell::estimate(pair)));
             cells.push(Cell::estimate(level.correlation));
@@ -111,4 +143,22 @@ pub fn monte_carlo(levels: usize, sets: &[ConfigurationSet], seed: u64) -> Resul
         }
     }
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_survive_as_words() {
+        let level = |side: usize| Level {
+            side,
+            thermal: (0..EVEN).map(|place| [place as f64, f64::INFINITY]).collect(),
+            magnetic: (0..ODD).map(|place| [0.1 * place as f64, 0.3]).collect(),
+            correlation: [0.7, 0.01],
+        };
+        let levels = vec![level(64), level(32)];
+        assert_eq!(levels_of(&levels.iter().flat_map(words_of).collect::<Vec<u64>>()), Some(levels));
+        assert_eq!(levels_of(&[1, 2, 3]), None);
+    }
 }

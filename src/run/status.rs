@@ -1,6 +1,7 @@
 //! `kadanoff status DIR`: how far a run is, from the small files that its job writes anyway. No lock is taken, no large file is opened, so that the job notices nothing.
 
 use super::desk::{DONE, DONE_IN_PART, FAILED, STOPPED, SUBMITTED};
+use super::train;
 use crate::config::RunFile;
 use crate::error::Result;
 use crate::store::checkpoint::{CHECKPOINT_FOLDER, NEWEST};
@@ -141,6 +142,13 @@ fn stages(job: &RunFile, path: &Path, note: Option<&ProgressNote>) -> Vec<StageS
         let trained = summary["training"]["layers"].as_array().map_or(0, Vec::len);
         let layers = train.layers.len();
         stages.extend((1..=layers).map(|layer| stage(format!("training layer {layer} of {layers}"), layer <= trained)));
+        let companions = job.companions();
+        if let Some(last) = companions.last() {
+            let trained = summary["training"]["companions"].as_array().map_or(&[][..], Vec::as_slice);
+            let done = trained.len() == companions.len()
+                && trained.last().is_some_and(|found| found["layers"].as_array().map_or(0, Vec::len) == last.section.layers.len());
+            stages.push(stage(train::companions_title(companions.len()), done));
+        }
     }
     if job.renormalize.is_some() {
         stages.push(stage("renormalization".to_string(), summary["renormalization"].is_object()));

@@ -1,17 +1,19 @@
 //! The stage `[train]`: a stack of machines, layer by layer, on the configurations that the sampling stage kept. All ranks share the minibatches.
 
 use super::desk::Stage;
-use super::learning;
 use super::memory::peak_resident_bytes;
+use super::progress::Progress;
 use super::renormalize::Subject;
 use super::session::Session;
+use super::training_data::{kept_samples, split};
+use super::{companions, learning};
 use crate::comm::Comm;
-use crate::config::{RunFile, TrainSection};
+use crate::config::{Companion, RunFile, TrainSection};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::rbm::deep;
 use crate::rbm::{Matrix, Rbm, TrainingData};
-use crate::record::{LayerRecord, TrainingRecord};
+use crate::record::{CompanionRecord, LayerRecord, TrainingRecord};
 use crate::spins::{BitMatrix, WORD_BITS};
 use crate::store::ConfigurationSet;
 
@@ -20,33 +22,7 @@ pub struct Prior {
     training: BitMatrix,
     held_out: BitMatrix,
     layers: Vec<LayerRecord>,
-}
-
-/// Finds the configurations that the section names, and splits them: the last `held_out` ones are never trained on. They come chain after chain, so that they are
-/// the last chains where there are several.
-fn split(section: &TrainSection, sets: &[ConfigurationSet]) -> Result<(BitMatrix, BitMatrix)> {
-    let set = sets.iter().find(|set| set.size == section.size && set.coupling == section.coupling).ok_or_else(|| {
-        Error::Refused(format!(
-            "configurations.h5 holds no configurations of size {} at coupling {}: remove results.h5 to sample again",
-            section.size, section.coupling
-        ))
-    })?;
-    let rows = set.spins.rows();
-    let kept = kept_samples(section);
-    if rows != kept + section.held_out {
-        return Err(Error::Refused(format!(
-            "configurations.h5 holds {rows} configurations of size {} at coupling {}, the run file asks for {}: remove results.h5 to sample again",
-            section.size,
-            section.coupling,
-            kept + section.held_out
-        )));
-    }
-    Ok((set.spins.slice_rows(0..kept), set.spins.slice_rows(kept..rows)))
-}
-
-/// The kept configurations that are trained on: none if fresh ones are drawn.
-fn kept_samples(section: &TrainSection) -> usize {
-    if section.fresh_sweeps.is_some() { 0 } else { section.samples }
+    companions: Vec<CompanionRecord>,
 }
 
 /// What rank 0 has at the beginning of the stage.
@@ -55,7 +31,8 @@ fn kept_samples(section: &TrainSection) -> usize {
 /// [`Error::Refused`] if the configurations are not those of the run file.
 pub fn prior(section: &TrainSection, done: Option<&TrainingRecord>, sets: &[ConfigurationSet]) -> Result<Prior> {
     let (training, held_out) = split(section, sets)?;
-    Ok(Prior { training, held_out, layers: done.map(|record| record.layers.clone()).unwrap_or_default() })
+    let (layers, companions) = done.map(|record| (record.layers.clone(), record.companions.clone())).unwrap_or_default();
+    Ok(Prior { training, held_out, layers, companions })
 }
 
 /// The same on every rank.
@@ -66,7 +43,10 @@ pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> R
     let mut message = Vec::new();
     if let Some(prior) = &prior {
         message.extend(prior.training.words().iter().chain(prior.held_out.words()).flat_map(|word| word.to_le_bytes()));
-        message.extend(serde_json::to_vec(&prior.layers).map_err(|why| Error::Bug(format!("trained layers cannot be sent: {why}.")))?);
+        message.extend(
+            serde_json::to_vec(&(&prior.layers, &prior.companions))
+                .map_err(|why| Error::Bug(format!("trained layers cannot be sent: {why}.")))?,
+        );
     }
     let message = comm.broadcast(message);
     if let Some(prior) = prior {
@@ -80,32 +60,93 @@ pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> R
     let words: Vec<u64> = spins.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
     let mut all = BitMatrix::new(kept + section.held_out, sites);
     all.words_mut().copy_from_slice(&words);
-    Ok(Prior {
-        training: all.slice_rows(0..kept),
-        held_out: all.slice_rows(kept..all.rows()),
-        layers: serde_json::from_slice(layers).map_err(|why| Error::Bug(format!("the trained layers arrived damaged: {why}.")))?,
-    })
+    let (layers, companions) =
+        serde_json::from_slice(layers).map_err(|why| Error::Bug(format!("the trained layers arrived damaged: {why}.")))?;
+    Ok(Prior { training: all.slice_rows(0..kept), held_out: all.slice_rows(kept..all.rows()), layers, companions })
 }
 
-/// Trains the layers that are missing; puts each into the files when it is done. Collective.
+/// What is being trained: the main network, or one beside it.
+struct Network<'a> {
+    job: &'a RunFile,
+    section: &'a TrainSection,
+    /// 0 for the main one.
+    number: usize,
+}
+
+/// Trains the layers that are missing, of the main network and then of its companions; puts each into the files when it is done. Collective.
 ///
 /// # Errors
 /// [`Error::NotFinite`] naming layer and epoch when a number stops being finite; [`Error::Stopped`] if the job stops; what cannot be written.
 pub fn run(job: &RunFile, section: &TrainSection, prior: Prior, session: &mut Session) -> Result<()> {
-    let seed = job.seed;
     let mut stored = session.resume(Stage::Training)?;
+    let companions = job.companions();
     let mut record = empty_record(section, &prior);
-    let mut training = TrainingData::Binary(prior.training);
-    let mut held_out = TrainingData::Binary(prior.held_out);
+    let Prior { mut training, mut held_out, .. } = prior;
+    let data = if companions.is_empty() {
+        // One copy of the data is enough for one network.
+        (std::mem::replace(&mut training, BitMatrix::new(0, 0)), std::mem::replace(&mut held_out, BitMatrix::new(0, 0)))
+    } else {
+        (training.clone(), held_out.clone())
+    };
+    train_network(&Network { job, section, number: 0 }, data, &mut record, &mut stored, session, None)?;
+    if companions.is_empty() {
+        return Ok(());
+    }
+    let work = |companion: &Companion| (0..companion.section.layers.len()).map(|layer| work(&companion.section, layer)).sum::<u64>();
+    let done = |number: usize, companion: &Companion| {
+        let layers = record.companions.get(number).map_or(0, |found| found.layers.len());
+        (0..layers).map(|layer| self::work(&companion.section, layer)).sum::<u64>()
+    };
+    let before = companions.iter().enumerate().map(|(number, companion)| done(number, companion)).sum();
+    let progress = session.progress(&companions_title(companions.len()), "samples", before, companions.iter().map(work).sum());
+    for (number, companion) in (1..).zip(&companions) {
+        let layers = record.companions.get(number - 1).map_or(0, |found| found.layers.len());
+        if layers == companion.section.layers.len() {
+            continue;
+        }
+        if record.companions.len() < number {
+            record.companions.push(empty_companion(companion));
+        }
+        let data = (companions::training(companion, &training), companions::held_out(companion, &held_out));
+        let network = Network { job: &companion.job, section: &companion.section, number };
+        train_network(&network, data, &mut record, &mut stored, session, Some(&progress))?;
+    }
+    progress.finish();
+    Ok(())
+}
+
+/// What the stage of so many companions is called.
+pub fn companions_title(count: usize) -> String {
+    format!("training {count} more network{}", if count == 1 { "" } else { "s" })
+}
+
+/// The work of a layer, in samples.
+fn work(section: &TrainSection, layer: usize) -> u64 {
+    (section.epochs[layer] * section.samples.div_ceil(section.minibatch) * section.minibatch) as u64
+}
+
+/// Trains the missing layers of one network.
+fn train_network(
+    network: &Network,
+    (training, held_out): (BitMatrix, BitMatrix),
+    record: &mut TrainingRecord,
+    stored: &mut Vec<u8>,
+    session: &mut Session,
+    progress: Option<&Progress>,
+) -> Result<()> {
+    let Network { job, section, number } = *network;
+    let mut training = TrainingData::Binary(training);
+    let mut held_out = TrainingData::Binary(held_out);
     let mut below: Vec<Rbm> = Vec::new();
     for layer in 0..section.layers.len() {
-        let machine = match prior.layers.get(layer) {
+        let machine = match layers_of(record, number).get(layer) {
             Some(done) => machine(done),
             None => {
-                let task = learning::Task { job, section, layer, below: &below, training: &training, held_out: &held_out };
-                let (machine, layer) = learning::train_layer(&task, &std::mem::take(&mut stored), session)?;
-                record.layers.push(layer);
+                let task = learning::Task { job, section, network: number, layer, below: &below, training: &training, held_out: &held_out };
+                let (machine, layer) = learning::train_layer(&task, &std::mem::take(stored), session, progress)?;
+                layers_of(record, number).push(layer);
                 record.peak_memory = peak_resident_bytes();
+                session.note_work();
                 session.on_root(|desk| desk.keep_training(record.clone()))?;
                 machine
             }
@@ -113,13 +154,29 @@ pub fn run(job: &RunFile, section: &TrainSection, prior: Prior, session: &mut Se
         if layer + 1 < section.layers.len() {
             let kind = section.activations;
             if section.fresh_sweeps.is_none() {
-                training = deep::activations(&machine, &training, kind, seed, 2 * layer as u64);
+                training = deep::activations(&machine, &training, kind, job.seed, 2 * layer as u64);
             }
-            held_out = deep::activations(&machine, &held_out, kind, seed, 2 * layer as u64 + 1);
+            held_out = deep::activations(&machine, &held_out, kind, job.seed, 2 * layer as u64 + 1);
         }
         below.push(machine);
     }
     Ok(())
+}
+
+fn layers_of(record: &mut TrainingRecord, number: usize) -> &mut Vec<LayerRecord> {
+    if number == 0 { &mut record.layers } else { &mut record.companions[number - 1].layers }
+}
+
+fn empty_companion(companion: &Companion) -> CompanionRecord {
+    CompanionRecord {
+        name: companion.name.clone(),
+        role: companion.role.name().to_string(),
+        seed_number: companion.seed_number,
+        seed: companion.job.seed,
+        samples: companion.section.samples,
+        l1: companion.section.l1.clone(),
+        layers: Vec::new(),
+    }
 }
 
 fn empty_record(section: &TrainSection, prior: &Prior) -> TrainingRecord {
@@ -130,11 +187,12 @@ fn empty_record(section: &TrainSection, prior: &Prior) -> TrainingRecord {
         chains: if section.learning.method.is_persistent() { section.learning.chains } else { 0 },
         gibbs_steps: section.gibbs_steps,
         fresh: section.fresh_sweeps.is_some(),
-        coupling: section.coupling,
+        couplings: section.couplings.clone(),
         size: section.size,
         samples: section.samples,
         held_out: section.held_out,
         layers: prior.layers.clone(),
+        companions: prior.companions.clone(),
         peak_memory: peak_resident_bytes(),
     }
 }
@@ -154,7 +212,7 @@ pub struct TrainedStack {
     dead_units: Vec<Vec<usize>>,
     held_out: BitMatrix,
     means: Vec<f64>,
-    coupling: f64,
+    couplings: Vec<f64>,
 }
 
 impl TrainedStack {
@@ -162,7 +220,7 @@ impl TrainedStack {
     pub fn subject(&self, seed: u64) -> Subject<'_> {
         Subject {
             torus: self.torus,
-            coupling: self.coupling,
+            couplings: &self.couplings,
             stack: &self.machines,
             dead_units: &self.dead_units,
             held_out: &self.held_out,
@@ -178,8 +236,25 @@ impl TrainedStack {
 /// [`Error::Refused`] if the configurations are not those of the run file.
 pub fn stack(section: &TrainSection, record: &TrainingRecord, sets: &[ConfigurationSet]) -> Result<TrainedStack> {
     let (training, held_out) = split(section, sets)?;
-    let machines: Vec<Rbm> = record.layers.iter().map(machine).collect();
     let means = if section.fresh_sweeps.is_some() { held_out.column_means() } else { training.column_means() };
-    let dead_units = record.layers.iter().map(|layer| layer.dead_units.clone()).collect();
-    Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out, means, coupling: section.coupling })
+    stack_of(section, &record.layers, held_out, means)
+}
+
+/// The stack of a companion, which is judged by the held-out configurations of the main one: with its sites shuffled, if it was trained on such.
+///
+/// # Errors
+/// None in practice: the main stack was built before.
+pub fn companion_stack(companion: &Companion, found: &CompanionRecord, main: &TrainedStack) -> Result<TrainedStack> {
+    let held_out = companions::held_out(companion, &main.held_out);
+    let means = match companions::order_of_sites(companion, main.torus) {
+        Some(order) => order.iter().map(|&site| main.means[site]).collect(),
+        None => main.means.clone(),
+    };
+    stack_of(&companion.section, &found.layers, held_out, means)
+}
+
+fn stack_of(section: &TrainSection, layers: &[LayerRecord], held_out: BitMatrix, means: Vec<f64>) -> Result<TrainedStack> {
+    let machines: Vec<Rbm> = layers.iter().map(machine).collect();
+    let dead_units = layers.iter().map(|layer| layer.dead_units.clone()).collect();
+    Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out, means, couplings: section.couplings.clone() })
 }

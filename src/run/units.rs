@@ -68,7 +68,7 @@ impl Unit {
 
     /// The work of one sweep, in spins: unused lanes are moved as well.
     pub fn sweep_cost(&self, plan: &Plan) -> u128 {
-        let sites = (self.side(plan) as u128).pow(2);
+        let sites = plan.sites(self.side(plan));
         match self {
             Unit::Chain(_) => sites,
             Unit::Group(group) => sites * (group.ensembles.len() * REPLICAS) as u128,
@@ -131,9 +131,12 @@ impl Work {
         plan.cost(self.number, self.sweeps())
     }
 
-    /// Whether a sweep has been done.
+    /// Whether there is anything to keep.
     pub fn has_begun(&self) -> bool {
-        self.sweeps() > 0
+        match &self.state {
+            State::Chain(chain) => chain.has_begun(),
+            State::Group(group) => group.sweeps() > 0,
+        }
     }
 
     /// Whether all sweeps are done.
@@ -141,7 +144,7 @@ impl Work {
         self.sweeps() == plan.sweeps()
     }
 
-    /// Sweeps until the unit or the round ends, at least once.
+    /// Sweeps until the unit or the round ends, at least once; a long sweep may be left before its end.
     ///
     /// # Errors
     /// What the sampler refuses.

@@ -11,7 +11,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::kernels::local_update::{Laws, Rule, Source};
-use crate::lattice::SquareTorus;
+use crate::lattice::{SquareTorus, Torus};
 use crate::measure::{Measurement, Observer};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, checkerboard::Checkerboard};
@@ -135,7 +135,8 @@ impl<R: Local> Sampler for LocalUpdate<R> {
 }
 
 /// Says why a checkerboard chain cannot run here.
-pub(super) fn refuse_unfit(algorithm: &str, torus: SquareTorus, coupling: f64) -> Result<()> {
+pub(super) fn refuse_unfit(algorithm: &str, torus: impl Into<Torus>, coupling: f64) -> Result<()> {
+    let torus = torus.into();
     if !torus.is_bipartite() {
         return Err(Error::Usage(format!(
             "a lattice of side {} has no checkerboard, which the {algorithm} algorithm needs: write an even side, or algorithm = \"swendsen-wang\"",
@@ -144,7 +145,7 @@ pub(super) fn refuse_unfit(algorithm: &str, torus: SquareTorus, coupling: f64) -
     }
     if !(coupling.is_finite() && coupling >= 0.0) {
         return Err(Error::Usage(format!(
-            "the coupling K = {coupling} is not that of a ferromagnet: write a finite number, zero or larger (the critical one is 0.44068679350977)"
+            "the coupling K = {coupling} is not that of a ferromagnet: write a finite number, zero or larger (the critical one of the square lattice is 0.44068679350977)"
         )));
     }
     Ok(())

@@ -1,9 +1,11 @@
 //! Samplers that move one spin at a time, written for the eye: slow, plain, and by another hand than the kernels. They share the definition of the
 //! random numbers with the fast samplers, so that the tests ask for the same chain, not for a similar one.
 
+pub mod domains;
 pub mod local_update;
 pub mod replicas;
 pub mod swendsen_wang;
+pub mod torus_swendsen_wang;
 pub mod wolff;
 
 pub use local_update::LocalUpdate;
@@ -13,7 +15,7 @@ pub type Metropolis = LocalUpdate<crate::kernels::metropolis::Metropolis>;
 /// The heat-bath chain.
 pub type HeatBath = LocalUpdate<crate::kernels::heat_bath::HeatBath>;
 
-use crate::lattice::SquareTorus;
+use crate::lattice::Torus;
 use crate::measure::Measurement;
 use crate::spins::Configuration;
 
@@ -23,7 +25,7 @@ fn unpacked(configuration: &Configuration) -> Vec<i8> {
 }
 
 /// The configuration of such spins.
-fn packed(torus: SquareTorus, spins: &[i8]) -> Configuration {
+fn packed(torus: impl Into<Torus>, spins: &[i8]) -> Configuration {
     let mut configuration = Configuration::all_down(torus);
     for (site, &spin) in spins.iter().enumerate() {
         configuration.set(site, spin > 0);
@@ -34,4 +36,12 @@ fn packed(torus: SquareTorus, spins: &[i8]) -> Configuration {
 /// Energy and magnetization, bond by bond and spin by spin.
 fn count(configuration: &Configuration) -> Measurement {
     Measurement { energy: configuration.energy(), magnetization: configuration.magnetization() }
+}
+
+/// The root of the tree of a place, in a forest where a root is its own parent.
+fn root(parents: &[usize], mut place: usize) -> usize {
+    while parents[place] != place {
+        place = parents[place];
+    }
+    place
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::byte_queue::ByteQueue;
 use crate::kernels::local_update::Source;
-use crate::lattice::SquareTorus;
+use crate::lattice::Torus;
 use crate::random::{LaneStream, Stream};
 use crate::spins::{Configuration, WORD_BITS};
 
@@ -83,7 +83,8 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As for [`Self::words`].
-    pub fn configuration(&mut self, torus: SquareTorus) -> Result<Configuration> {
+    pub fn configuration(&mut self, torus: impl Into<Torus>) -> Result<Configuration> {
+        let torus = torus.into();
         Ok(Configuration::from_words(torus, self.words(torus.sites().div_ceil(WORD_BITS))?.to_vec()))
     }
 
@@ -113,9 +114,11 @@ fn misfit() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HeatBath, Metropolis, Sampler, Start, SwendsenWang, Wolff, reference};
+    use super::super::domains::DomainUpdate;
+    use super::super::{HeatBath, Metropolis, Sampler, SiteClusters, Start, SwendsenWang, Wolff, reference};
     use crate::kernels::InstructionSet;
-    use crate::lattice::SquareTorus;
+    use crate::kernels::domains::{ChainMetropolis, CubicHeatBath};
+    use crate::lattice::{Geometry, SquareTorus, Torus};
     use crate::measure::{Measurement, Observer};
 
     const STEPS: usize = 20;
@@ -179,6 +182,60 @@ mod tests {
                 });
                 survives_every_split(&name("wolff"), &|set| {
                     Box::new(Wolff::with_instruction_set(set, torus, coupling, start, 14103831, 3).unwrap())
+                });
+            }
+        }
+    }
+
+    /// A sweep of this lattice asks once or more whether it is to be left; it is, each time, and goes on in another chain.
+    #[test]
+    fn a_sweep_that_was_left_goes_on_with_the_same_bits() {
+        let torus = SquareTorus::new(600).unwrap();
+        let make = || Wolff::new(torus, 0.44, Start::Hot, 14103831, 3).unwrap();
+        let (mut whole, mut pieces, mut left) = (make(), make(), 0);
+        for sweep in 0..8 {
+            if sweep == 4 {
+                whole.end_thermalization();
+                pieces.end_thermalization();
+            }
+            let flipped = loop {
+                if let Some(flipped) = pieces.sweep_unless(&mut || true) {
+                    break flipped;
+                }
+                left += 1;
+                let mut other = make();
+                other.restore(&pieces.snapshot()).unwrap();
+                pieces = other;
+            };
+            assert_eq!(flipped, whole.sweep());
+            assert_eq!(pieces.snapshot(), whole.snapshot());
+        }
+        assert!(left >= 4, "{left}");
+    }
+
+    #[test]
+    fn a_restart_on_other_lattices_leaves_no_trace() {
+        for (geometry, side) in
+            [(Geometry::Chain, 3), (Geometry::Chain, 70), (Geometry::Cubic, 3), (Geometry::Cubic, 6), (Geometry::Cubic, 16)]
+        {
+            let torus = Torus::new(geometry, side).unwrap();
+            let name = |algorithm: &str| format!("{algorithm}, {geometry}, side {side}");
+            survives_every_split(&name("swendsen-wang"), &|set| {
+                Box::new(SiteClusters::new(torus, 0.3, Start::Hot, 14103831, 3).unwrap().with_instruction_set(set))
+            });
+            survives_every_split(&name("wolff"), &|set| {
+                Box::new(Wolff::with_instruction_set(set, torus, 0.3, Start::Hot, 14103831, 3).unwrap())
+            });
+            if !torus.is_bipartite() {
+                continue;
+            }
+            if geometry == Geometry::Chain {
+                survives_every_split(&name("metropolis"), &|set| {
+                    Box::new(DomainUpdate::<ChainMetropolis>::new(torus, 0.3, Start::Hot, 1, 3).unwrap().with_instruction_set(set))
+                });
+            } else {
+                survives_every_split(&name("heat-bath"), &|set| {
+                    Box::new(DomainUpdate::<CubicHeatBath>::new(torus, 0.3, Start::Hot, 1, 3).unwrap().with_instruction_set(set))
                 });
             }
         }

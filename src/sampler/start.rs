@@ -1,7 +1,7 @@
 //! Where chains begin. Shared by all samplers, so that the same chain number gives the same first configuration whatever the algorithm.
 
 use super::Start;
-use crate::lattice::SquareTorus;
+use crate::lattice::Torus;
 use crate::random::{Purpose, Stream};
 use crate::spins::{Configuration, WORD_BITS};
 
@@ -25,7 +25,8 @@ impl InitialSpins {
 
 /// The first configuration of chain number `chain`. A hot start takes one word of the stream (seed, InitialSpins, chain) for each 64 sites, in site order;
 /// the bits past the last site are dropped.
-pub fn initial_configuration(torus: SquareTorus, start: Start, seed: u64, chain: u64) -> Configuration {
+pub fn initial_configuration(torus: impl Into<Torus>, start: Start, seed: u64, chain: u64) -> Configuration {
+    let torus = torus.into();
     let mut spins = InitialSpins::new(start, seed, chain);
     Configuration::from_words(torus, (0..torus.sites().div_ceil(WORD_BITS)).map(|_| spins.word()).collect())
 }
@@ -33,6 +34,7 @@ pub fn initial_configuration(torus: SquareTorus, start: Start, seed: u64, chain:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lattice::SquareTorus;
 
     #[test]
     fn hot_starts_are_half_up_and_differ_between_chains() {

@@ -1,24 +1,24 @@
 //! Parallel tempering (Swendsen and Wang, PRL 57, 2607 (1986); Hukushima and Nemoto, J. Phys. Soc. Jpn. 65, 1604 (1996)) of 512 independent ladders: each bit lane of a
-//! [`ReplicaGroup`] is a chain, and the chains of one lane at all couplings are a ladder. With one coupling it is 512 chains without exchange.
+//! [`LaneGroup`] is a chain, and the chains of one lane at all couplings are a ladder. With one coupling it is 512 chains without exchange.
 //!
 //! **Exchange.** Before a sweep whose number (from 1 on, those already done) is a multiple of `exchange_every`, neighbouring couplings are paired, in turn (0, 1), (2, 3) ...
 //! and (1, 2), (3, 4) ... in the order of the couplings. In every lane a pair a, b exchanges its two replicas with probability min(1, exp((K_a - K_b) (E_a - E_b))), which
-//! leaves the product of both laws as it is. With U = E / 2 + N unsatisfied bonds and K_a < K_b that is 1 for U_a <= U_b, else exp(-4 (K_b - K_a) n), n = (U_a - U_b) / 2:
-//! U is even on a torus of even side. A 64-bit random number below 2^64 times that probability accepts. A pair takes 64 steps of the lane stream (seed, Exchange, ladder),
+//! leaves the product of both laws as it is. With U unsatisfied bonds, E = 2U - d N, and K_a < K_b that is 1 for U_a <= U_b, else exp(-4 (K_b - K_a) n), n = (U_a - U_b) / 2:
+//! U is even on every lattice of even side. A 64-bit random number below 2^64 times that probability accepts. A pair takes 64 steps of the lane stream (seed, Exchange, ladder),
 //! whatever it decides; lane r takes word r mod 8 of step r / 8. The pairs come in the order of the couplings.
 //!
 //! **What is told.** Swaps tried and made for each pair; round trips of each ladder: how often a replica comes to the lowest coupling that had been there before and has been
 //! at the highest since; and for each coupling how many of the replicas that came by had last been at the lowest of all, and how many at the highest (their share is the flow of
 //! Katzgraber, Trebst, Huse and Troyer, J. Stat. Mech. (2006) P03018). Only what happens after thermalization counts.
 
-use super::replicas::ReplicaGroup;
+use super::lanes::LaneGroup;
 use super::{Start, snapshot::Reader};
 use crate::error::Result;
 use crate::kernels::InstructionSet;
 use crate::kernels::fixed_point::Probability;
 use crate::kernels::replicas::{REPLICAS, Word};
 use crate::kernels::vector::BLOCK;
-use crate::lattice::SquareTorus;
+use crate::lattice::Torus;
 use crate::measure::Measurement;
 use crate::random::{LaneStream, Purpose};
 use crate::spins::WORD_BITS;
@@ -74,10 +74,10 @@ struct Ratios {
 }
 
 impl Ratios {
-    fn new(lower: f64, upper: f64, torus: SquareTorus) -> Self {
+    fn new(lower: f64, upper: f64, torus: Torus) -> Self {
         let ratio = |n: usize| Probability::decay(4.0 * (upper - lower) * n as f64).value();
-        // U is at most 2N.
-        Ratios { coarse: (0..=torus.sites() / 64).map(|n| ratio(64 * n)).collect(), fine: std::array::from_fn(ratio) }
+        // U is at most the number of bonds, and n half of it.
+        Ratios { coarse: (0..=torus.bonds() / 128).map(|n| ratio(64 * n)).collect(), fine: std::array::from_fn(ratio) }
     }
 
     fn accepts(&self, lower_unsatisfied: u32, upper_unsatisfied: u32, random: u64) -> bool {
@@ -92,7 +92,7 @@ impl Ratios {
 /// 512 ladders of couplings.
 #[derive(Debug, Clone)]
 pub struct Ladders {
-    groups: Vec<ReplicaGroup>,
+    groups: Vec<LaneGroup>,
     ratios: Vec<Ratios>,
     pasts: Vec<Past>,
     /// The lanes that are somebody's.
@@ -108,9 +108,9 @@ impl Ladders {
     /// Ladders at `couplings`, ascending, whose group numbers are given beside them; `number` names the stream of their exchanges, and `used` of the 512 lanes count.
     ///
     /// # Errors
-    /// What [`ReplicaGroup::new`] refuses.
+    /// What [`LaneGroup::new`] refuses.
     pub fn new(
-        torus: SquareTorus,
+        torus: impl Into<Torus>,
         couplings: &[(f64, u64)],
         start: Start,
         seed: u64,
@@ -118,7 +118,8 @@ impl Ladders {
         used: usize,
         exchange_every: u64,
     ) -> Result<Self> {
-        let make = |&(coupling, group)| ReplicaGroup::new(torus, coupling, start, seed, group);
+        let torus = torus.into();
+        let make = |&(coupling, group)| LaneGroup::new(torus, coupling, start, seed, group);
         let groups = couplings.iter().map(make).collect::<Result<Vec<_>>>()?;
         let count = groups.len();
         let none = Past { from_lowest: Word::ZERO, from_highest: Word::ZERO, begun: Word::ZERO };
@@ -154,7 +155,7 @@ impl Ladders {
     }
 
     /// The chains at each coupling, in their order.
-    pub fn groups(&self) -> &[ReplicaGroup] {
+    pub fn groups(&self) -> &[LaneGroup] {
         &self.groups
     }
 
@@ -183,7 +184,7 @@ impl Ladders {
         self.sweeps += 1;
         // The next exchange needs energies.
         let counted = counted || (self.groups.len() > 1 && self.sweeps.is_multiple_of(self.exchange_every));
-        let sweep = |group: &mut ReplicaGroup| if counted { group.sweep_counted() } else { group.sweep() };
+        let sweep = |group: &mut LaneGroup| if counted { group.sweep_counted() } else { group.sweep() };
         if exchange {
             let first = ((self.sweeps - 1) / self.exchange_every - 1) as usize % 2;
             let masks = self.decide(first);
@@ -206,7 +207,7 @@ impl Ladders {
 
     /// Which lanes exchange, for the pairs that begin with coupling `first`, `first` + 2 ...; and all that follows from it but the swaps of the spins.
     fn decide(&mut self, first: usize) -> Vec<Word> {
-        let unsatisfied: Vec<[u32; REPLICAS]> = self.groups.par_iter().map(ReplicaGroup::unsatisfied).collect();
+        let unsatisfied: Vec<[u32; REPLICAS]> = self.groups.par_iter().map(LaneGroup::unsatisfied).collect();
         let mut masks = Vec::with_capacity(self.groups.len() / 2);
         for lower in (first..self.ratios.len()).step_by(2) {
             let ratios = &self.ratios[lower];
@@ -264,7 +265,12 @@ impl Ladders {
 
     /// Energy and magnetization of every lane at each coupling.
     pub fn measurements(&self) -> Vec<Vec<Measurement>> {
-        self.groups.par_iter().map(ReplicaGroup::measurements).collect()
+        self.groups.par_iter().map(LaneGroup::measurements).collect()
+    }
+
+    /// The power of the longest waves of every lane at each coupling; `None` on the square lattice, where it is not measured across the bits.
+    pub fn wave_powers(&self) -> Option<Vec<Vec<f64>>> {
+        self.groups.par_iter().map(LaneGroup::wave_powers).collect()
     }
 
     /// All that the rest of the chains depends on, as words: sweeps; whether exchanges are counted, and the counts; the stream of the exchanges; where the replicas have been;

@@ -102,6 +102,36 @@ impl BitMatrix {
         BitMatrix { rows: range.len(), columns: self.columns, words: self.words[range.start * width..range.end * width].to_vec() }
     }
 
+    /// So many rows, spread evenly over all of them, the last one included.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn spread_rows(&self, count: usize) -> BitMatrix {
+        assert!(count <= self.rows, "{count} of {} rows", self.rows);
+        let mut matrix = BitMatrix::new(count, self.columns);
+        for row in 0..count {
+            matrix.row_mut(row).copy_from_slice(self.row((row + 1) * self.rows / count - 1));
+        }
+        matrix
+    }
+
+    /// The columns in another order: column j of the result is column `order[j]`.
+    ///
+    /// # Panics
+    /// If a column does not exist.
+    pub fn reorder_columns(&self, order: &[usize]) -> BitMatrix {
+        let mut matrix = BitMatrix::new(self.rows, order.len());
+        for row in 0..self.rows {
+            let source = self.row(row);
+            for (column, &from) in order.iter().enumerate() {
+                assert!(from < self.columns, "column {from} of {}", self.columns);
+                let bit = source[from / WORD_BITS] >> (from % WORD_BITS) & 1;
+                matrix.row_mut(row)[column / WORD_BITS] |= bit << (column % WORD_BITS);
+            }
+        }
+        matrix
+    }
+
     /// The share of set bits in each column, in f64.
     pub fn column_means(&self) -> Vec<f64> {
         let mut counts = vec![0u64; self.columns];
@@ -123,6 +153,21 @@ mod tests {
         let full = |rows: usize, columns: usize| BitMatrix::from_words(rows, columns, || u64::MAX).words().to_vec();
         assert_eq!(full(2, 70), [u64::MAX, 0x3F, u64::MAX, 0x3F]);
         assert_eq!((full(1, 128), full(1, 1), full(3, 0)), (vec![u64::MAX; 2], vec![1], vec![]));
+    }
+
+    #[test]
+    fn rows_are_spread_and_columns_reordered() {
+        let mut matrix = BitMatrix::new(5, 70);
+        for row in 0..5 {
+            matrix.set(row, 60 + row, true);
+        }
+        let some = matrix.spread_rows(2);
+        assert!(some.rows() == 2 && some.get(0, 61) && some.get(1, 64) && some.column_means().iter().sum::<f64>() == 1.0);
+        assert_eq!(matrix.spread_rows(5), matrix);
+        let back: Vec<usize> = (0..70).rev().collect();
+        let turned = matrix.reorder_columns(&back);
+        assert!((0..5).all(|row| turned.get(row, 9 - row)));
+        assert_eq!(turned.reorder_columns(&back), matrix);
     }
 
     #[test]

@@ -62,10 +62,11 @@ impl Checkerboard {
     /// Takes over the spins of `configuration`.
     ///
     /// # Panics
-    /// As for [`Self::new`].
+    /// As for [`Self::new`], and if the lattice is none of two dimensions.
     pub fn from_configuration(configuration: &Configuration) -> Self {
         let mut words = configuration.words().iter().copied();
-        Self::from_words(configuration.torus(), || words.next().expect("a configuration has ceil(N / 64) words"))
+        let torus = configuration.torus().square().expect("a configuration of a square lattice");
+        Self::from_words(torus, || words.next().expect("a configuration has ceil(N / 64) words"))
     }
 
     /// Takes over spins in site order, 64 at a time, without the need for all of them at once. `next_word` is asked ceil(N / 64) times.

@@ -8,6 +8,7 @@
 //! One coupling alone is the single-histogram method.
 
 use super::least_squares;
+use crate::lattice::Geometry;
 use crate::measure::Series;
 
 /// Sums of a draw: 1, |m|, m^2, m^4, and the power of the longest waves over N^2.
@@ -16,6 +17,7 @@ const SUMS: usize = 5;
 /// The draws of all couplings of one size, as sums by energy in blocks of the jackknife.
 #[derive(Debug, Clone)]
 pub struct Histograms {
+    side: f64,
     sites: f64,
     couplings: Vec<f64>,
     /// Energies that occurred, ascending.
@@ -34,6 +36,8 @@ pub struct Histograms {
 pub struct Averages {
     /// K.
     pub coupling: f64,
+    /// L.
+    pub side: f64,
     /// N.
     pub sites: f64,
     /// `<E>/N`.
@@ -59,7 +63,7 @@ impl Averages {
     /// xi / L of the second moment, `sqrt(chi / F - 1) / (2 L sin(pi / L))`, and its derivative in K; not a number without the waves.
     pub fn correlation_length(&self) -> [f64; 2] {
         let ([_, square, _, wave], [_, square_slope, _, wave_slope]) = (self.moments, self.derivatives);
-        let side = self.sites.sqrt();
+        let side = self.side;
         let scale = 0.5 / (side * (std::f64::consts::PI / side).sin());
         let ratio = square / wave;
         let root = (ratio - 1.0).max(0.0).sqrt();
@@ -73,10 +77,15 @@ impl Averages {
 }
 
 impl Histograms {
-    /// The ensembles of one size L = `side`: couplings with their chains, which are cut into `parts` blocks each. Block b holds the same stretch of the same chain of every
+    /// The ensembles of one square lattice of side L = `side`: couplings with their chains, which are cut into `parts` blocks each. Block b holds the same stretch of the same chain of every
     /// coupling, so that leaving it out is one step of a jackknife over everything; beyond `most` blocks, several share one.
     pub fn new(side: usize, ensembles: &[(f64, &[Series])], parts: usize, most: usize) -> Self {
-        let sites = (side * side) as f64;
+        Self::on(Geometry::Square, side, ensembles, parts, most)
+    }
+
+    /// [`Self::new`] on any lattice.
+    pub fn on(geometry: Geometry, side: usize, ensembles: &[(f64, &[Series])], parts: usize, most: usize) -> Self {
+        let sites = side.pow(geometry.dimension() as u32) as f64;
         let every = || ensembles.iter().flat_map(|(_, chains)| chains.iter());
         let mut levels: Vec<i64> = every().flat_map(|chain| chain.energy.iter().copied()).collect();
         levels.sort_unstable();
@@ -115,6 +124,7 @@ impl Histograms {
             means.push(sum / number);
         }
         Histograms {
+            side: side as f64,
             sites,
             couplings: ensembles.iter().map(|&(coupling, _)| coupling).collect(),
             energies: levels.into_iter().map(|energy| energy as f64).collect(),
@@ -158,6 +168,7 @@ impl Histograms {
         }
         let middle = self.means[self.means.len() / 2];
         let mut reweighting = Reweighting {
+            side: self.side,
             sites: self.sites,
             couplings: self.couplings.clone(),
             energies: self.energies.iter().map(|energy| energy - middle).collect(),
@@ -187,6 +198,7 @@ impl Histograms {
 /// Draws of several couplings with the free energies that make them one ensemble.
 #[derive(Debug, Clone)]
 pub struct Reweighting {
+    side: f64,
     sites: f64,
     couplings: Vec<f64>,
     /// Energies less `middle`.
@@ -274,6 +286,7 @@ impl Reweighting {
         let moments: [f64; SUMS - 1] = std::array::from_fn(|value| sums[value + 1] / sums[0]);
         Averages {
             coupling,
+            side: self.side,
             sites: self.sites,
             energy: (mean + self.middle) / self.sites,
             specific_heat: coupling * coupling * (energy_squared / sums[0] - mean * mean) / self.sites,

@@ -11,10 +11,11 @@ mod fits;
 mod pipeline;
 
 use super::least_squares::Goodness;
+use crate::lattice::Geometry;
 use crate::measure::Series;
 use serde::{Deserialize, Serialize};
 
-pub use pipeline::analyse;
+pub use pipeline::{analyse, analyse_on};
 
 /// All ensembles of one size.
 #[derive(Debug, Clone)]
@@ -41,7 +42,7 @@ pub struct ScalingResult {
     pub error: f64,
     /// The smallest size of the fit.
     pub smallest_size: usize,
-    /// The exact value, where one is known.
+    /// The exact value, where one is known; on the cubic lattice, where none is, the most precise published one.
     pub exact: Option<f64>,
 }
 
@@ -131,6 +132,8 @@ pub struct Collapse {
 /// The analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scaling {
+    /// The kind of lattice.
+    pub geometry: Geometry,
     /// omega of the correction L^-omega that the fits allow.
     pub correction_exponent: f64,
     /// Blocks of the jackknife.

@@ -4,6 +4,7 @@
 use super::hdf5::{FileWriter, GroupReader, GroupWriter, label};
 use super::{durable, provenance};
 use crate::error::{Error, Result};
+use crate::lattice::Geometry;
 use crate::record::Provenance;
 use crate::spins::BitMatrix;
 use std::path::Path;
@@ -17,6 +18,8 @@ const WORD_BYTES: usize = size_of::<u64>();
 /// The configurations kept of one ensemble.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigurationSet {
+    /// The kind of lattice.
+    pub geometry: Geometry,
     /// Side L.
     pub size: usize,
     /// K = J / k_B T.
@@ -61,6 +64,8 @@ fn write_set(group: &GroupWriter, index: usize, set: &ConfigurationSet) -> Resul
         .text("signal", "packed")?
         .texts("axes", &["configuration", "byte"])?
         .number("index", index as u64)?
+        .text("geometry", set.geometry.name())?
+        .number("dimension", set.geometry.dimension() as u64)?
         .number("size", set.size as u64)?
         .number("coupling", set.coupling)?
         .number("configurations", rows as u64)?
@@ -81,12 +86,17 @@ fn write_set(group: &GroupWriter, index: usize, set: &ConfigurationSet) -> Resul
         bytes
     })?;
     group.annotate("packed", |packed| {
-        packed
-            .text("unpack", UNPACK)?
-            .text("bit_order", "site i is bit i % 8 (little) of byte i // 8; site = y * L + x")?
-            .number("sites", sites as u64)?;
+        packed.text("unpack", UNPACK)?.text("bit_order", bit_order(set.geometry))?.number("sites", sites as u64)?;
         Ok(())
     })
+}
+
+fn bit_order(geometry: Geometry) -> &'static str {
+    match geometry {
+        Geometry::Chain => "site i is bit i % 8 (little) of byte i // 8",
+        Geometry::Square => "site i is bit i % 8 (little) of byte i // 8; site = y * L + x",
+        Geometry::Cubic => "site i is bit i % 8 (little) of byte i // 8; site = (z * L + y) * L + x",
+    }
 }
 
 /// Reads configurations and where they came from.
@@ -106,9 +116,17 @@ pub fn read_configurations(path: &Path) -> Result<(Provenance, Vec<Configuration
 
 fn read_set(group: &GroupReader) -> Result<ConfigurationSet> {
     let (size, coupling) = (group.count("size")?, group.number("coupling")?);
+    let geometry = super::geometry(group)?;
     let (rows, sites) = (group.count("configurations")?, group.count("sites")?);
     if rows == 0 || sites == 0 {
-        return Ok(ConfigurationSet { size, coupling, spins: BitMatrix::new(rows, sites), chains: vec![0; rows], draws: vec![0; rows] });
+        return Ok(ConfigurationSet {
+            geometry,
+            size,
+            coupling,
+            spins: BitMatrix::new(rows, sites),
+            chains: vec![0; rows],
+            draws: vec![0; rows],
+        });
     }
     let width = sites.div_ceil(8);
     // The shape on disk is bounded by what the file holds; only then is memory taken for it.
@@ -131,5 +149,5 @@ fn read_set(group: &GroupReader) -> Result<ConfigurationSet> {
         }
         Ok(())
     })?;
-    Ok(ConfigurationSet { size, coupling, spins, chains: group.shaped("chain", &[rows])?, draws: group.shaped("draw", &[rows])? })
+    Ok(ConfigurationSet { geometry, size, coupling, spins, chains: group.shaped("chain", &[rows])?, draws: group.shaped("draw", &[rows])? })
 }

@@ -25,15 +25,14 @@ pub fn write(group: &GroupWriter, record: &LikelihoodRecord) -> Result<()> {
     ] {
         attributes.number(name, number as u64)?;
     }
-    for (name, number) in [
-        ("entropy", record.entropy),
-        ("trace_violation", record.trace_violation),
-        ("exact_log_partition_function", record.exact_log_partition_function.unwrap_or(f64::NAN)),
-    ] {
+    for (name, number) in
+        [("entropy", record.entropy), ("exact_log_partition_function", record.exact_log_partition_function.unwrap_or(f64::NAN))]
+    {
         attributes.number(name, number)?;
     }
     for (name, pair) in [
         ("free_energy", Some(record.free_energy)),
+        ("trace_violation", Some(record.trace_violation)),
         ("accepted_log_partition_function", record.log_partition_function),
         ("negative_log_likelihood", record.negative_log_likelihood),
         ("divergence", record.divergence),
@@ -132,7 +131,7 @@ pub fn read(group: &GroupReader) -> Result<LikelihoodRecord> {
         negative_log_likelihood: optional("negative_log_likelihood")?,
         entropy: group.number("entropy")?,
         divergence: optional("divergence")?,
-        trace_violation: group.number("trace_violation")?,
+        trace_violation: pair("trace_violation")?,
         chains: group.count("chains")?,
         sweeps: group.count("sweeps")?,
         relaxation,

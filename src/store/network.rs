@@ -4,7 +4,7 @@
 //! Sign: p(v, h) = exp(sum c_i v_i + sum b_j h_j + sum v_i W_ij h_j) / Z; the parameters of arXiv:1410.3831, Eq. 10, are the negatives.
 
 use super::hdf5::{FileWriter, GroupReader, GroupWriter, label};
-use super::{durable, provenance};
+use super::{companion, durable, provenance};
 use crate::error::Result;
 use crate::record::{EpochRecord, LayerRecord, Provenance, TrainingRecord};
 use std::path::Path;
@@ -42,7 +42,8 @@ fn monitors(epoch: &EpochRecord) -> [f64; 8] {
 /// # Errors
 /// [`crate::error::Error::InputOutput`]; the old file is then intact.
 pub fn write_network(path: &Path, origin: &Provenance, training: &TrainingRecord) -> Result<()> {
-    let weights: usize = training.layers.iter().map(|layer| layer.weights.len()).sum();
+    let companions = training.companions.iter().flat_map(|companion| &companion.layers);
+    let weights: usize = training.layers.iter().chain(companions).map(|layer| layer.weights.len()).sum();
     durable::replace(path, (4 * weights + (1 << 20)) as u64, |temporary| {
         let file = FileWriter::create(temporary)?;
         let root = file.root()?;
@@ -76,22 +77,26 @@ pub fn write_training(group: &GroupWriter, training: &TrainingRecord, with_weigh
         .number("chains", training.chains as u64)?
         .number("gibbs_steps", training.gibbs_steps as u64)?
         .number("fresh", u64::from(training.fresh))?
-        .number("coupling", training.coupling)?
         .number("size", training.size as u64)?
         .number("samples", training.samples as u64)?
         .number("held_out", training.held_out as u64)?
         .number("peak_memory", training.peak_memory)?
         .number("layers", training.layers.len() as u64)?;
+    group.dimension("coupling", &training.couplings, label("1", "couplings K of the training configurations, in equal shares"))?;
     if !training.layers.is_empty() {
         group.attributes().text("default", "layer1")?;
     }
     for (number, layer) in (1..).zip(&training.layers) {
         write_layer(&group.group(&format!("layer{number}"))?, layer, with_weights)?;
     }
-    Ok(())
+    companion::write(group, &training.companions, with_weights)
 }
 
-fn write_layer(group: &GroupWriter, layer: &LayerRecord, with_weights: bool) -> Result<()> {
+/// Fills the group of a layer.
+///
+/// # Errors
+/// [`crate::error::Error::InputOutput`].
+pub(super) fn write_layer(group: &GroupWriter, layer: &LayerRecord, with_weights: bool) -> Result<()> {
     let attributes = group.attributes();
     attributes
         .text("NX_class", "NXdata")?
@@ -150,7 +155,7 @@ pub fn read_training(group: &GroupReader, with_weights: bool) -> Result<Training
         chains: group.count("chains")?,
         gibbs_steps: group.count("gibbs_steps")?,
         fresh: group.count("fresh")? == 1,
-        coupling: group.number("coupling")?,
+        couplings: group.array::<f64>("coupling", 1)?.values,
         size: group.count("size")?,
         samples: group.count("samples")?,
         held_out: group.count("held_out")?,
@@ -158,10 +163,15 @@ pub fn read_training(group: &GroupReader, with_weights: bool) -> Result<Training
         layers: (1..=group.count("layers")?)
             .map(|number| read_layer(&group.group(&format!("layer{number}"))?, with_weights))
             .collect::<Result<_>>()?,
+        companions: companion::read(group, with_weights)?,
     })
 }
 
-fn read_layer(group: &GroupReader, with_weights: bool) -> Result<LayerRecord> {
+/// Reads a layer.
+///
+/// # Errors
+/// [`crate::error::Error::Refused`].
+pub(super) fn read_layer(group: &GroupReader, with_weights: bool) -> Result<LayerRecord> {
     let (visible, hidden) = (group.count("visible_units")?, group.count("hidden_units")?);
     let weights = |name: &str, shape: &[usize]| if with_weights { group.shaped::<f32>(name, shape) } else { Ok(Vec::new()) };
     let swap_rates = if group.has("swap_rates") { group.array::<f64>("swap_rates", 1)?.values } else { Vec::new() };

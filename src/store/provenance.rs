@@ -35,7 +35,15 @@ pub fn write(root: &GroupWriter, content: &str, provenance: &Provenance) -> Resu
     let texts = |of: fn(&Submission) -> &str| each.iter().map(of).collect::<Vec<&str>>();
     group.texts("host", &along, &texts(|one| &one.host), "host of rank 0")?;
     group.texts("instruction_set", &along, &texts(|one| &one.instruction_set), "instruction set of the kernels")?;
-    group.texts("slurm_job", &along, &texts(|one| &one.slurm_job), "SLURM job, empty outside SLURM")
+    group.texts("slurm_job", &along, &texts(|one| &one.slurm_job), "SLURM job, empty outside SLURM")?;
+    group.texts("binding", &along, &texts(|one| &one.binding), "ranks, threads, and the processors they may use")?;
+    let worked: Vec<f64> = each.iter().map(|one| one.worked.unwrap_or(f64::NAN)).collect();
+    group.variable(
+        "worked",
+        &along,
+        &worked,
+        label("1", "share of the time of sampling and training in which an average rank worked; of several ranks only"),
+    )
 }
 
 /// The provenance of a file that belongs to no run: a trial of the machine.
@@ -63,9 +71,10 @@ pub fn open(path: &Path, content: &str) -> Result<(FileReader, GroupReader, Prov
         return Err(root.wrong("content", format!("it is a file of {found}, not of {content}")));
     }
     let version: u64 = root.number("format_version")?;
-    if version > FORMAT_VERSION {
+    if version != FORMAT_VERSION {
+        let remedy = if version > FORMAT_VERSION { " or a newer one" } else { ", or run it again in another directory" };
         return Err(Error::Refused(format!(
-            "{} has format version {version}, this program reads up to {FORMAT_VERSION}: use the kadanoff that wrote it ({}) or a newer one",
+            "{} has format version {version}, this program reads {FORMAT_VERSION}: use the kadanoff that wrote it ({}){remedy}",
             path.display(),
             root.text("program_version")?
         )));
@@ -86,6 +95,9 @@ fn submissions(group: &GroupReader) -> Result<Vec<Submission>> {
     let shape = [started.len()];
     let (ranks, threads) = (group.shaped::<u64>("ranks", &shape)?, group.shaped::<u64>("threads", &shape)?);
     let (host, set, job) = (group.texts("host", &shape)?, group.texts("instruction_set", &shape)?, group.texts("slurm_job", &shape)?);
+    // Files of earlier versions do not have these.
+    let binding = if group.has("binding") { group.texts("binding", &shape)? } else { vec![String::new(); shape[0]] };
+    let worked = if group.has("worked") { group.shaped::<f64>("worked", &shape)? } else { vec![f64::NAN; shape[0]] };
     let count = |name: &str, number: u64| usize::try_from(number).map_err(|why| group.wrong(name, why));
     (0..started.len())
         .map(|index| {
@@ -96,6 +108,8 @@ fn submissions(group: &GroupReader) -> Result<Vec<Submission>> {
                 ranks: count("ranks", ranks[index])?,
                 threads: count("threads", threads[index])?,
                 slurm_job: job[index].clone(),
+                binding: binding[index].clone(),
+                worked: Some(worked[index]).filter(|share| !share.is_nan()),
             })
         })
         .collect()

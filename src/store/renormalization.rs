@@ -3,12 +3,10 @@
 //! no value.
 
 use super::hdf5::{GroupReader, GroupWriter, label};
-use super::{likelihood, table};
+use super::{likelihood, receptive_field, table};
 use crate::error::{Error, Result};
-use crate::record::{Example, FieldMeasures, MappingRecord, ReceptiveFieldRecord, ReconstructionRecord, RenormalizationRecord};
+use crate::record::{Example, MappingSummary, NamedMapping, ReconstructionRecord, RenormalizationRecord};
 
-/// Sides of the windows of [`FieldMeasures::window_share`].
-const WINDOWS: [i64; 3] = [4, 8, 16];
 const MAPPING: [(&str, &str, &str); 7] = [
     ("hamiltonian_difference", "1", "largest |H^RG[h] - H^RBM[h]|"),
     ("log_partition_function", "1", "ln Z of the data Hamiltonian"),
@@ -28,7 +26,7 @@ pub fn write(group: &GroupWriter, record: &RenormalizationRecord) -> Result<()> 
     group.attributes().text("NX_class", "NXentry")?;
     if !record.receptive_fields.is_empty() {
         group.attributes().text("default", "receptive_fields/layer1")?;
-        write_fields(&group.group("receptive_fields")?, &record.receptive_fields)?;
+        receptive_field::write(&group.group("receptive_fields")?, &record.receptive_fields)?;
     }
     if !record.mappings.is_empty() {
         write_mappings(&group.group("mapping")?, &record.mappings)?;
@@ -40,10 +38,7 @@ pub fn write(group: &GroupWriter, record: &RenormalizationRecord) -> Result<()> 
         likelihood::write(&group.group("likelihood")?, part)?;
     }
     if !record.tables.is_empty() {
-        let tables = group.group("tables")?;
-        let names: Vec<&str> = record.tables.iter().map(|table| table.name.as_str()).collect();
-        tables.attributes().text("order", &names.join(" "))?;
-        record.tables.iter().try_for_each(|one| table::write(&tables.group(&one.name)?, one))?;
+        table::write_all(&group.group("tables")?, &record.tables)?;
     }
     if !record.examples.is_empty() {
         write_examples(&group.group("examples")?, &record.examples)?;
@@ -61,17 +56,15 @@ pub fn read(group: &GroupReader) -> Result<RenormalizationRecord> {
     }
     Ok(RenormalizationRecord {
         mappings: list(group, "mapping", read_mappings)?,
-        receptive_fields: list(group, "receptive_fields", read_fields)?,
+        receptive_fields: list(group, "receptive_fields", receptive_field::read)?,
         reconstructions: list(group, "reconstruction", read_reconstructions)?,
         likelihood: group.has("likelihood").then(|| likelihood::read(&group.group("likelihood")?)).transpose()?,
-        tables: list(group, "tables", |tables| {
-            tables.text("order")?.split_whitespace().map(|name| table::read(&tables.group(name)?, name)).collect()
-        })?,
+        tables: list(group, "tables", table::read_all)?,
         examples: list(group, "examples", read_examples)?,
     })
 }
 
-fn write_mappings(group: &GroupWriter, mappings: &[MappingRecord]) -> Result<()> {
+fn write_mappings(group: &GroupWriter, mappings: &[NamedMapping]) -> Result<()> {
     group.attributes().text("NX_class", "NXdata")?.text("signal", "trace_violation")?.texts("axes", &["mapping"])?;
     group.index("mapping", mappings.len(), "small machine")?;
     let names: Vec<&str> = mappings.iter().map(|one| one.name.as_str()).collect();
@@ -81,13 +74,13 @@ fn write_mappings(group: &GroupWriter, mappings: &[MappingRecord]) -> Result<()>
             .iter()
             .map(|one| {
                 [
-                    one.hamiltonian_difference,
-                    one.log_partition_function,
-                    one.machine_log_partition_function,
-                    one.free_energy_difference,
-                    one.divergence,
-                    one.mean_trace,
-                    one.trace_violation,
+                    one.summary.hamiltonian_difference,
+                    one.summary.log_partition_function,
+                    one.summary.machine_log_partition_function,
+                    one.summary.free_energy_difference,
+                    one.summary.divergence,
+                    one.summary.mean_trace,
+                    one.summary.trace_violation,
                 ][which]
             })
             .collect();
@@ -96,135 +89,23 @@ fn write_mappings(group: &GroupWriter, mappings: &[MappingRecord]) -> Result<()>
     Ok(())
 }
 
-fn read_mappings(group: &GroupReader) -> Result<Vec<MappingRecord>> {
+fn read_mappings(group: &GroupReader) -> Result<Vec<NamedMapping>> {
     let count = group.array::<i64>("mapping", 1)?.shape[0];
     let names = group.texts("name", &[count])?;
     let columns: Vec<Vec<f64>> = MAPPING.iter().map(|(name, _, _)| group.shaped(name, &[count])).collect::<Result<_>>()?;
-    let row = |index: usize, name: &String| MappingRecord {
+    let row = |index: usize, name: &String| NamedMapping {
         name: name.clone(),
-        hamiltonian_difference: columns[0][index],
-        log_partition_function: columns[1][index],
-        machine_log_partition_function: columns[2][index],
-        free_energy_difference: columns[3][index],
-        divergence: columns[4][index],
-        mean_trace: columns[5][index],
-        trace_violation: columns[6][index],
+        summary: MappingSummary {
+            hamiltonian_difference: columns[0][index],
+            log_partition_function: columns[1][index],
+            machine_log_partition_function: columns[2][index],
+            free_energy_difference: columns[3][index],
+            divergence: columns[4][index],
+            mean_trace: columns[5][index],
+            trace_violation: columns[6][index],
+        },
     };
     Ok(names.iter().enumerate().map(|(index, name)| row(index, name)).collect())
-}
-
-fn write_fields(group: &GroupWriter, layers: &[ReceptiveFieldRecord]) -> Result<()> {
-    group.attributes().text("NX_class", "NXdata")?.text("signal", "mean_window_share")?.texts("axes", &["layer", "window"])?;
-    group.dimension("layer", &(1..=layers.len() as i64).collect::<Vec<_>>(), label("1", "layer of the stack"))?;
-    group.dimension("window", &WINDOWS, label("1", "side of the window in lattice units"))?;
-    let shares = |of: fn(&ReceptiveFieldRecord) -> [f64; 3]| layers.iter().flat_map(of).collect::<Vec<f64>>();
-    let over = ["layer", "window"];
-    group.variable(
-        "mean_window_share",
-        &over,
-        &shares(|layer| layer.mean_window_share),
-        label("1", "mean share of r^2 in the best window"),
-    )?;
-    let words = label("1", "median share of r^2 in the best window");
-    group.variable("median_window_share", &over, &shares(|layer| layer.median_window_share), words)?;
-    let words = label("1", "mean share of r^2 in the best window, random weights");
-    group.variable("random_window_share", &over, &shares(|layer| layer.random_window_share), words)?;
-    let median: Vec<f64> = layers.iter().map(|layer| layer.median_participation_ratio).collect();
-    group.variable("median_participation_ratio", &["layer"], &median, label("1", "median participation ratio in sites"))?;
-    let tiling: Vec<f64> = layers.iter().map(|layer| layer.tiling).collect();
-    group.variable("tiling", &["layer"], &tiling, label("1", "share of the cells of the ideal tiling that hold a centre"))?;
-    for (number, layer) in (1..).zip(layers) {
-        write_layer_fields(&group.group(&format!("layer{number}"))?, layer)?;
-    }
-    Ok(())
-}
-
-fn write_layer_fields(group: &GroupWriter, layer: &ReceptiveFieldRecord) -> Result<()> {
-    let attributes = group.attributes();
-    attributes.text("NX_class", "NXdata")?.number("units", layer.units as u64)?.number("sites", layer.fields.len() as u64)?;
-    if layer.measures.len() != layer.units {
-        return Err(Error::Bug(format!("{} units have {} measures of their receptive fields.", layer.units, layer.measures.len())));
-    }
-    if layer.units == 0 {
-        return Ok(());
-    }
-    group.index("unit", layer.units, "hidden unit")?;
-    let sites = layer.fields.len() / layer.units;
-    let side = sites.isqrt();
-    let about = label("1", "receptive field r, the product of the weights from the lattice up");
-    if side * side == sites {
-        group.index("row", side, "y in lattice units")?;
-        group.index("column", side, "x in lattice units")?;
-        group.variable("field", &["unit", "row", "column"], &layer.fields, about)?;
-        attributes.text("signal", "field")?.texts("axes", &["unit", "row", "column"])?;
-        group.annotate("field", |field| field.text("interpretation", "image").map(|_| ()))?;
-    } else {
-        group.index("site", sites, "site")?;
-        group.variable("field", &["unit", "site"], &layer.fields, about)?;
-        attributes.text("signal", "field")?.texts("axes", &["unit", "site"])?;
-    }
-    group.index("axis", 2, "x, y")?;
-    group.dimension("window", &WINDOWS, label("1", "side of the window in lattice units"))?;
-    let each = &layer.measures;
-    let centres: Vec<f64> = each.iter().flat_map(|one| one.centre).collect();
-    group.variable("centre", &["unit", "axis"], &centres, label("1", "centre of mass of r^2 in lattice units"))?;
-    let shares: Vec<f64> = each.iter().flat_map(|one| one.window_share).collect();
-    group.variable("window_share", &["unit", "window"], &shares, label("1", "share of r^2 in the best window"))?;
-    let numbers = |of: fn(&FieldMeasures) -> f64| each.iter().map(of).collect::<Vec<f64>>();
-    let along = ["unit"];
-    let radii = numbers(|one| one.radius_of_gyration);
-    group.variable("radius_of_gyration", &along, &radii, label("1", "radius of gyration of r^2 in lattice units"))?;
-    group.variable("participation_ratio", &along, &numbers(|one| one.participation_ratio), label("1", "participation ratio in sites"))?;
-    group.variable("sign_coherence", &along, &numbers(|one| one.sign_coherence), label("1", "|sum r| / sum |r|"))
-}
-
-fn read_fields(group: &GroupReader) -> Result<Vec<ReceptiveFieldRecord>> {
-    let layers = group.array::<i64>("layer", 1)?.shape[0];
-    let shares = |name: &str| group.shaped::<f64>(name, &[layers, 3]);
-    let (mean, median, random) = (shares("mean_window_share")?, shares("median_window_share")?, shares("random_window_share")?);
-    let ratios = group.shaped::<f64>("median_participation_ratio", &[layers])?;
-    let tilings = group.shaped::<f64>("tiling", &[layers])?;
-    (0..layers)
-        .map(|layer| {
-            let below = group.group(&format!("layer{}", layer + 1))?;
-            let (units, sites) = (below.count("units")?, below.count("sites")?);
-            let (fields, measures) = if units == 0 { (Vec::new(), Vec::new()) } else { read_layer_fields(&below, units)? };
-            if fields.len() != sites {
-                return Err(below.wrong("field", format!("it has {} values, not {sites}", fields.len())));
-            }
-            Ok(ReceptiveFieldRecord {
-                units,
-                fields,
-                measures,
-                mean_window_share: triple(&mean, layer),
-                median_window_share: triple(&median, layer),
-                random_window_share: triple(&random, layer),
-                median_participation_ratio: ratios[layer],
-                tiling: tilings[layer],
-            })
-        })
-        .collect()
-}
-
-fn read_layer_fields(group: &GroupReader, units: usize) -> Result<(Vec<f32>, Vec<FieldMeasures>)> {
-    let fields = group.array::<f32>("field", if group.has("row") { 3 } else { 2 })?.values;
-    let (centres, shares) = (group.shaped::<f64>("centre", &[units, 2])?, group.shaped::<f64>("window_share", &[units, 3])?);
-    let column = |name: &str| group.shaped::<f64>(name, &[units]);
-    let (radii, ratios, signs) = (column("radius_of_gyration")?, column("participation_ratio")?, column("sign_coherence")?);
-    let measures = (0..units)
-        .map(|unit| FieldMeasures {
-            centre: [centres[2 * unit], centres[2 * unit + 1]],
-            radius_of_gyration: radii[unit],
-            participation_ratio: ratios[unit],
-            window_share: triple(&shares, unit),
-            sign_coherence: signs[unit],
-        })
-        .collect();
-    Ok((fields, measures))
-}
-
-fn triple(values: &[f64], row: usize) -> [f64; 3] {
-    [values[3 * row], values[3 * row + 1], values[3 * row + 2]]
 }
 
 /// The measured shares of a layer: name, words, and where they stand in the record.

@@ -1,7 +1,7 @@
-//! `results.h5`: everything people read. `/sampling` and `/renormalization` in full, `/training` without the weights, which live in `network.h5`.
+//! `results.h5`: everything people read. `/sampling`, `/scaling`, `/analyses` and `/renormalization` in full, `/training` without the weights, which live in `network.h5`.
 
 use super::hdf5::FileWriter;
-use super::{durable, network, provenance, renormalization, sampling, scaling};
+use super::{durable, network, provenance, renormalization, sampling, scaling, table};
 use crate::error::Result;
 use crate::record::RunRecord;
 use std::path::Path;
@@ -27,6 +27,9 @@ pub fn write_results(path: &Path, record: &RunRecord) -> Result<()> {
         if let Some(part) = &record.scaling {
             scaling::write(&root.group("scaling")?, part)?;
         }
+        if !record.analyses.is_empty() {
+            table::write_all(&root.group("analyses")?, &record.analyses)?;
+        }
         if let Some(part) = &record.training {
             network::write_training(&root.group("training")?, part, false)?;
         }
@@ -48,7 +51,8 @@ pub fn read_results(path: &Path) -> Result<RunRecord> {
     let training = root.has("training").then(|| network::read_training(&root.group("training")?, false)).transpose()?;
     let renormalization = root.has("renormalization").then(|| renormalization::read(&root.group("renormalization")?)).transpose()?;
     let scaling = root.has("scaling").then(|| scaling::read(&root.group("scaling")?)).transpose()?;
-    Ok(RunRecord { provenance, sampling, scaling, training, renormalization })
+    let analyses = if root.has("analyses") { table::read_all(&root.group("analyses")?)? } else { Vec::new() };
+    Ok(RunRecord { provenance, sampling, scaling, analyses, training, renormalization })
 }
 
 /// About how many bytes the file takes at most, uncompressed.

@@ -11,6 +11,8 @@ use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
 const NO_DRAW: i64 = i64::MIN;
 /// The number of draws of a chain that does not exist.
 const NO_CHAIN: i64 = -1;
+/// The attribute that names the observables, in the order of the bits of `estimated`.
+const NAMES: &str = "observable_names";
 /// The axis along the couplings where they differ from size to size, as in a window that closes in on the critical point.
 const POINT: &str = "point";
 /// The parts of an estimate: what the name of the variable ends with (NeXus looks for `_errors`), whether it has the units of the observable, and its words.
@@ -42,6 +44,7 @@ pub fn write(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
     group
         .attributes()
         .text("NX_class", "NXdata")?
+        .text("geometry", sampling.geometry.name())?
         .text("algorithm", &sampling.algorithm)?
         .number("replicas", sampling.replicas as u64)?
         .number("thermalization", sampling.thermalization as u64)?
@@ -90,7 +93,6 @@ fn write_observables(group: &GroupWriter, sampling: &SamplingRecord, axis: &str)
     let mut seconds: Vec<f64> = sampling.ensembles.iter().map(|ensemble| ensemble.seconds).collect();
     seconds.resize(cells, f64::NAN);
     group.variable("seconds", &over, &seconds, label("s", "time in sweeps, summed over chains"))?;
-    let mut lists: Vec<String> = Vec::with_capacity(cells);
     let mut known: Vec<&Observable> = Vec::new();
     for observable in sampling.ensembles.iter().flat_map(|ensemble| &ensemble.observables) {
         match known.iter().find(|one| one.name == observable.name) {
@@ -99,12 +101,24 @@ fn write_observables(group: &GroupWriter, sampling: &SamplingRecord, axis: &str)
             Some(_) => return Err(Error::Bug(format!("{} has two units or two long names.", observable.name))),
         }
     }
-    for ensemble in &sampling.ensembles {
-        let names: Vec<&str> = ensemble.observables.iter().map(|observable| observable.name.as_str()).collect();
-        lists.push(names.join(" "));
+    // Bits and not a list of names: GNU Octave cannot open a group that holds texts.
+    let names: Vec<&str> = known.iter().map(|observable| observable.name.as_str()).collect();
+    if names.len() > u64::BITS as usize {
+        return Err(Error::Bug(format!("{} observables do not fit into the bits of a word.", names.len())));
     }
-    lists.resize(cells, String::new());
-    group.texts("observables", &over, &lists, "names of the observables estimated")?;
+    let bits = |ensemble: &Ensemble| {
+        let has = |name: &str| ensemble.observables.iter().any(|observable| observable.name == name);
+        names.iter().enumerate().map(|(bit, name)| u64::from(has(name)) << bit).sum()
+    };
+    let mut estimated: Vec<u64> = sampling.ensembles.iter().map(bits).collect();
+    estimated.resize(cells, 0);
+    group.attributes().text(NAMES, &names.join(" "))?;
+    group.variable(
+        "estimated",
+        &over,
+        &estimated,
+        label("1", "which of the observables named in the attribute observable_names were estimated, one bit each"),
+    )?;
     for observable in &known {
         for (which, (ending, of_units, words)) in PARTS.into_iter().enumerate() {
             let values: Vec<f64> = (0..cells)
@@ -245,6 +259,7 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
         .collect();
     read_observables(group, cells, &mut ensembles)?;
     Ok(SamplingRecord {
+        geometry: super::geometry(group)?,
         algorithm: group.text("algorithm")?,
         sizes,
         couplings: couplings.into_iter().take(columns).collect(),
@@ -264,11 +279,15 @@ fn read_observables(group: &GroupReader, cells: [usize; 2], ensembles: &mut [Ens
         units: String,
         parts: [Vec<f64>; 5],
     }
-    let lists = group.texts("observables", &cells)?;
+    let names = group.text(NAMES)?;
+    let estimated = group.shaped::<u64>("estimated", &cells)?;
     let mut known: Vec<Known<'_>> = Vec::new();
     // Ensembles are in the order of the cells, from the first on.
     for (cell, ensemble) in ensembles.iter_mut().enumerate() {
-        for name in lists[cell].split_whitespace() {
+        for (bit, name) in names.split_whitespace().enumerate().take(u64::BITS as usize) {
+            if estimated[cell] >> bit & 1 == 0 {
+                continue;
+            }
             if !known.iter().any(|one| one.name == name) {
                 let mut parts: [Vec<f64>; 5] = Default::default();
                 for (part, (ending, _, _)) in parts.iter_mut().zip(PARTS) {

@@ -2,6 +2,7 @@
 
 use super::hdf5::{GroupReader, GroupWriter, Number, label};
 use crate::error::Result;
+use crate::lattice::Geometry;
 use crate::statistics::least_squares::Goodness;
 use crate::statistics::scaling::{Collapse, Crossing, Curves, Peak, Scaling, ScalingFit, ScalingResult, WithError};
 
@@ -37,6 +38,7 @@ pub fn write(group: &GroupWriter, scaling: &Scaling) -> Result<()> {
     group
         .attributes()
         .text("NX_class", "NXdata")?
+        .text("geometry", scaling.geometry.name())?
         .number("correction_exponent", scaling.correction_exponent)?
         .number("blocks", scaling.blocks as u64)?;
     for (name, count) in [
@@ -59,7 +61,8 @@ pub fn write(group: &GroupWriter, scaling: &Scaling) -> Result<()> {
         group.texts("result_long_name", &over, &texts(of, |one| &one.long_name), "the quantity in words")?;
         numbers(group, "result_value", &over, of, |one| one.value, "value")?;
         numbers(group, "result_value_errors", &over, of, |one| one.error, "standard error of the value")?;
-        numbers(group, "result_exact", &over, of, |one| one.exact.unwrap_or(f64::NAN), "exact value")?;
+        let known = if scaling.geometry == Geometry::Cubic { "published value" } else { "exact value" };
+        numbers(group, "result_exact", &over, of, |one| one.exact.unwrap_or(f64::NAN), known)?;
         numbers(group, "result_smallest_size", &over, of, |one| one.smallest_size as u64, "smallest size of the fit")?;
         group.variable("result_covariance", &["result", "other_result"], &scaling.covariance, label("1", "covariance of the values"))?;
         group.attributes().text("signal", "result_value")?.texts("axes", &over)?;
@@ -218,6 +221,7 @@ pub fn read(group: &GroupReader) -> Result<Scaling> {
     let collapses =
         (0..collapses).map(|at| Collapse { observable: names[at].clone(), quality: quality[at], smallest_size: smallest[at] }).collect();
     Ok(Scaling {
+        geometry: super::geometry(group)?,
         correction_exponent: group.number("correction_exponent")?,
         blocks: count("blocks")?,
         results: found,

@@ -31,6 +31,7 @@ pub fn summary(record: &RunRecord) -> Value {
         "submissions": origin.submissions,
         "sampling": record.sampling.as_ref().map(sampling),
         "scaling": record.scaling.as_ref().map(scaling),
+        "analyses": record.analyses.iter().map(|one| (one.name.clone(), table(one))).collect::<Map<_, _>>(),
         "training": record.training.as_ref().map(training),
         "renormalization": record.renormalization.as_ref().map(renormalization),
     })
@@ -54,6 +55,7 @@ fn sampling(part: &SamplingRecord) -> Value {
         })
         .collect();
     json!({
+        "geometry": part.geometry.name(),
         "algorithm": part.algorithm,
         "sizes": part.sizes,
         "couplings": part.couplings,
@@ -145,12 +147,21 @@ fn training(part: &TrainingRecord) -> Value {
         "chains": part.chains,
         "gibbs_steps": part.gibbs_steps,
         "fresh": part.fresh,
-        "coupling": part.coupling,
+        "couplings": part.couplings,
         "size": part.size,
         "samples": part.samples,
         "held_out": part.held_out,
         "peak_memory": part.peak_memory,
         "layers": part.layers.iter().map(layer).collect::<Vec<_>>(),
+        "companions": part.companions.iter().map(|companion| json!({
+            "name": companion.name,
+            "role": companion.role,
+            "seed_number": companion.seed_number,
+            "seed": companion.seed,
+            "samples": companion.samples,
+            "l1": companion.l1,
+            "layers": companion.layers.iter().map(layer).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
     })
 }
 

@@ -1,9 +1,27 @@
-//! Tables of `/renormalization`: one group a table, one variable a column, `label` for the rows. The attribute `columns` gives their order; `NAME_errors` stands beside NAME
+//! Tables of `/renormalization/tables` and `/analyses`: one group a table, one variable a column, `label` for the rows. The attribute `columns` gives their order; `NAME_errors` stands beside NAME
 //! where it has standard errors. NaN where there is no number.
 
 use super::hdf5::{GroupReader, GroupWriter, label};
 use crate::error::Result;
 use crate::record::{Cell, Column, TableRecord};
+
+/// Fills a group with tables, one group a table; the attribute `order` says in which order they stand.
+///
+/// # Errors
+/// [`crate::error::Error::InputOutput`].
+pub fn write_all(group: &GroupWriter, tables: &[TableRecord]) -> Result<()> {
+    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+    group.attributes().text("order", &names.join(" "))?;
+    tables.iter().try_for_each(|one| write(&group.group(&one.name)?, one))
+}
+
+/// Reads what [`write_all`] wrote.
+///
+/// # Errors
+/// [`crate::error::Error::Refused`].
+pub fn read_all(group: &GroupReader) -> Result<Vec<TableRecord>> {
+    group.text("order")?.split_whitespace().map(|name| read(&group.group(name)?, name)).collect()
+}
 
 /// Fills a group with one table.
 ///

@@ -101,8 +101,20 @@ fn layer(primes: &mut Primes, visible: usize, hidden: usize) -> LayerRecord {
     }
 }
 
+fn companion(primes: &mut Primes, name: &str, role: &str) -> CompanionRecord {
+    CompanionRecord {
+        name: name.to_string(),
+        role: role.to_string(),
+        seed_number: primes.next() as usize,
+        seed: primes.next(),
+        samples: primes.next() as usize,
+        l1: vec![primes.single(), primes.single()],
+        layers: vec![layer(primes, 16, 4), layer(primes, 4, 2)],
+    }
+}
+
 fn renormalization(primes: &mut Primes) -> RenormalizationRecord {
-    let fields = |primes: &mut Primes, units: usize| ReceptiveFieldRecord {
+    let fields = |primes: &mut Primes, units: usize| ReceptiveFieldSummary {
         units,
         fields: (0..units * 16).map(|_| primes.single()).collect(),
         measures: (0..units)
@@ -118,7 +130,12 @@ fn renormalization(primes: &mut Primes) -> RenormalizationRecord {
         median_window_share: primes.reals(),
         median_participation_ratio: primes.real(),
         random_window_share: primes.reals(),
+        live: (0..units).map(|_| primes.next() % 4 == 1).collect(),
+        median_radius_of_gyration: primes.real(),
+        mean_sign_coherence: primes.real(),
         tiling: primes.real(),
+        overlap: primes.real(),
+        duplicates: primes.next() as usize,
     };
     let reconstruction = |primes: &mut Primes, block: bool| ReconstructionRecord {
         units: primes.next() as usize,
@@ -128,15 +145,17 @@ fn renormalization(primes: &mut Primes) -> RenormalizationRecord {
         iterated_block_agreement: None,
         block_correlation: block.then(|| primes.reals()),
     };
-    let mapping = |primes: &mut Primes, name: &str| MappingRecord {
+    let mapping = |primes: &mut Primes, name: &str| NamedMapping {
         name: name.to_string(),
-        hamiltonian_difference: primes.real(),
-        log_partition_function: primes.real(),
-        machine_log_partition_function: primes.real(),
-        free_energy_difference: primes.real(),
-        divergence: primes.real(),
-        mean_trace: primes.real(),
-        trace_violation: primes.real(),
+        summary: MappingSummary {
+            hamiltonian_difference: primes.real(),
+            log_partition_function: primes.real(),
+            machine_log_partition_function: primes.real(),
+            free_energy_difference: primes.real(),
+            divergence: primes.real(),
+            mean_trace: primes.real(),
+            trace_violation: primes.real(),
+        },
     };
     let example = |primes: &mut Primes| Example {
         spins: (0..16).map(|_| primes.next() % 4 == 1).collect(),
@@ -191,7 +210,7 @@ fn likelihood(primes: &mut Primes) -> LikelihoodRecord {
         negative_log_likelihood: Some(primes.reals()),
         entropy: primes.real(),
         divergence: None,
-        trace_violation: primes.real(),
+        trace_violation: primes.reals(),
         chains: primes.next() as usize,
         sweeps: primes.next() as usize,
         relaxation: (0..3).map(|_| relaxation(primes)).collect(),
@@ -210,6 +229,8 @@ pub fn record() -> RunRecord {
         ranks: primes.next() as usize,
         threads: primes.next() as usize,
         slurm_job: slurm_job.to_string(),
+        binding: format!("1 rank with 1 thread; {host}: rank 0 on 0"),
+        worked: (!slurm_job.is_empty()).then_some(0.75),
     };
     let (sizes, couplings) = (vec![4, 6], vec![0.25, 0.440_686_793_509_771_5]);
     let places = sizes.iter().flat_map(|&size| couplings.iter().map(move |&coupling| (size, coupling)));
@@ -225,6 +246,7 @@ pub fn record() -> RunRecord {
             submissions,
         },
         sampling: Some(SamplingRecord {
+            geometry: kadanoff::lattice::Geometry::Square,
             tempering: Vec::new(),
             algorithm: "swendsen-wang".to_string(),
             sizes,
@@ -236,6 +258,7 @@ pub fn record() -> RunRecord {
             ensembles,
         }),
         scaling: Some(scaling(&mut primes)),
+        analyses: vec![table(&mut primes, "first"), table(&mut primes, "second")],
         training: Some(TrainingRecord {
             gradient: "centred".to_string(),
             activations: "states".to_string(),
@@ -243,11 +266,12 @@ pub fn record() -> RunRecord {
             chains: primes.next() as usize,
             gibbs_steps: primes.next() as usize,
             fresh: true,
-            coupling: primes.real(),
+            couplings: (0..3).map(|_| primes.real()).collect(),
             size: 4,
             samples: primes.next() as usize,
             held_out: primes.next() as usize,
             layers: vec![layer(&mut primes, 16, 5), layer(&mut primes, 5, 3)],
+            companions: vec![companion(&mut primes, "seed 2", "seed"), companion(&mut primes, "sites shuffled", "shuffled-sites")],
             peak_memory: primes.next(),
         }),
         renormalization: Some(renormalization(&mut primes)),
@@ -294,6 +318,7 @@ fn scaling(primes: &mut Primes) -> Scaling {
         smallest_overlap: primes.real(),
     };
     Scaling {
+        geometry: kadanoff::lattice::Geometry::Cubic,
         correction_exponent: primes.real(),
         blocks: primes.next() as usize,
         covariance: (0..results.len().pow(2)).map(|_| primes.real()).collect(),
@@ -334,7 +359,14 @@ pub fn configurations(record: &mut RunRecord) -> Vec<ConfigurationSet> {
             let up = spins.bits(row).count_ones() as i64;
             ensemble.chains[chains[row] as usize].magnetization[draws[row] as usize] = 2 * up - sites as i64;
         }
-        sets.push(ConfigurationSet { size: ensemble.size, coupling: ensemble.coupling, spins, chains, draws });
+        sets.push(ConfigurationSet {
+            geometry: kadanoff::lattice::Geometry::Square,
+            size: ensemble.size,
+            coupling: ensemble.coupling,
+            spins,
+            chains,
+            draws,
+        });
     }
     sets
 }

@@ -34,7 +34,7 @@ def every_variable():
     count = 0
     for path in files.values():
         with h5py.File(path, "r") as file:
-            assert file.attrs["NX_class"] == "NXroot" and file.attrs["format_version"] == 1
+            assert file.attrs["NX_class"] == "NXroot" and file.attrs["format_version"] == 2
             for key in ("program_version", "git_commit", "run_file", "run_file_hash"):
                 assert file.attrs[key] == record["provenance"][key], key
             assert file.attrs["seed"] == record["provenance"]["seed"]
@@ -59,6 +59,15 @@ def every_variable():
             file.visititems(visit)
         netCDF4.Dataset(path).close()
     assert count > 80, count
+
+
+def links():
+    """One file shows all."""
+    with h5py.File(directory / "all.h5", "r") as file:
+        assert sorted(file) == sorted(files)
+        for name, path in files.items():
+            with h5py.File(path, "r") as target:
+                assert sorted(file[name]) == sorted(target) and file[name].attrs["run_file_hash"] == target.attrs["run_file_hash"]
 
 
 def sampling():
@@ -137,7 +146,8 @@ def renormalization():
     assert [str(name) for name in found["direction_name"].values] == ["forward", "reverse"]
     same(found["log_partition_function"], [one["log_partition_function"] for one in both], "log_partition_function")
     same(found["divergence_by_direction"], [one["divergence"][0] for one in both], "divergence_by_direction")
-    assert found.attrs["trace_violation"] == likelihood["trace_violation"] and numpy.isnan(found.attrs["divergence"])
+    violation = [found.attrs["trace_violation"], found.attrs["trace_violation_error"]]
+    assert violation == likelihood["trace_violation"] and numpy.isnan(found.attrs["divergence"])
     found = dataset("results", "renormalization/likelihood/relaxation")
     assert found["energy_per_site"].dims == ("sweep", "start")
     same(found["sweep"], [point["sweep"] for point in likelihood["relaxation"]], "sweep")
@@ -178,6 +188,6 @@ def a_flipped_byte():
     raise AssertionError("h5py read a damaged chunk")
 
 
-for check in (every_variable, sampling, submissions, training, renormalization, configurations, a_flipped_byte):
+for check in (every_variable, links, sampling, submissions, training, renormalization, configurations, a_flipped_byte):
     check()
     print(f"{check.__name__}: as it should be")

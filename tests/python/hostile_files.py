@@ -42,7 +42,7 @@ HOSTILE = {
     "bomb": lambda file: replace(file, "sampling/coupling", data=numpy.zeros(2**24), chunks=(2**20,), compression="gzip"),
     "chunk": lambda file: replace(file, "sampling/coupling", data=numpy.zeros(2), chunks=(2**27,), maxshape=(None,), compression="gzip"),
     "filter": lambda file: replace(file, "sampling/coupling", data=numpy.zeros(2), chunks=(2,), compression="lzf"),
-    "lengths": lambda file: replace(file, "sampling/observables", shape=(2, 2), dtype=h5py.vlen_dtype("u1")),
+    "lengths": lambda file: replace(file, "submissions/host", shape=(2,), dtype=h5py.vlen_dtype("u1")),
     "external-storage": lambda file: replace(file, "sampling/coupling", shape=(2,), dtype="f8", external=[("/etc/passwd", 0, 16)]),
     "external-link": lambda file: link(file, "sampling", h5py.ExternalLink("/etc/passwd", "/")),
     "loop": lambda file: link(file, "sampling", h5py.SoftLink("/sampling")),
@@ -50,7 +50,7 @@ HOSTILE = {
     "missing": lambda file: file.__delitem__("sampling/L4"),
     "draws": lambda file: replace(file, "sampling/L4/measurements", data=numpy.full((2, 3), 2**40)),
     "attribute": text_attribute,
-    "version": lambda file: file.attrs.modify("format_version", numpy.uint64(2)),
+    "version": lambda file: file.attrs.modify("format_version", numpy.uint64(3)),
 }
 
 for name, spoil in HOSTILE.items():

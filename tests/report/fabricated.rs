@@ -36,10 +36,13 @@ pub fn empty() -> RunRecord {
                 ranks: 4,
                 threads: 16,
                 slurm_job: "881234".to_string(),
+                binding: "4 ranks with 16 threads each; node017: rank 0 on 0-15".to_string(),
+                worked: Some(0.973),
             }],
         },
         sampling: None,
         scaling: None,
+        analyses: Vec::new(),
         training: None,
         renormalization: None,
     }
@@ -79,6 +82,7 @@ pub fn record() -> RunRecord {
     let ensemble = Ensemble { size: 40, coupling: 0.408, chains, observables, spin_updates: 2_150_400_000, seconds: 31.2 };
     let mut record = empty();
     record.sampling = Some(SamplingRecord {
+        geometry: kadanoff::lattice::Geometry::Square,
         tempering: Vec::new(),
         algorithm: "swendsen-wang".to_string(),
         sizes: vec![40],
@@ -129,17 +133,18 @@ fn training(random: &mut Uniform) -> TrainingRecord {
         chains: 0,
         gibbs_steps: 1,
         fresh: false,
-        coupling: 0.408,
+        couplings: vec![0.408],
         size: 40,
         samples: 20_000,
         held_out: 2000,
         layers: layers.collect(),
+        companions: Vec::new(),
         peak_memory: 143_654_912,
     }
 }
 
 /// Gaussian blobs on a jittered grid, in random order, with noise; the first layer has a few dead units.
-fn fields(random: &mut Uniform, across: usize, radius: f64) -> ReceptiveFieldRecord {
+fn fields(random: &mut Uniform, across: usize, radius: f64) -> ReceptiveFieldSummary {
     const SIDE: usize = 40;
     let units = across * across;
     let mut order: Vec<usize> = (0..units).collect();
@@ -174,7 +179,8 @@ fn fields(random: &mut Uniform, across: usize, radius: f64) -> ReceptiveFieldRec
             sign_coherence: 0.9,
         });
     }
-    ReceptiveFieldRecord {
+    let live = measures.iter().map(|measures: &FieldMeasures| measures.participation_ratio.is_finite()).collect();
+    ReceptiveFieldSummary {
         units,
         fields: all,
         measures,
@@ -182,7 +188,12 @@ fn fields(random: &mut Uniform, across: usize, radius: f64) -> ReceptiveFieldRec
         median_window_share: [0.912, 0.955, 0.978],
         median_participation_ratio: 4.0 * std::f64::consts::PI * radius * radius,
         random_window_share: [0.025, 0.064, 0.198],
+        live,
+        median_radius_of_gyration: 1.6 * radius,
+        mean_sign_coherence: 0.9,
         tiling: 0.86,
+        overlap: 0.31,
+        duplicates: 2,
     }
 }
 
@@ -202,15 +213,17 @@ fn renormalization(random: &mut Uniform) -> RenormalizationRecord {
         reconstruction(25, [0.7257, 0.0008], 8, [0.7250, 0.0009], [0.7031, 0.0010], [0.2556, 0.014]),
     ];
     let examples = (0..4).map(|_| example(random)).collect();
-    let machine = |name: &str, difference, data: f64, machine: f64, divergence, violation| MappingRecord {
+    let machine = |name: &str, difference, data: f64, machine: f64, divergence, violation| NamedMapping {
         name: name.to_string(),
-        hamiltonian_difference: difference,
-        log_partition_function: data,
-        machine_log_partition_function: machine,
-        free_energy_difference: data - machine,
-        divergence,
-        mean_trace: (machine - data).exp(),
-        trace_violation: violation,
+        summary: MappingSummary {
+            hamiltonian_difference: difference,
+            log_partition_function: data,
+            machine_log_partition_function: machine,
+            free_energy_difference: data - machine,
+            divergence,
+            mean_trace: (machine - data).exp(),
+            trace_violation: violation,
+        },
     };
     let mappings = vec![
         machine("random weights, 3 × 3 lattice, 4 hidden <units>", 4.1e-16, 7.312_345, 9.018_273, 1.2345, 3.02),
@@ -258,7 +271,7 @@ fn likelihood() -> LikelihoodRecord {
         negative_log_likelihood: Some([711.5, 0.99]),
         entropy: 669.5237262,
         divergence: Some([42.0, 0.93]),
-        trace_violation: 31.7,
+        trace_violation: [31.7, 1.2],
         chains: 128,
         sweeps: 361,
         relaxation: relaxation.collect(),
@@ -346,6 +359,7 @@ pub fn scaling() -> RunRecord {
     }
     let mut record = empty();
     record.sampling = Some(SamplingRecord {
+        geometry: kadanoff::lattice::Geometry::Square,
         tempering: Vec::new(),
         algorithm: "wolff".to_string(),
         sizes,

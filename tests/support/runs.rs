@@ -44,7 +44,8 @@ pub fn outcome(directory: &Path) -> (RunRecord, Vec<u8>) {
     }
     if let Some(training) = &mut record.training {
         training.peak_memory = 0;
-        training.layers.iter_mut().flat_map(|layer| &mut layer.epochs).for_each(|epoch| epoch.seconds = 0.0);
+        let companions = training.companions.iter_mut().flat_map(|companion| &mut companion.layers);
+        training.layers.iter_mut().chain(companions).flat_map(|layer| &mut layer.epochs).for_each(|epoch| epoch.seconds = 0.0);
     }
     let kept = kadanoff::store::read_configurations(&directory.join("configurations.h5")).unwrap().1;
     let bytes = kept.iter().flat_map(|group| group.spins.words()).flat_map(|word| word.to_le_bytes()).collect();

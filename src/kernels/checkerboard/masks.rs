@@ -54,7 +54,7 @@ impl Turn {
     }
 }
 
-/// A [`Turn`] in registers.
+/// A `Turn` in registers.
 #[derive(Debug, Clone, Copy)]
 pub struct SteadyLines<V> {
     turn: [V; 4],

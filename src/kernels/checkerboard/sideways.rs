@@ -220,7 +220,7 @@ pub(super) fn select<V: Vector>(mask: V, yes: V, no: V) -> V {
 
 /// Fills `out[..length]` with the sideways neighbours of the words `start..start + length` of long lines, as [`Sideways`] does of narrow ones: the line
 /// moved by one word, eight words at a time, and then what comes round its ends. `other` begins with its top halo and has [`BLOCK`] words to spare at its
-/// end, `out` [`SPARE`]. Words past the last row, and slots that do not exist, get anything.
+/// end, `out` [`super::SPARE`]. Words past the last row, and slots that do not exist, get anything.
 #[inline(always)]
 pub fn sideways_long(other: &[u64], rows: Rows, start: usize, length: usize, out: &mut [u64]) {
     let width = rows.width;

@@ -1,8 +1,8 @@
 //! Up spins of columns and rows in the layouts of the cluster samplers, packed rows and tiles, and the waves that come of columns and rows in any layout.
 
-use super::{Counters, LOW_BITS, counts_of_bits, full_adder, ripple};
+use super::{Counters, counts_of_bits, full_adder, ripple};
 use crate::kernels::dispatch;
-use crate::kernels::tiles::{BATCH, TILE, Words};
+use crate::kernels::tiles::{TILE, TileGrid};
 
 /// Adds the up spins of rows of packed sites to the counts of columns and rows: row y begins at word `y * stride`, its site x is bit x mod 64 of word x / 64, and the bits
 /// past the end of a row are clear. There are as many rows as there are counters of them.
@@ -40,64 +40,59 @@ dispatch! {
     pub fn count_packed(spins: &[u64], stride: usize, counters: &mut Counters) = count_packed_body;
 }
 
-/// Sums eight words bit by bit: four planes of counts.
+/// The lower half of each 16 bits.
+const LOW_BYTES: u64 = u64::MAX / 0x101;
+
+/// The number of set bits of each byte.
 #[inline(always)]
-fn sum_of_eight(words: [u64; 8]) -> [u64; 4] {
-    let [mut ones, mut twos, mut fours] = [words[0], 0, 0];
-    let pairs =
-        [full_adder(&mut ones, words[1], words[2]), full_adder(&mut ones, words[3], words[4]), full_adder(&mut ones, words[5], words[6])];
-    let last = ones & words[7];
-    ones ^= words[7];
-    let quads = [full_adder(&mut twos, pairs[0], pairs[1]), full_adder(&mut twos, pairs[2], last)];
-    let eights = full_adder(&mut fours, quads[0], quads[1]);
-    [ones, twos, fours, eights]
+fn ones_of_bytes(word: u64) -> u64 {
+    let pairs = word - (word >> 1 & 0x5555_5555_5555_5555);
+    let quads = (pairs & 0x3333_3333_3333_3333) + (pairs >> 2 & 0x3333_3333_3333_3333);
+    (quads + (quads >> 4)) & 0x0F0F_0F0F_0F0F_0F0F
+}
+
+/// Transposes 8 x 8 bits.
+#[inline(always)]
+fn turned(mut tile: u64) -> u64 {
+    for (step, mask) in [(7, 0x00AA_00AA_00AA_00AA), (14, 0x0000_CCCC_0000_CCCC), (28, 0x0000_0000_F0F0_F0F0)] {
+        let swap = (tile ^ tile >> step) & mask;
+        tile ^= swap ^ swap << step;
+    }
+    tile
+}
+
+/// The counts at even and odd places, 16 bits each, in their order.
+#[inline(always)]
+fn counts_of_halves(even: u64, odd: u64) -> [u32; TILE] {
+    std::array::from_fn(|place| (if place % 2 == 0 { even } else { odd } >> (16 * (place / 2)) & 0xFFFF) as u32)
 }
 
 #[inline(always)]
-fn count_tiles_body(per_side: usize, spins: &[Words], counters: &mut Counters) {
-    counters.columns.fill(0);
-    counters.rows.fill(0);
-    let side = counters.rows.len();
-    // The last tile of a row may be cut: what it lacks is clear, but has no counter.
-    let mut columns = vec![0u32; per_side * TILE];
-    for (batch, words) in spins.iter().enumerate() {
-        let first = batch * BATCH;
-        for x in 0..TILE {
-            let planes = sum_of_eight(std::array::from_fn(|y| words[y * TILE + x]));
-            let mut counts = [0u8; BATCH];
-            for low in 0..8 {
-                let bytes = planes.iter().rev().fold(0u64, |bytes, plane| bytes << 1 | (plane >> low & LOW_BITS)).to_le_bytes();
-                for (high, byte) in bytes.into_iter().enumerate() {
-                    counts[8 * high + low] = byte;
-                }
-            }
-            let mut place = first % per_side;
-            for count in counts {
-                columns[place * TILE + x] += u32::from(count);
-                place = if place + 1 == per_side { 0 } else { place + 1 };
-            }
+fn count_tiles_body(grid: &TileGrid, spins: &[u64], counters: &mut Counters) {
+    let per_side = grid.per_side();
+    // No count is above the side, which fits into 16 bits.
+    let (mut even, mut odd) = (vec![0u64; per_side], vec![0u64; per_side]);
+    for (row, counts) in counters.rows.chunks_mut(TILE).enumerate() {
+        let tiles = &spins[row * grid.stride()..][..per_side];
+        let (mut row_even, mut row_odd) = (0, 0);
+        for ((tile, even), odd) in tiles.iter().zip(&mut even).zip(&mut odd) {
+            let (rows, columns) = (ones_of_bytes(*tile), ones_of_bytes(turned(*tile)));
+            row_even += rows & LOW_BYTES;
+            row_odd += rows >> 8 & LOW_BYTES;
+            *even += columns & LOW_BYTES;
+            *odd += columns >> 8 & LOW_BYTES;
         }
-        for y in 0..TILE {
-            let planes = sum_of_eight(std::array::from_fn(|x| words[y * TILE + x]));
-            let mut tile = first;
-            while tile < first + BATCH {
-                let row = tile / per_side;
-                let end = (first + BATCH).min((row + 1) * per_side);
-                let mask = (u64::MAX >> (BATCH - (end - tile))) << (tile - first);
-                let ones: u32 = planes.iter().enumerate().map(|(plane, bits)| (bits & mask).count_ones() << plane).sum();
-                if row * TILE + y < side {
-                    counters.rows[row * TILE + y] += ones;
-                }
-                tile = end;
-            }
-        }
+        let all = counts_of_halves(row_even, row_odd);
+        counts.copy_from_slice(&all[..counts.len()]);
     }
-    counters.columns.copy_from_slice(&columns[..side]);
+    for ((counts, even), odd) in counters.columns.chunks_mut(TILE).zip(even).zip(odd) {
+        counts.copy_from_slice(&counts_of_halves(even, odd)[..counts.len()]);
+    }
 }
 
 dispatch! {
-    /// Counts the up spins of columns and rows of tiles, `per_side` in a row of tiles (see [`crate::kernels::tiles`]).
-    pub fn count_tiles(per_side: usize, spins: &[Words], counters: &mut Counters) = count_tiles_body;
+    /// Counts the up spins of columns and rows of tiles.
+    pub fn count_tiles(grid: &TileGrid, spins: &[u64], counters: &mut Counters) = count_tiles_body;
 }
 
 /// Numbers that are summed side by side: part of the definition of the result.

@@ -1,7 +1,6 @@
 //! The clusters against a flood fill over the bonds, one site at a time.
 
 use super::*;
-use crate::kernels::InstructionSet;
 use crate::random::{LaneStream, Purpose, Stream};
 
 /// Marks everything that `neighbours` connects to `start` with `mark`.
@@ -18,18 +17,16 @@ fn fill(marks: &mut [Option<usize>], start: usize, mark: usize, neighbours: &dyn
     }
 }
 
-/// For every site the first site (in site order) of its cluster, over the bonds that `open(site, direction)` calls open; `inside` forbids leaving a tile.
-fn flood_fill(side: usize, open: &dyn Fn(usize, usize) -> bool, inside: bool) -> Vec<usize> {
+/// For every site the first site (in site order) of its cluster, over the bonds that `open(site, direction)` calls open.
+fn flood_fill(side: usize, open: &dyn Fn(usize, usize) -> bool) -> Vec<usize> {
     let site_at = |x: usize, y: usize| y % side * side + x % side;
-    let may =
-        |from: usize, to: usize| !inside || to > from && (from % side / TILE, from / side / TILE) == (to % side / TILE, to / side / TILE);
     let neighbours = |site: usize| {
         let (x, y) = (site % side, site / side);
         let (right, down) = (site_at(x + 1, y), site_at(x, y + 1));
         let (left, up) = (site_at(x + side - 1, y), site_at(x, y + side - 1));
         let mut found = Vec::new();
-        for (from, to, direction, other) in [(site, right, 0, right), (site, down, 1, down), (left, site, 0, left), (up, site, 1, up)] {
-            if open(from, direction) && may(from, to) {
+        for (from, direction, other) in [(site, 0, right), (site, 1, down), (left, 0, left), (up, 1, up)] {
+            if open(from, direction) {
                 found.push(other);
             }
         }
@@ -44,82 +41,77 @@ fn flood_fill(side: usize, open: &dyn Fn(usize, usize) -> bool, inside: bool) ->
     marks.into_iter().map(|mark| mark.expect("every site is in a cluster")).collect()
 }
 
+/// The cluster of a site: its node's root, or, inside a tile, where its first site is.
+fn cluster_of(grid: &TileGrid, clusters: &Clusters, x: usize, y: usize) -> (u32, usize) {
+    let (word, bit) = grid.address(x, y);
+    let (row, column) = (word / grid.stride(), word % grid.stride());
+    let tile = row * grid.per_side() + column;
+    let label = clusters.labels[tile].0[bit];
+    let head = clusters.heads[tile];
+    if u32::from(label) >= grid.kind(column, row).rim {
+        return (u32::MAX, SITES * tile + usize::from(label));
+    }
+    assert_eq!(head.rim_roots >> label & 1, 1, "a label is the number of the first site");
+    let node = head.first_node + (head.rim_roots & ((1 << label) - 1)).count_ones();
+    (forest::root(&clusters.parents, node), 0)
+}
+
 #[test]
 fn clusters_are_those_of_a_flood_fill() {
-    for side in [3, 4, 5, 8, 31, 40, 63, 64, 65, 100, 128, 130] {
-        for (probability, number) in [(0.0, 0), (0.3, 1), (0.586, 2), (0.95, 3), (1.0, 4)] {
+    for side in [3, 4, 5, 8, 9, 31, 40, 63, 64, 65, 100, 130, 250, 263] {
+        for (probability, number) in [(0.0, 0), (0.3, 1), (0.586, 2), (0.7, 3), (0.95, 4), (1.0, 5)] {
             let grid = TileGrid::new(side);
             let mut stream = Stream::new(8, Purpose::Check, (side * 10 + number) as u64);
             // Mostly equal spins, so that the clusters wind through many tiles.
-            let mut spins = vec![[0; BATCH]; grid.batches()];
-            for (batch, words) in spins.iter_mut().enumerate() {
-                *words = grid.existing(batch).map(|existing| existing & (stream.word() | stream.word() | stream.word() | stream.word()));
-            }
+            let mut some = || stream.word() | stream.word() | stream.word() | stream.word();
+            let spins: Vec<u64> = (0..grid.words()).map(|word| grid.existing(word) & some()).collect();
             let spin = |site: usize| {
-                let (batch, word, bit) = grid.address(site % side, site / side);
-                spins[batch][word] >> bit & 1
+                let (word, bit) = grid.address(site % side, site / side);
+                spins[word] >> bit & 1
             };
             let threshold = bernoulli::threshold(probability);
-            let lanes = LaneStream::new(8, Purpose::Check, side as u64).lanes;
-            // The same bonds from the same words: 64 to the right, 64 downwards a batch.
-            let mut words = vec![0; 2 * BATCH * grid.batches()];
-            let mut after = lanes;
-            bernoulli::fill(InstructionSet::PORTABLE, threshold, &mut after, &mut words);
+            let lanes = |strip: usize| LaneStream::new(8, Purpose::Check, (side * 100 + strip) as u64).lanes;
+            // The same bonds from the same words.
+            let (mut words, mut after) = (Vec::new(), Vec::new());
+            for row in 0..grid.per_side() {
+                if row % STRIP == 0 {
+                    after.push(lanes(row / STRIP));
+                }
+                let mut drawn = vec![0; 3 * grid.stride()];
+                let (bonds, signs) = drawn.split_at_mut(2 * grid.stride());
+                bernoulli::fill(InstructionSet::PORTABLE, threshold, &mut after[row / STRIP], bonds);
+                bernoulli::fill_uniform(InstructionSet::PORTABLE, &mut after[row / STRIP], signs);
+                words.push(drawn);
+            }
             let open = |site: usize, direction: usize| {
                 let (x, y) = (site % side, site / side);
-                let (batch, word, bit) = grid.address(x, y);
+                let (word, bit) = grid.address(x, y);
                 let neighbour = if direction == 0 { y * side + (x + 1) % side } else { (y + 1) % side * side + x };
-                spin(site) == spin(neighbour) && words[(2 * batch + direction) * BATCH + word] >> bit & 1 == 1
+                let drawn = words[word / grid.stride()][direction * grid.stride() + word % grid.stride()];
+                spin(site) == spin(neighbour) && drawn >> bit & 1 == 1
             };
-            let expected = flood_fill(side, &open, false);
-            let pieces = flood_fill(side, &open, true);
+            let expected = flood_fill(side, &open);
             for set in InstructionSet::available() {
-                let mut used = lanes;
-                let mut clusters = vec![BatchClusters::EMPTY; grid.batches()];
-                let nodes = find_clusters(set, &grid, &spins, threshold, &mut used, &mut clusters);
-                assert_eq!(used, after, "side {side}, {set}: random words used");
-                let mut parents = vec![0; nodes as usize];
-                join_tiles(set, &grid, &clusters, &mut parents);
-                let cluster_of = |site: usize| {
-                    let (x, y) = (pieces[site] % side, pieces[site] / side);
-                    let (batch, word, bit) = grid.address(x, y);
-                    assert_eq!(clusters[batch].roots[bit] >> word & 1, 1, "the first site of a piece is its root");
-                    let mut node = clusters[batch].node(bit, word as u8);
-                    while parents[node as usize] != node {
-                        assert!(parents[node as usize] < node);
-                        node = parents[node as usize];
-                    }
-                    node
-                };
-                // The map from clusters to nodes is one to one.
-                let mut node_of = std::collections::HashMap::new();
-                for site in 0..side * side {
-                    let node = cluster_of(site);
-                    assert_eq!(*node_of.entry(expected[site]).or_insert(node), node, "side {side}, p {probability}, {set}, site {site}");
+                let (mut strips, mut clusters) = (Strip::all(&grid, |strip| Ok(lanes(strip))).expect("streams"), Clusters::new(&grid));
+                for (strip, mut part) in strips.iter_mut().zip(clusters.parts()) {
+                    decompose(set, &grid, &spins, threshold, strip, &mut part);
                 }
-                let distinct: std::collections::HashSet<u32> = node_of.values().copied().collect();
-                assert_eq!(distinct.len(), node_of.len(), "side {side}, p {probability}, {set}");
-
-                // With the same random bits every cluster flips as a whole, by the bit of its node.
-                let mut random = vec![0; (nodes as usize).div_ceil(64).next_multiple_of(BLOCK)];
-                bernoulli::fill_uniform(set, &mut used, &mut random);
-                let bits: Vec<u64> =
-                    (0..side * side).map(|site| random[cluster_of(site) as usize / 64] >> (cluster_of(site) % 64) & 1).collect();
-                let mut flipped = spins.clone();
-                flip_clusters(set, &mut flipped, &clusters, &mut parents, &random);
+                assert!(strips.iter().map(|strip| strip.lanes).eq(after.iter().copied()), "side {side}, {set}: random words used");
+                join_strips(&mut strips, &mut clusters);
+                // The map from clusters to roots is one to one.
+                let found: Vec<_> = (0..side * side).map(|site| cluster_of(&grid, &clusters, site % side, site / side)).collect();
+                let mut root_of = std::collections::HashMap::new();
                 for site in 0..side * side {
-                    let (batch, word, bit) = grid.address(site % side, site / side);
-                    assert_eq!(
-                        flipped[batch][word] >> bit & 1,
-                        spin(site) ^ bits[site],
-                        "side {side}, p {probability}, {set}, site {site}"
-                    );
+                    let root = *root_of.entry(expected[site]).or_insert(found[site]);
+                    assert_eq!(root, found[site], "side {side}, p {probability}, {set}, site {site}");
                 }
-                let strays = flipped
-                    .iter()
-                    .enumerate()
-                    .any(|(batch, words)| words.iter().zip(grid.existing(batch)).any(|(word, existing)| word & !existing != 0));
-                assert!(!strays, "side {side}: a site that does not exist was set");
+                let distinct: std::collections::HashSet<_> = root_of.values().copied().collect();
+                assert_eq!(distinct.len(), root_of.len(), "side {side}, p {probability}, {set}");
+                // Nodes stand in the order of their first sites, so that no parent is above its child.
+                for strip in &strips {
+                    let nodes = strip.base..strip.base + strip.nodes;
+                    assert!(nodes.into_iter().all(|node| clusters.parents[node as usize] <= node));
+                }
             }
         }
     }

@@ -6,15 +6,18 @@
 //! Forward, from the base, the mean weight rarely contains the rare large ones: ln Z comes out too low rather than too high. Backward, from states of the machine, it comes
 //! out too high, *if* those states are distributed as the machine says. So the two bracket ln Z for chains that mix; where they differ, neither is to be believed.
 
+use crate::error::Result;
 use crate::kernels::annealing::{self, Tempered};
 use crate::kernels::float_vector::Vector;
 use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
+use crate::ledger::{Entry, Ledger};
 use crate::random::{LaneStream, Purpose};
 use crate::rbm::exact::softplus;
 use crate::rbm::gibbs::strips;
 use crate::rbm::panels::{Machine, Units, WIDTH, lot, mask};
 use crate::rbm::{Rbm, TrainingData};
+use crate::sampler::snapshot::Reader;
 use crate::spins::BitMatrix;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -81,11 +84,11 @@ impl Path {
 
     /// From the base to the machine with `chains` independent chains in `steps` steps. The streams are (seed, Annealing, index 2^41 + strip 2^20 + panel) with strips of
     /// 64 chains and visible panels counted from 2^19; `index` below 2^22 tells several estimates apart.
-    pub fn forward(&self, chains: usize, steps: usize, seed: u64, index: u64) -> Annealed {
-        self.forward_on(InstructionSet::chosen(), chains, steps, seed, index)
+    pub fn forward(&self, chains: usize, steps: usize, seed: u64, index: u64, ledger: &dyn Ledger) -> Annealed {
+        self.forward_on(InstructionSet::chosen(), chains, steps, seed, index, ledger)
     }
 
-    fn forward_on(&self, set: InstructionSet, chains: usize, steps: usize, seed: u64, index: u64) -> Annealed {
+    fn forward_on(&self, set: InstructionSet, chains: usize, steps: usize, seed: u64, index: u64, ledger: &dyn Ledger) -> Annealed {
         let panels = self.machine.visible_panels();
         let walk = |(strip, rows): (usize, Range<usize>)| {
             let mut lanes = self.streams(Direction::Forward, strip, seed, index);
@@ -94,7 +97,8 @@ impl Path {
                 let fields = vec![self.base[panel]; rows.len()];
                 activation::sample(set, &fields, mask(panel, self.machine.visible), &mut lanes.visible[panel].lanes, bits);
             }
-            self.walk(set, visible, rows.len(), &mut lanes, &betas(steps).collect::<Vec<f32>>())
+            let entry = Entry::new(ledger, format!("annealing {index} forward, strip {strip}"));
+            self.walk(set, (visible, rows.len()), &mut lanes, &betas(steps).collect::<Vec<f32>>(), entry)
         };
         let weights: Vec<Vec<f64>> = strips(chains, CHAINS_PER_STRIP).into_par_iter().enumerate().map(walk).collect();
         let mut estimate = mean_weight(&weights.concat());
@@ -106,11 +110,11 @@ impl Path {
     ///
     /// # Panics
     /// If the states have another number of units than the machine sees.
-    pub fn reverse(&self, states: &BitMatrix, steps: usize, seed: u64, index: u64) -> Annealed {
-        self.reverse_on(InstructionSet::chosen(), states, steps, seed, index)
+    pub fn reverse(&self, states: &BitMatrix, steps: usize, seed: u64, index: u64, ledger: &dyn Ledger) -> Annealed {
+        self.reverse_on(InstructionSet::chosen(), states, steps, seed, index, ledger)
     }
 
-    fn reverse_on(&self, set: InstructionSet, states: &BitMatrix, steps: usize, seed: u64, index: u64) -> Annealed {
+    fn reverse_on(&self, set: InstructionSet, states: &BitMatrix, steps: usize, seed: u64, index: u64, ledger: &dyn Ledger) -> Annealed {
         assert_eq!(self.machine.visible, states.columns(), "a chain starts from one bit a visible unit");
         let data = TrainingData::Binary(states.clone());
         let betas: Vec<f32> = betas(steps).collect::<Vec<f32>>().into_iter().rev().collect();
@@ -119,7 +123,8 @@ impl Path {
             let mut units = Units::like(&data);
             units.load(&data, rows);
             let mut lanes = self.streams(Direction::Reverse, strip, seed, index);
-            self.walk(set, bits_of(units), samples, &mut lanes, &betas)
+            let entry = Entry::new(ledger, format!("annealing {index} reverse, strip {strip}"));
+            self.walk(set, (bits_of(units), samples), &mut lanes, &betas, entry)
         };
         let weights: Vec<Vec<f64>> = strips(states.rows(), CHAINS_PER_STRIP).into_par_iter().enumerate().map(walk).collect();
         let mut estimate = mean_weight(&weights.concat());
@@ -128,12 +133,24 @@ impl Path {
     }
 
     /// One strip along the path: ln of the weight of each chain.
-    fn walk(&self, set: InstructionSet, mut visible: Vec<u16>, samples: usize, lanes: &mut Lanes, betas: &[f32]) -> Vec<f64> {
+    fn walk(
+        &self,
+        set: InstructionSet,
+        (mut visible, samples): (Vec<u16>, usize),
+        lanes: &mut Lanes,
+        betas: &[f32],
+        mut entry: Entry,
+    ) -> Vec<f64> {
         let machine = &self.machine;
-        let mut weights = vec![0.0; samples];
+        let (mut weights, mut steps) = (vec![0.0; samples], 0);
+        // What does not fit is not used: the same bits come out from the beginning.
+        if let Some(found) = entry.found().and_then(|words| WalkState::from_words(&words, samples, &visible, lanes).ok()) {
+            (steps, weights, visible) = (found.steps.min(betas.len()), found.weights, found.visible);
+            *lanes = found.lanes;
+        }
         let mut hidden = vec![0u16; machine.hidden_panels() * samples];
         let mut sums = vec![Vector::ZERO; ABREAST * samples];
-        for pair in betas.windows(2) {
+        for pair in betas.windows(2).skip(steps) {
             let (from, to) = (pair[0], pair[1]);
             for (values, bits) in self.difference.iter().zip(visible.chunks_exact(samples)) {
                 annealing::add_products(set, values, f64::from(to) - f64::from(from), bits, &mut weights);
@@ -159,7 +176,10 @@ impl Path {
                 }
             }
             hidden = bits_of(given);
+            steps += 1;
+            entry.step(samples as u64, || WalkState::words(steps, &weights, &visible, lanes));
         }
+        entry.finish(|| WalkState::words(steps, &weights, &visible, lanes));
         weights
     }
 
@@ -176,6 +196,35 @@ impl Path {
 struct Lanes {
     hidden: Vec<LaneStream>,
     visible: Vec<LaneStream>,
+}
+
+/// A strip on its way: steps done, ln of the weights, visible states of all panels, streams.
+struct WalkState {
+    steps: usize,
+    weights: Vec<f64>,
+    visible: Vec<u16>,
+    lanes: Lanes,
+}
+
+impl WalkState {
+    fn words(steps: usize, weights: &[f64], visible: &[u16], lanes: &Lanes) -> Vec<u64> {
+        let packed = visible.chunks(4).map(|bits| bits.iter().rev().fold(0, |word, &bits| word << 16 | u64::from(bits)));
+        let streams = lanes.hidden.iter().chain(&lanes.visible).flat_map(LaneStream::state);
+        std::iter::once(steps as u64).chain(weights.iter().map(|weight| weight.to_bits())).chain(packed).chain(streams).collect()
+    }
+
+    /// From such words; `visible` and `lanes` are what a walk of the same shape begins with.
+    fn from_words(words: &[u64], samples: usize, visible: &[u16], lanes: &Lanes) -> Result<WalkState> {
+        let mut reader = Reader::new(words);
+        let steps = reader.count(usize::MAX)?;
+        let weights = reader.words(samples)?.iter().map(|&word| f64::from_bits(word)).collect();
+        let packed = reader.words(visible.len().div_ceil(4))?;
+        let bits = packed.iter().flat_map(|&word| (0..4).map(move |place| (word >> (16 * place)) as u16)).take(visible.len()).collect();
+        let mut streams = |count: usize| (0..count).map(|_| reader.lanes()).collect::<Result<Vec<LaneStream>>>();
+        let lanes = Lanes { hidden: streams(lanes.hidden.len())?, visible: streams(lanes.visible.len())? };
+        reader.end()?;
+        Ok(WalkState { steps, weights, visible: bits, lanes })
+    }
 }
 
 /// 0 = beta_0 < ... < beta_steps = 1.
@@ -231,37 +280,30 @@ fn jackknife(weights: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rbm::Matrix;
-    use crate::rbm::exact::{ExactRbm, tests::random_machine};
+    use crate::ledger::Nobody;
+    use crate::rbm::exact::{
+        ExactRbm,
+        tests::{random_machine, single},
+    };
     use crate::rbm::gibbs::GibbsChains;
-
-    fn machine(visible: usize, hidden: usize, scale: f64, index: u64) -> Rbm {
-        let exact = random_machine(visible, hidden, scale, index);
-        let f32s = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
-        Rbm {
-            weights: Matrix::from_unpadded(visible, hidden, &f32s(&exact.weights)),
-            visible_bias: f32s(&exact.visible_bias),
-            hidden_bias: f32s(&exact.hidden_bias),
-        }
-    }
 
     #[test]
     fn forward_and_reverse_find_the_enumerated_partition_function() {
         // 300 chains, 200 temperatures: errors of about 0.02 nats. A machine with weights 3 % larger is a mutant that must be seen.
         for (visible, hidden, scale, seed) in [(20, 70, 0.3, 1), (37, 10, 0.5, 2), (3, 5, 2.0, 3)] {
-            let rbm = machine(visible, hidden, scale, 60 + seed);
+            let rbm = single(&random_machine(visible, hidden, scale, 60 + seed));
             let exact = ExactRbm::from(&rbm).log_partition_function();
             let means: Vec<f64> = (0..visible).map(|unit| 0.3 + 0.4 * (unit as f64).sin().abs()).collect();
             let path = Path::new(&rbm, &means);
             let mut chains = GibbsChains::new(&rbm, &BitMatrix::new(300, visible), seed, 0);
             (0..300).for_each(|_| chains.sweep());
-            for found in [path.forward(300, 200, seed, 0), path.reverse(&chains.visible(), 200, seed, 0)] {
+            for found in [path.forward(300, 200, seed, 0, &Nobody), path.reverse(&chains.visible(), 200, seed, 0, &Nobody)] {
                 assert!(found.error < 0.1 && found.effective_samples > 100.0, "{found:?}");
                 assert!((found.log_partition_function - exact).abs() < 4.0 * found.error + 1e-3, "{found:?}, exact {exact}");
             }
             let mut mutant = rbm.clone();
             mutant.weights.data_mut().iter_mut().for_each(|weight| *weight *= 1.03);
-            let found = Path::new(&mutant, &means).forward(300, 200, seed, 0);
+            let found = Path::new(&mutant, &means).forward(300, 200, seed, 0, &Nobody);
             let moved = (ExactRbm::from(&mutant).log_partition_function() - exact).abs();
             assert!(moved < 0.05 || (found.log_partition_function - exact).abs() > 4.0 * found.error, "{found:?} moved {moved}");
         }
@@ -271,7 +313,7 @@ mod tests {
     fn one_step_is_plain_importance_sampling() {
         // No weights and the biases of the base: every weight is 1, and nothing fluctuates.
         let path = Path::new(&Rbm::zero(20, 7), &[0.5; 20]);
-        let found = path.forward(100, 1, 1, 0);
+        let found = path.forward(100, 1, 1, 0, &Nobody);
         assert!((found.log_partition_function - 27.0 * std::f64::consts::LN_2).abs() < 1e-6, "{found:?}");
         assert!(found.error < 1e-6 && (found.effective_samples - 100.0).abs() < 1e-6, "{found:?}");
     }
@@ -288,14 +330,12 @@ mod tests {
 
     #[test]
     fn instruction_sets_and_threads_leave_no_trace() {
-        let rbm = machine(40, 20, 0.3, 51);
+        let rbm = single(&random_machine(40, 20, 0.3, 51));
         let path = Path::new(&rbm, &[0.4; 40]);
         let run = |set: InstructionSet, threads: usize| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap()
-                .install(|| (path.forward_on(set, 130, 20, 5, 1), path.reverse_on(set, &BitMatrix::new(70, 40), 20, 5, 1)))
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+                (path.forward_on(set, 130, 20, 5, 1, &Nobody), path.reverse_on(set, &BitMatrix::new(70, 40), 20, 5, 1, &Nobody))
+            })
         };
         let expected = run(InstructionSet::PORTABLE, 1);
         for set in InstructionSet::available() {

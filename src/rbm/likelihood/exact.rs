@@ -131,16 +131,7 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rbm::exact::tests::random_machine;
-
-    fn single(exact: &ExactRbm) -> Rbm {
-        let f32s = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
-        Rbm {
-            weights: Matrix::from_unpadded(exact.visible, exact.hidden, &f32s(&exact.weights)),
-            visible_bias: f32s(&exact.visible_bias),
-            hidden_bias: f32s(&exact.hidden_bias),
-        }
-    }
+    use crate::rbm::exact::tests::{random_machine, single};
 
     #[test]
     fn both_sides_give_the_enumerated_partition_function() {

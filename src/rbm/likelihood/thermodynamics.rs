@@ -1,11 +1,14 @@
 //! The thermodynamics of a machine: what Gibbs chains of it say about energy and magnetization, from two starts that must agree before they can be believed.
 
+use crate::error::Result;
 use crate::exact;
 use crate::lattice::SquareTorus;
+use crate::ledger::{Entry, Ledger};
 use crate::measure::{Measurement, Series};
 use crate::random::{Purpose, Stream};
 use crate::rbm::Rbm;
 use crate::rbm::gibbs::GibbsChains;
+use crate::sampler::snapshot::Reader;
 use crate::spins::{BitMatrix, Configuration};
 use crate::statistics::jackknife::{self, Moments};
 use rayon::prelude::*;
@@ -50,11 +53,19 @@ pub struct Thermodynamics {
 }
 
 /// Runs `chains` chains from rows of `data` and as many from random states through `sweeps` Gibbs sweeps. Row r of the data starts chain r, again from the first row after the
-/// last.
+/// last. `ledger` takes the notes.
 ///
 /// # Panics
 /// If the machine does not see the sites of the torus, or there are no data.
-pub fn sample(rbm: &Rbm, data: &BitMatrix, torus: SquareTorus, coupling: f64, chains: usize, sweeps: usize, seed: u64) -> Thermodynamics {
+pub fn sample(
+    rbm: &Rbm,
+    data: &BitMatrix,
+    torus: SquareTorus,
+    coupling: f64,
+    [chains, sweeps]: [usize; 2],
+    seed: u64,
+    ledger: &dyn Ledger,
+) -> Thermodynamics {
     assert!(rbm.visible() == torus.sites() && data.columns() == torus.sites() && data.rows() > 0, "the machine sees the spins of the data");
     let (mut from_data, mut from_random) = (BitMatrix::new(chains, torus.sites()), BitMatrix::new(chains, torus.sites()));
     for chain in 0..chains {
@@ -64,27 +75,67 @@ pub fn sample(rbm: &Rbm, data: &BitMatrix, torus: SquareTorus, coupling: f64, ch
         from_random.row_mut(chain).copy_from_slice(Configuration::from_words(torus, words).words());
     }
     let run = |start: &BitMatrix, index: u64| {
+        let mut entry = Entry::new(ledger, format!("Gibbs chains {index}"));
         let mut gibbs = GibbsChains::new(rbm, start, seed, index);
         let mut series = vec![Series::default(); chains];
-        record(&mut series, start, torus);
-        for _ in 0..sweeps {
+        // What does not fit is not used: the same bits come out from the beginning.
+        let found = entry.found().and_then(|words| restored(&words, chains, sweeps, &mut gibbs).ok());
+        match found {
+            Some(found) => series = found,
+            None => {
+                gibbs = GibbsChains::new(rbm, start, seed, index);
+                record(&mut series, start, torus);
+            }
+        }
+        for _ in series.first().map_or(1, Series::len)..=sweeps {
             gibbs.sweep();
             record(&mut series, &gibbs.visible(), torus);
+            entry.step(chains as u64, || state(&series, &gibbs));
         }
+        entry.finish(|| state(&series, &gibbs));
         (series, gibbs.visible())
     };
     let (data_series, states) = run(&from_data, 0);
     let (random_series, _) = run(&from_random, 1);
-    let sites = torus.sites() as f64;
+    summarize(torus, coupling, &data_series, &random_series, states)
+}
+
+/// The chains of both starts, which have measured before their first sweep and after every one, and the last states of those that started from data.
+pub(super) fn summarize(
+    torus: SquareTorus,
+    coupling: f64,
+    data_series: &[Series],
+    random_series: &[Series],
+    states: BitMatrix,
+) -> Thermodynamics {
+    let (sites, sweeps) = (torus.sites() as f64, data_series.first().map_or(0, |chain| chain.len().saturating_sub(1)));
     let energy_at = |series: &[Series], sweep: usize| over_chains(series.iter().map(|chain| chain.energy[sweep] as f64 / sites));
     let relaxation = sweeps_shown(sweeps)
-        .map(|sweep| Relaxation { sweep, from_data: energy_at(&data_series, sweep), from_random: energy_at(&random_series, sweep) })
+        .map(|sweep| Relaxation { sweep, from_data: energy_at(data_series, sweep), from_random: energy_at(random_series, sweep) })
         .collect();
-    Thermodynamics { relaxation, observables: observables(torus, coupling, &data_series, &random_series), states }
+    Thermodynamics { relaxation, observables: observables(torus, coupling, data_series, random_series), states }
+}
+
+/// The chains on their way as words: draws; energies and magnetizations, chain after chain; the chains themselves.
+fn state(series: &[Series], gibbs: &GibbsChains) -> Vec<u64> {
+    let mut words = vec![series.first().map_or(0, Series::len) as u64];
+    words.extend(series.iter().flat_map(|chain| chain.energy.iter().chain(&chain.magnetization)).map(|&value| value as u64));
+    words.extend(gibbs.words());
+    words
+}
+
+fn restored(words: &[u64], chains: usize, sweeps: usize, gibbs: &mut GibbsChains) -> Result<Vec<Series>> {
+    let mut reader = Reader::new(words);
+    let draws = reader.count(sweeps + 1)?;
+    let mut numbers = || Ok(reader.words(draws)?.iter().map(|&word| word as i64).collect());
+    let series = (0..chains).map(|_| Ok(Series { energy: numbers()?, magnetization: numbers()?, ..Series::default() }));
+    let series = series.collect::<Result<Vec<Series>>>()?;
+    gibbs.restore(reader.rest())?;
+    Ok(series)
 }
 
 /// Measures every chain once.
-fn record(series: &mut [Series], states: &BitMatrix, torus: SquareTorus) {
+pub(super) fn record(series: &mut [Series], states: &BitMatrix, torus: SquareTorus) {
     series.par_iter_mut().enumerate().for_each(|(chain, series)| {
         let configuration = Configuration::from_words(torus, states.row(chain).to_vec());
         series.push(Measurement { energy: energy(&configuration), magnetization: configuration.magnetization() });
@@ -179,6 +230,7 @@ fn observables(torus: SquareTorus, coupling: f64, data: &[Series], random: &[Ser
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Nobody;
 
     #[test]
     fn the_fast_energy_is_the_energy() {
@@ -197,7 +249,7 @@ mod tests {
     fn a_machine_without_weights_has_free_spins() {
         // 200 chains of 20 draws on 36 free spins: the error of the energy per site is 0.0037 J; from "data" that are all down, one sweep forgets them.
         let torus = SquareTorus::new(6).unwrap();
-        let found = sample(&Rbm::zero(36, 5), &BitMatrix::new(3, 36), torus, 0.0, 200, 39, 5);
+        let found = sample(&Rbm::zero(36, 5), &BitMatrix::new(3, 36), torus, 0.0, [200, 39], 5, &Nobody);
         assert_eq!((found.relaxation[0].from_data, found.relaxation.last().unwrap().sweep), ([-2.0, 0.0], 39));
         for row in &found.observables {
             for side in [row.from_data, row.from_random] {

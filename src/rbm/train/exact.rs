@@ -197,20 +197,13 @@ pub fn gradient(rbm: &Rbm, law: &[f64]) -> Result<ExactGradient> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rbm::Matrix;
     use crate::rbm::exact::ExactRbm;
-    use crate::rbm::exact::tests::{random_machine, ring_law};
+    use crate::rbm::exact::tests::{random_machine, ring_law, single};
 
     #[test]
     fn the_tree_gives_the_gradient_of_the_oracle() {
         for (visible, hidden, scale) in [(3, 2, 1.0), (8, 5, 0.8), (9, 40, 0.5), (7, 100, 12.0)] {
-            let exact = random_machine(visible, hidden, scale, 70);
-            let f32s = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
-            let rbm = Rbm {
-                weights: Matrix::from_unpadded(visible, hidden, &f32s(&exact.weights)),
-                visible_bias: f32s(&exact.visible_bias),
-                hidden_bias: f32s(&exact.hidden_bias),
-            };
+            let rbm = single(&random_machine(visible, hidden, scale, 70));
             let oracle = ExactRbm::from(&rbm);
             let law = ring_law(visible, 0.5);
             let probabilities: Vec<f64> = law.iter().map(|&(_, probability)| probability).collect();

@@ -115,7 +115,7 @@ impl Trainer<'_> {
             scale: 1.0 / samples as f32,
             learning_rate: options.learning_rate_in(self.epochs),
             momentum: options.momentum_in(self.epochs),
-            l1: options.l1,
+            l1: options.l1_in(self.epochs),
             l2: options.l2,
             limit: options.gradient_limit,
         };

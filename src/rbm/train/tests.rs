@@ -3,7 +3,7 @@
 use super::*;
 use crate::rbm::exact::ExactRbm;
 use crate::rbm::exact::tests::{random_machine, ring_law};
-use crate::rbm::{GradientKind, Reconstruction};
+use crate::rbm::{GradientKind, InitialWindow, Reconstruction};
 use crate::spins::BitMatrix;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -322,6 +322,41 @@ fn what_is_not_finite_is_named() {
         trainer.restore(&snapshot).unwrap();
         assert!(matches!(trainer.epoch(), Err(Error::NotFinite(_))), "place {place}");
     }
+}
+
+#[test]
+fn windows_hold_the_first_weights_and_the_penalty_moves() {
+    let (data, nothing) = (random_data(true, 50, 64, 8), random_data(true, 0, 64, 9));
+    let window = InitialWindow { side: 8, range: 1 };
+    let options =
+        TrainingOptions { initial_window: Some(window), l1: 1e-2, last_l1: Some(1e-4), epochs: 3, ..TrainingOptions::new(32, 1, 0) };
+    let everywhere = Trainer::new(&data, &nothing, TrainingOptions { initial_window: None, ..options.clone() }, &Alone).unwrap();
+    let trainer = Trainer::new(&data, &nothing, options.clone(), &Alone).unwrap();
+    let mut seen = [0; 64];
+    for unit in 0..32 {
+        let sites: Vec<usize> = (0..64).filter(|&site| trainer.rbm().weights.row(site)[unit] != 0.0).collect();
+        assert_eq!(sites.len(), 9, "unit {unit}");
+        // All of them lie within two steps of each other on the torus.
+        let away = |one: usize, other: usize| one.abs_diff(other).min(8 - one.abs_diff(other));
+        assert!(sites.iter().all(|site| away(site % 8, sites[0] % 8).max(away(site / 8, sites[0] / 8)) <= 2), "unit {unit}: {sites:?}");
+        sites.iter().for_each(|&site| {
+            seen[site] += 1;
+            assert_eq!(trainer.rbm().weights.row(site)[unit], everywhere.rbm().weights.row(site)[unit]);
+        });
+    }
+    // 288 weights over 64 sites: 4.5 each.
+    assert!(seen.iter().all(|count| (2..=8).contains(count)), "{seen:?}");
+    let strengths = [0, 1, 2, 7].map(|epoch| options.l1_in(epoch));
+    assert!(
+        strengths[0] == 1e-2
+            && (strengths[1] / 1e-3 - 1.0).abs() < 1e-6
+            && (strengths[2] / 1e-4 - 1.0).abs() < 1e-6
+            && strengths[3] == strengths[2]
+    );
+    let to_zero = TrainingOptions { last_l1: Some(0.0), ..options.clone() };
+    assert!((to_zero.l1_in(1) / 5e-3 - 1.0).abs() < 1e-6 && to_zero.l1_in(2) == 0.0);
+    let wrong = TrainingOptions { initial_window: Some(InitialWindow { side: 7, range: 1 }), ..options };
+    assert!(matches!(Trainer::new(&data, &nothing, wrong, &Alone).err(), Some(Error::Usage(_))));
 }
 
 #[test]

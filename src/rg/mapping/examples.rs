@@ -7,11 +7,12 @@ use crate::rbm::ExactRbm;
 pub use crate::rbm::bond_machine::{bond_machine_constant, bond_weight};
 
 /// The numbers of the mapping and what they belong to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct NamedMapping {
     /// The machine in words.
     pub name: String,
     /// Its numbers.
+    #[serde(flatten)]
     pub summary: MappingSummary,
 }
 

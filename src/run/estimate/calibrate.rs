@@ -1,20 +1,21 @@
 //! Short runs of the real work, from which the times of a whole run follow. Each takes some tenths of a second.
 
 use crate::comm;
-use crate::config::{LikelihoodSection, RenormalizeSection, RunFile, TrainSection};
+use crate::config::{RunFile, TrainSection};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::measure::Series;
 use crate::random::{Purpose, Stream};
 use crate::rbm::deep::{self, ActivationKind};
 use crate::rbm::train::{ShardExchange, Trainer};
-use crate::rbm::{Matrix, Rbm, TrainingData};
+use crate::rbm::{Matrix, TrainingData, TrainingOptions};
 use crate::record::{Ensemble, RunRecord, SamplingRecord};
-use crate::run::renormalize::{self, Subject};
+use crate::run::learning;
 use crate::run::sample::{self, Plan};
-use crate::run::{learning, likelihood, standards};
+use crate::sampler::{self, Sampler};
 use crate::spins::BitMatrix;
 use crate::{exact, statistics, store};
+use rayon::prelude::*;
 use std::cell::Cell;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -25,22 +26,20 @@ const TRIAL: Duration = Duration::from_millis(300);
 const LARGEST_TRIAL: usize = 16384;
 /// Samples a trial of a layer sees at most.
 const MOST_SAMPLES: usize = 1000;
-/// States of a bond of tensors that are tried, at most.
-const QUICK_BOND: usize = 16;
 /// Figures and page took so long for each of their parts on the machine this was written on, in seconds.
 const PAGE: f64 = 0.1;
 const FIGURE: f64 = 0.07;
 
 /// Spins a second of all threads on lattices of side `side`; where they do not fit into memory here, on the largest that do.
 pub fn speed(plan: &Plan, side: usize, available: Option<u64>) -> Result<f64> {
-    let mut plan = plan.clone();
     let mut trial = side;
     // Beyond this a lattice is far from every cache, and its speed does not change any more. About ten bytes a site are needed, see `config::memory`.
     trial = trial.min(LARGEST_TRIAL);
-    let bytes = |side: usize| 10 * (side * side * rayon::current_num_threads()) as u64;
-    while available.is_some_and(|available| bytes(trial) > available / 2) && trial > 64 {
+    let bytes = |side: usize| 10 * plan.sites(side).saturating_mul(rayon::current_num_threads() as u128);
+    while available.is_some_and(|available| bytes(trial) > u128::from(available / 2)) && trial > 64 {
         trial /= 2;
     }
+    let mut plan = plan.clone();
     plan.ensembles.iter_mut().filter(|ensemble| ensemble.0 == side).for_each(|ensemble| ensemble.0 = trial);
     sample::measure_speed(&plan, trial, TRIAL)
 }
@@ -59,7 +58,7 @@ pub fn analysis(plan: &Plan) -> Result<f64> {
     sizes.dedup();
     for side in &sizes {
         let began = Instant::now();
-        std::hint::black_box(exact::square(*side, plan.ensembles[0].1));
+        std::hint::black_box(exact::reference(plan.geometry, *side, plan.ensembles[0].1));
         each += began.elapsed().as_secs_f64() * (plan.ensembles.len() / sizes.len()) as f64;
     }
     Ok(each / rayon::current_num_threads().min(plan.ensembles.len()) as f64)
@@ -86,6 +85,7 @@ pub fn seconds_per_byte_written() -> Result<Writing> {
 fn write_in(folder: &std::path::Path) -> Result<Writing> {
     let (origin, path) = (store::provenance::of_no_run(), folder.join("trial.h5"));
     let set = |rows: usize| store::ConfigurationSet {
+        geometry: crate::lattice::Geometry::Square,
         size: 64,
         coupling: 0.4,
         spins: random_bits(rows, 4096),
@@ -103,6 +103,7 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
         let chains = vec![walk(1, 0, draws)];
         let ensemble = Ensemble { size: 16, coupling: 0.4, chains, observables: Vec::new(), spin_updates: 0, seconds: 0.0 };
         let sampling = SamplingRecord {
+            geometry: crate::lattice::Geometry::Square,
             tempering: Vec::new(),
             algorithm: "trial".to_string(),
             sizes: vec![16],
@@ -113,8 +114,14 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
             draws,
             ensembles: vec![ensemble],
         };
-        let record =
-            RunRecord { provenance: origin.clone(), sampling: Some(sampling), scaling: None, training: None, renormalization: None };
+        let record = RunRecord {
+            provenance: origin.clone(),
+            sampling: Some(sampling),
+            scaling: None,
+            analyses: Vec::new(),
+            training: None,
+            renormalization: None,
+        };
         let began = Instant::now();
         store::write_results(&path, &record).map(|()| began.elapsed().as_secs_f64())
     };
@@ -135,7 +142,8 @@ fn walk(seed: u64, chain: usize, draws: usize) -> Series {
     series
 }
 
-fn random_bits(rows: usize, columns: usize) -> BitMatrix {
+/// Random configurations, one a row.
+pub fn random_bits(rows: usize, columns: usize) -> BitMatrix {
     let mut stream = Stream::new(1, Purpose::Check, 5);
     BitMatrix::from_words(rows, columns, || stream.word())
 }
@@ -187,6 +195,17 @@ pub struct LayerCost {
     pub received: u64,
 }
 
+/// A trainer of the section's method on a little data.
+fn small_trainer<'a>(
+    section: &TrainSection,
+    options: &TrainingOptions,
+    data: &'a TrainingData,
+    held_out: &'a TrainingData,
+    exchange: &'a FirstRank,
+) -> Result<Trainer<'a>> {
+    learning::with_law(Trainer::new(data, held_out, options.clone(), exchange)?, section)
+}
+
 /// Trains a layer for a moment on random data.
 pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> Result<LayerCost> {
     let exchange = FirstRank { ranks: ranks.max(1), received: Cell::new(0) };
@@ -194,7 +213,7 @@ pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> R
     let rows = section.samples.min(MOST_SAMPLES.max(2 * section.minibatch));
     let data = random_data(section, layer, rows);
     let none = TrainingData::Binary(BitMatrix::new(0, data.units()));
-    let mut trainer = Trainer::new(&data, &none, options.clone(), &exchange)?;
+    let mut trainer = small_trainer(section, &options, &data, &none, &exchange)?;
     trainer.advance(1)?;
     exchange.received.set(0);
     let (mut minibatches, mut times) = (0, Vec::new());
@@ -203,7 +222,7 @@ pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> R
     while began.elapsed() < 2 * TRIAL || minibatches == 0 {
         // Only minibatches that are whole and do not end an epoch count.
         if (trainer.minibatches_done() + 1) * whole > rows.saturating_sub(whole) {
-            trainer = Trainer::new(&data, &none, options.clone(), &exchange)?;
+            trainer = small_trainer(section, &options, &data, &none, &exchange)?;
             if trainer.minibatches_per_epoch() < 3 {
                 let started = Instant::now();
                 trainer.advance(1)?;
@@ -222,7 +241,7 @@ pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> R
 
     let held = section.held_out.min(rows);
     let held_out = random_data(section, layer, held);
-    let mut trainer = Trainer::new(&data, &held_out, options, &exchange)?;
+    let mut trainer = small_trainer(section, &options, &data, &held_out, &exchange)?;
     let last = trainer.minibatches_per_epoch() - 1;
     if last > 0 {
         trainer.advance(last)?;
@@ -239,69 +258,30 @@ pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> R
     Ok(LayerCost { minibatch, end_of_epoch, activities: 2.0 * activities, received })
 }
 
-/// Seconds for the stage `[renormalize]`: its parts on a random stack of the same shape, those that grow with a count by a small part of that count.
-pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f64> {
-    let mut seconds = 0.0;
-    let mut timed = |scale: f64, work: &mut dyn FnMut() -> Result<()>| {
-        let started = Instant::now();
-        work().map(|()| seconds += scale * started.elapsed().as_secs_f64())
-    };
-    if section.mapping {
-        timed(1.0, &mut || renormalize::mappings().map(drop))?;
-    }
-    if let Some(bonds) = &section.standards {
-        let (quick, slow): (Vec<usize>, Vec<usize>) = bonds.iter().partition(|&&bond| bond <= QUICK_BOND);
-        timed(1.0, &mut || standards::without_samples(&quick).map(drop))?;
-        if !slow.is_empty() {
-            // Time grows as the sixth power of the states of a bond.
-            let growth: f64 = slow.iter().map(|&bond| (bond as f64 / QUICK_BOND as f64).powi(6)).sum();
-            timed(growth, &mut || standards::without_samples(&[QUICK_BOND]).map(drop))?;
+/// Seconds of one rank for the fresh configurations of a layer: those of its thermalization, and those of each epoch. Chains of the run's sampler are moved for a moment.
+pub fn fresh(job: &RunFile, section: &TrainSection, sweeps_between: usize, ranks: usize) -> Result<[f64; 2]> {
+    let Some(sample) = &job.sample else { return Ok([0.0; 2]) };
+    let torus = SquareTorus::new(section.size)?;
+    let all = sample.replicas * section.couplings.len();
+    let own = comm::share(all, 0, ranks).len().max(1);
+    let coupling = |chain: usize| section.couplings[chain / sample.replicas];
+    let build = |chain: usize| sampler::build(sample.algorithm, torus, coupling(chain), sample.start, job.seed, chain as u64);
+    let mut chains = (0..own).map(build).collect::<Result<Vec<Box<dyn Sampler>>>>()?;
+    // The first sweeps are those of another law.
+    let mut sweeps = |least: usize, time: Duration| {
+        let (began, mut done) = (Instant::now(), 0);
+        while done < least || began.elapsed() < time {
+            chains.par_iter_mut().for_each(|chain| {
+                chain.sweep();
+            });
+            done += 1;
         }
-    }
-    let Some(train) = &job.train else { return Ok(seconds) };
-    let mut stream = Stream::new(job.seed, Purpose::Check, 7);
-    let mut visible = train.size * train.size;
-    let stack: Vec<Rbm> = train
-        .layers
-        .iter()
-        .map(|&hidden| {
-            let weights: Vec<f32> = (0..visible * hidden).map(|_| 0.1 * stream.normal() as f32).collect();
-            let machine = Rbm { weights: Matrix::from_unpadded(visible, hidden, &weights), ..Rbm::zero(visible, hidden) };
-            visible = hidden;
-            machine
-        })
-        .collect();
-    let rows = train.held_out.min(256);
-    let held_out = random_bits(rows, train.size * train.size);
-    let (dead_units, means) = (vec![Vec::new(); stack.len()], held_out.column_means());
-    let torus = SquareTorus::new(train.size)?;
-    let subject = Subject {
-        torus,
-        coupling: train.coupling,
-        stack: &stack,
-        dead_units: &dead_units,
-        held_out: &held_out,
-        means: &means,
-        seed: job.seed,
+        began.elapsed().as_secs_f64() / done as f64
     };
-    if section.receptive_fields {
-        timed(1.0, &mut || renormalize::receptive_fields(&subject).map(drop))?;
-    }
-    if section.reconstructions {
-        timed(train.held_out as f64 / rows as f64, &mut || renormalize::reconstructions(&subject, section.block_spins).map(drop))?;
-    }
-    if let Some(wanted) = section.likelihood {
-        let parts = (wanted.annealing_temperatures.min(wanted.sampling_sweeps) / 25).clamp(1, 40);
-        let small = LikelihoodSection {
-            annealing_temperatures: (wanted.annealing_temperatures / parts).max(1),
-            sampling_sweeps: (wanted.sampling_sweeps / parts).max(1),
-            sampling_chains: wanted.sampling_chains.min(rows),
-            ..wanted
-        };
-        let chains = wanted.sampling_chains as f64 / small.sampling_chains as f64;
-        timed(parts as f64 * chains, &mut || likelihood::run(&small, &subject).map(drop))?;
-    }
-    Ok(seconds)
+    sweeps(20, Duration::ZERO);
+    let seconds = sweeps(20, TRIAL);
+    let in_epoch = section.samples.div_ceil(all) * sweeps_between;
+    Ok([sample.thermalization as f64 * seconds, in_epoch as f64 * seconds])
 }
 
 /// Seconds for figures and page.

@@ -1,7 +1,7 @@
 //! Wolff's algorithm, PRL 62, 361 (1989), one bond at a time.
 
 use crate::error::Result;
-use crate::lattice::SquareTorus;
+use crate::lattice::Torus;
 use crate::measure::Measurement;
 use crate::random::{Purpose, Stream};
 use crate::sampler::{Sampler, Start, bond_threshold, initial_configuration, snapshot::Reader};
@@ -10,7 +10,7 @@ use crate::spins::Configuration;
 /// A Wolff chain on spins +1 and -1, with the stream (seed, Reference, chain). A sweep is one cluster.
 #[derive(Debug, Clone)]
 pub struct ReferenceWolff {
-    torus: SquareTorus,
+    torus: Torus,
     spins: Vec<i8>,
     threshold: u64,
     stream: Stream,
@@ -21,7 +21,8 @@ impl ReferenceWolff {
     ///
     /// # Errors
     /// [`crate::error::Error::Usage`] if the coupling is negative or not finite.
-    pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
+    pub fn new(torus: impl Into<Torus>, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
+        let torus = torus.into();
         let spins = super::unpacked(&initial_configuration(torus, start, seed, chain));
         Ok(ReferenceWolff { torus, spins, threshold: bond_threshold(coupling)?, stream: Stream::new(seed, Purpose::Reference, chain) })
     }

@@ -3,6 +3,7 @@
 use super::features::{Size, collapse, crossings, peak};
 use super::fits::{Chosen, Datum, Wanted, results, scan};
 use super::{Curves, Scaling, ScalingFit, SizeData};
+use crate::lattice::Geometry;
 use crate::statistics::reweighting::{Averages, Histograms};
 use rayon::prelude::*;
 
@@ -10,16 +11,40 @@ use rayon::prelude::*;
 const BLOCKS: usize = 48;
 /// A block must be longer than this many draws.
 const SHORTEST_BLOCK: usize = 50;
-/// The leading correction of the square lattice: L^-7/4 of the analytic background of the susceptibility, next to L^-2 of the leading irrelevant operator.
-const CORRECTION_EXPONENT: f64 = 1.75;
-/// The correction of the specific heat and of the place of peaks, relative to the leading term.
-const ANALYTIC_CORRECTION: f64 = 1.0;
+/// What is known beforehand of the corrections to scaling of a class.
+#[derive(Debug, Clone, Copy)]
+struct Corrections {
+    /// The exponent of the leading correction. On the square lattice it is L^-7/4 of the analytic background of the susceptibility, next to L^-2 of the leading irrelevant
+    /// operator; on the cubic lattice the leading irrelevant operator has omega = 0.8297 (conformal bootstrap: Simmons-Duffin, JHEP 03 (2017) 086).
+    leading: f64,
+    /// The correction of the place of peaks, relative to the leading term; on the square lattice also of the specific heat and of the derivative of the magnetization.
+    of_peaks: f64,
+    /// Whether the specific heat is a logarithm of L; otherwise nothing is fitted to it.
+    has_logarithm: bool,
+}
+
+impl Corrections {
+    /// Those of a kind of lattice; none of a chain, which has no critical point.
+    fn of(geometry: Geometry) -> Option<Corrections> {
+        match geometry {
+            Geometry::Chain => None,
+            Geometry::Square => Some(Corrections { leading: 1.75, of_peaks: 1.0, has_logarithm: true }),
+            Geometry::Cubic => Some(Corrections { leading: 0.8297, of_peaks: 0.8297, has_logarithm: false }),
+        }
+    }
+}
 
 /// A function of the averages, by name.
 type Function<'a> = &'a (dyn Fn(&Averages) -> f64 + Sync);
 
-/// Carries out the analysis. `None` with fewer than three sizes, with a size of fewer than two couplings, or with chains too short to be cut into blocks.
+/// [`analyse_on`] the square lattice.
 pub fn analyse(data: &[SizeData]) -> Option<Scaling> {
+    analyse_on(Geometry::Square, data)
+}
+
+/// Carries out the analysis. `None` for chains, with fewer than three sizes, with a size of fewer than two couplings, or with chains too short to be cut into blocks.
+pub fn analyse_on(geometry: Geometry, data: &[SizeData]) -> Option<Scaling> {
+    let corrections = Corrections::of(geometry)?;
     let chains = data.iter().flat_map(|size| &size.ensembles).map(|(_, chains)| chains.len());
     let shortest = data.iter().flat_map(|size| &size.ensembles).flat_map(|(_, chains)| chains.iter()).map(|chain| chain.len()).min()?;
     let (fewest, most) = (chains.clone().min()?, chains.max()?);
@@ -31,11 +56,13 @@ pub fn analyse(data: &[SizeData]) -> Option<Scaling> {
         return None;
     }
     let sizes: Vec<Size> =
-        data.par_iter().map(|size| Size::new(size.size, Histograms::new(size.size, &size.ensembles, parts, BLOCKS))).collect();
-    Pipeline { has_waves: sizes.iter().all(|size| size.histograms.has_waves()), sizes, fits: Vec::new() }.run()
+        data.par_iter().map(|size| Size::new(size.size, Histograms::on(geometry, size.size, &size.ensembles, parts, BLOCKS))).collect();
+    Pipeline { geometry, corrections, has_waves: sizes.iter().all(|size| size.histograms.has_waves()), sizes, fits: Vec::new() }.run()
 }
 
 struct Pipeline {
+    geometry: Geometry,
+    corrections: Corrections,
     sizes: Vec<Size>,
     has_waves: bool,
     fits: Vec<ScalingFit>,
@@ -72,7 +99,7 @@ impl Pipeline {
             &couplings,
             &|averages| averages.moments[0].ln(),
             -1.0,
-            CORRECTION_EXPONENT,
+            self.corrections.leading,
         )?;
         let gamma = self.power(
             "gamma_over_nu",
@@ -80,7 +107,7 @@ impl Pipeline {
             &couplings,
             &|averages| (averages.sites * averages.moments[1]).ln(),
             1.0,
-            CORRECTION_EXPONENT,
+            self.corrections.leading,
         )?;
         self.power(
             "inverse_nu_from_magnetization",
@@ -88,10 +115,10 @@ impl Pipeline {
             &couplings,
             &|averages| (averages.derivatives[1] / averages.moments[1]).ln(),
             1.0,
-            // The amplitude of m^2 itself depends on K: its derivative is a constant beside L^(1/nu).
-            ANALYTIC_CORRECTION,
+            // On the square lattice the amplitude of m^2 itself depends on K: its derivative is a constant beside L^(1/nu).
+            self.corrections.of_peaks,
         );
-        let heat = self.specific_heat(&couplings);
+        let heat = if self.corrections.has_logarithm { self.specific_heat(&couplings) } else { None };
         let peaks = self.peaks(1.0 / nu.replicates[0][0]);
         let curves: Vec<Curves> = self.sizes.iter().map(Size::curves).collect();
 
@@ -125,7 +152,8 @@ impl Pipeline {
         }
         collapses.extend(collapse("magnetization", &all, coupling, nu, &scaled, smallest));
         Some(Scaling {
-            correction_exponent: CORRECTION_EXPONENT,
+            geometry: self.geometry,
+            correction_exponent: self.corrections.leading,
             blocks: replicates - 1,
             results,
             covariance,
@@ -151,7 +179,7 @@ impl Pipeline {
                 (plain[0], plain[1 + which]) = (-slope, 1.0);
                 let mut corrected = plain.clone();
                 corrected.resize(1 + 2 * curves.len(), 0.0);
-                corrected[1 + curves.len() + which] = (size.size as f64).powf(-CORRECTION_EXPONENT);
+                corrected[1 + curves.len() + which] = (size.size as f64).powf(-self.corrections.leading);
                 let values = size.values(&at, value);
                 data.push(Datum { size: size.size, plain, corrected, fixed: values.clone(), values });
             }
@@ -184,7 +212,7 @@ impl Pipeline {
                 (plain[0], plain[1 + which]) = (side.ln(), 1.0);
                 let mut corrected = plain.clone();
                 corrected.resize(1 + 2 * slopes.len(), 0.0);
-                corrected[1 + slopes.len() + which] = side.powf(-CORRECTION_EXPONENT);
+                corrected[1 + slopes.len() + which] = side.powf(-self.corrections.leading);
                 let values = size.values(&|replicate| couplings[replicate], slope);
                 let fixed = size.values(&|_| couplings[0], slope);
                 data.push(Datum { size: size.size, plain, corrected, values, fixed });
@@ -217,7 +245,7 @@ impl Pipeline {
             .map(|size| {
                 let heat: Function = &|averages| averages.specific_heat;
                 let values = size.values(&|replicate| couplings[replicate], heat);
-                logarithm_datum(size.size, values, size.values(&|_| couplings[0], heat))
+                logarithm_datum(size.size, values, size.values(&|_| couplings[0], heat), self.corrections.of_peaks)
             })
             .collect();
         let (name, long_name) = ("specific_heat_amplitude", "A of C = A ln L + c at K_c");
@@ -237,7 +265,7 @@ impl Pipeline {
                 .iter()
                 .map(|(size, [places, _])| {
                     let plain = vec![1.0, (*size as f64).powf(-inverse_nu)];
-                    let corrected = [plain.as_slice(), &[(*size as f64).powf(-inverse_nu - ANALYTIC_CORRECTION)]].concat();
+                    let corrected = [plain.as_slice(), &[(*size as f64).powf(-inverse_nu - self.corrections.of_peaks)]].concat();
                     Datum { size: *size, plain, corrected, values: places.clone(), fixed: places.clone() }
                 })
                 .collect();
@@ -253,12 +281,15 @@ impl Pipeline {
                 .into_iter()
                 .map(|(size, [_, heights])| {
                     if observable == "specific_heat" {
-                        return logarithm_datum(size, heights.clone(), heights);
+                        return logarithm_datum(size, heights.clone(), heights, self.corrections.of_peaks);
                     }
                     let logarithms: Vec<f64> = heights.iter().map(|height| height.ln()).collect();
-                    power_datum(size, logarithms.clone(), logarithms, CORRECTION_EXPONENT)
+                    power_datum(size, logarithms.clone(), logarithms, self.corrections.leading)
                 })
                 .collect();
+            if observable == "specific_heat" && !self.corrections.has_logarithm {
+                continue;
+            }
             let (name, long_name) = match observable {
                 "specific_heat" => ("specific_heat_amplitude_from_peaks", "A, from the peaks of C"),
                 "connected_susceptibility" => ("gamma_over_nu_from_peaks", "gamma / nu, from the peaks of the connected susceptibility"),
@@ -275,7 +306,7 @@ fn power_datum(size: usize, values: Vec<f64>, fixed: Vec<f64>, correction: f64) 
     Datum { size, plain: vec![side.ln(), 1.0], corrected: vec![side.ln(), 1.0, side.powf(-correction)], values, fixed }
 }
 
-fn logarithm_datum(size: usize, values: Vec<f64>, fixed: Vec<f64>) -> Datum {
+fn logarithm_datum(size: usize, values: Vec<f64>, fixed: Vec<f64>, correction: f64) -> Datum {
     let side = size as f64;
-    Datum { size, plain: vec![side.ln(), 1.0], corrected: vec![side.ln(), 1.0, side.powf(-ANALYTIC_CORRECTION)], values, fixed }
+    Datum { size, plain: vec![side.ln(), 1.0], corrected: vec![side.ln(), 1.0, side.powf(-correction)], values, fixed }
 }

@@ -225,6 +225,11 @@ impl GroupReader {
         self.attribute(name, &T::type_descriptor())?.read_scalar().map_err(|why| self.refuse(name, explain(&why)))
     }
 
+    /// Whether the group has an attribute of this name.
+    pub fn has_attribute(&self, name: &str) -> bool {
+        self.group.attr_names().is_ok_and(|names| names.iter().any(|one| one == name))
+    }
+
     /// An attribute of the group that is a text.
     ///
     /// # Errors

@@ -121,6 +121,14 @@ impl Attributes<'_> {
 }
 
 impl GroupWriter {
+    /// A name for the root of another file in the same directory.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn link(&self, name: &str, file: &str) -> Result<()> {
+        self.group.link_external(file, "/", name).map_err(|why| failed(&self.path, name, &why))
+    }
+
     /// A new group inside this one.
     ///
     /// # Errors

@@ -1,0 +1,197 @@
+//! The networks that are trained beside the main one, each with one thing changed: `seeds` and `scan` of `[train]`, `controls` of `[renormalize]`.
+//!
+//! A companion is a run file of its own, so that everything that trains a network trains a companion.
+
+use super::reader::{Field, Section};
+use super::train::single;
+use super::{RunFile, TrainSection};
+use crate::rg::{Control, control_stream};
+
+/// `scan = { l1 = [...], samples = [...] }`: one-layer networks for every pair, judged by how local their receptive fields are.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ScanSection {
+    /// Penalties of the first layer.
+    pub l1: Vec<f32>,
+    /// Training configurations, spread evenly over those that are kept. Epochs are chosen so that every network takes as many steps as the main one.
+    pub samples: Vec<usize>,
+}
+
+/// What is different about a companion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Other random numbers: first weights, order of the data, Gibbs steps. The configurations are the same.
+    Seed,
+    /// The same training on configurations whose sites were shuffled, all in the same way.
+    ShuffledSites,
+    /// No L1 penalty.
+    NoPenalty,
+    /// One layer with another penalty and number of configurations.
+    Scan,
+}
+
+impl Role {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Seed => "seed",
+            Role::ShuffledSites => "shuffled-sites",
+            Role::NoPenalty => "no-penalty",
+            Role::Scan => "scan",
+        }
+    }
+}
+
+/// A network that is trained beside the main one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Companion {
+    /// What is different, in words.
+    pub name: String,
+    /// What kind of difference it is.
+    pub role: Role,
+    /// Which of the `seeds` its random numbers are, from 1.
+    pub seed_number: usize,
+    /// The run file that it is trained by: with its own seed.
+    pub job: RunFile,
+    /// The section `[train]` of that run file.
+    pub section: TrainSection,
+}
+
+/// How many seeds.
+pub(super) fn read_seeds(section: &Section) -> Option<usize> {
+    section.optional("seeds", 1, |field| field.count("from 1 to 100", 1..=100))
+}
+
+/// The scan. The outer `None` is a mistake, the inner one that there is none.
+pub(super) fn read_scan(section: &Section, samples: Option<usize>, minibatch: Option<usize>, fresh: bool) -> Option<Option<ScanSection>> {
+    const KEYS: &[&str] = &["l1", "samples"];
+    section.optional("scan", None, |field| {
+        if fresh {
+            return field.refuse("a scan trains on the kept configurations: leave data = \"fresh\" out, or this key");
+        }
+        let table = field.table("train.scan", KEYS, "{ l1 = [5e-4, 1e-3, 2e-3], samples = [5000, 20000] }")?;
+        let penalty = |field: &Field| single(field, "a number of at least 0 that fits single precision", |value| value >= 0.0);
+        let l1 = table.required("l1", "l1 = [5e-4, 1e-3, 2e-3]", |field| field.distinct("penalties", penalty));
+        let (least, most) = (minibatch.unwrap_or(1) as u64, samples.unwrap_or(usize::MAX) as u64);
+        let words = format!("of configurations from {least} (a minibatch) to {most} (the training set)");
+        let counts = table.required("samples", "samples = [5000, 20000]", |field| {
+            field.distinct("numbers of configurations", |field| field.count(&words, least..=most))
+        });
+        Some(Some(ScanSection { l1: l1?, samples: counts? }))
+    })
+}
+
+/// Whether the controls are wanted.
+pub(super) fn read_controls(section: &Section, train: Option<&TrainSection>, trains: bool) -> Option<bool> {
+    section.optional("controls", false, |field| {
+        let wanted = field.boolean()?;
+        if wanted && !trains {
+            return field.refuse("there is no network to control without a section [train]: write that section, or leave this key out");
+        }
+        if wanted && train.is_some_and(|train| train.fresh_sweeps.is_some()) {
+            return field.refuse("the controls train on the kept configurations: leave data = \"fresh\" out of [train], or this key");
+        }
+        Some(wanted)
+    })
+}
+
+impl RunFile {
+    /// The seed of the random numbers of the seed number `number`, from 1; the first is the seed of the run.
+    fn seed_number(&self, number: usize) -> u64 {
+        if number == 1 { self.seed } else { control_stream(self.seed, Control::CompanionSeed, number as u64).word() >> 1 }
+    }
+
+    /// The networks that are trained after the main one, in this order: its other seeds, the controls, and the scan for every seed.
+    pub fn companions(&self) -> Vec<Companion> {
+        let Some(main) = &self.train else { return Vec::new() };
+        let companion = |name: String, role: Role, seed_number: usize, change: &dyn Fn(&mut TrainSection)| {
+            let mut section = TrainSection { seeds: 1, scan: None, ..main.clone() };
+            change(&mut section);
+            let job = RunFile { seed: self.seed_number(seed_number), train: Some(section.clone()), renormalize: None, ..self.clone() };
+            Companion { name, role, seed_number, job, section }
+        };
+        let mut all: Vec<Companion> =
+            (2..=main.seeds).map(|number| companion(format!("seed {number}"), Role::Seed, number, &|_| ())).collect();
+        if self.renormalize.as_ref().is_some_and(|section| section.controls) {
+            all.push(companion("sites shuffled".to_string(), Role::ShuffledSites, 1, &|_| ()));
+            if main.l1.iter().any(|&l1| l1 > 0.0) {
+                all.push(companion("no L1 penalty".to_string(), Role::NoPenalty, 1, &|section| {
+                    section.l1.fill(0.0);
+                    section.last_l1.fill(0.0);
+                }));
+            }
+        }
+        for scan in main.scan.iter() {
+            for (seed, &samples, &l1) in (1..=main.seeds)
+                .flat_map(|seed| scan.samples.iter().map(move |samples| (seed, samples)))
+                .flat_map(|(seed, samples)| scan.l1.iter().map(move |l1| (seed, samples, l1)))
+            {
+                let name = format!("L1 = {l1}, {samples} configurations, seed {seed}");
+                all.push(companion(name, Role::Scan, seed, &|section| reduce(section, samples, l1)));
+            }
+        }
+        all
+    }
+
+    /// The section `[train]` of a network by its number: 0 is the main one.
+    pub fn network(&self, number: usize) -> Option<TrainSection> {
+        if number == 0 { self.train.clone() } else { self.companions().into_iter().nth(number - 1).map(|companion| companion.section) }
+    }
+}
+
+/// The first layer alone, with as many steps as before on other configurations.
+fn reduce(section: &mut TrainSection, samples: usize, l1: f32) {
+    let steps = section.epochs[0] * section.samples.div_ceil(section.minibatch);
+    section.epochs = vec![(steps as f64 / samples.div_ceil(section.minibatch) as f64).round().max(1.0) as usize];
+    section.samples = samples;
+    section.l1 = vec![l1];
+    section.last_l1 = vec![l1];
+    section.layers.truncate(1);
+    section.learning_rate.truncate(1);
+    section.learning.last_learning_rate.truncate(1);
+    section.learning.l2.truncate(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: &str = "seed = 5\n[lattice]\nsizes = [8]\n[sample]\ncouplings = [0.4]\nthermalization = 10\nsweeps = 1000\nconfigurations = 1100\n[train]\nlayers = [16, 4]\nepochs = [10, 20]\n\
+                       held_out = 100\nl1 = [1e-3, 0]\n";
+
+    #[test]
+    fn companions_differ_in_one_thing_each() {
+        let text = format!("{JOB}seeds = 2\nscan = {{ l1 = [1e-3, 4e-3], samples = [100, 250] }}\n[renormalize]\ncontrols = true\n");
+        let job = RunFile::parse_for(&text, "job.toml", None).expect("a run file");
+        let all = job.companions();
+        let names: Vec<&str> = all.iter().map(|companion| companion.name.as_str()).collect();
+        assert_eq!(names[..3], ["seed 2", "sites shuffled", "no L1 penalty"]);
+        assert_eq!(all.len(), 3 + 2 * 2 * 2);
+        let main = job.train.as_ref().expect("a section");
+        assert!(all[0].job.seed != job.seed && all[0].section.l1 == main.l1 && all[0].section.epochs == main.epochs);
+        assert_eq!((all[1].job.seed, all[2].section.l1.as_slice()), (job.seed, [0.0, 0.0].as_slice()));
+        let last = &all[10];
+        assert_eq!(last.name, "L1 = 0.004, 250 configurations, seed 2");
+        // Ten epochs of ten minibatches are a hundred steps: 33 epochs of three.
+        assert_eq!(
+            (last.section.epochs.as_slice(), last.section.samples, last.section.layers.as_slice()),
+            ([33].as_slice(), 250, [16].as_slice())
+        );
+        assert_eq!((last.job.seed, job.network(11).map(|section| section.samples)), (all[0].job.seed, Some(250)));
+        assert!(job.network(12).is_none() && job.network(0).as_ref() == Some(main));
+    }
+
+    #[test]
+    fn scans_and_controls_that_cannot_be_are_refused() {
+        let refused = |addition: &str| RunFile::parse_for(&format!("{JOB}{addition}"), "job.toml", None).expect_err(addition).to_string();
+        assert!(refused("scan = { l1 = [1e-3], samples = [1001] }\n").contains("from 100 (a minibatch) to 1000 (the training set)"));
+        assert!(refused("scan = { l1 = [1e-3, 1e-3], samples = [100] }\n").contains("twice"));
+        assert!(refused("scan = { l1 = [1e-3] }\n").contains("samples is missing"));
+        assert!(refused("seeds = 0\n").contains("from 1 to 100"));
+        let fresh = JOB.replace("held_out = 100", "data = \"fresh\"\nsamples = 1000");
+        let sentence =
+            RunFile::parse_for(&format!("{fresh}[renormalize]\ncontrols = true\n"), "job.toml", None).expect_err("fresh").to_string();
+        assert!(sentence.contains("kept configurations"), "{sentence}");
+        let alone = "seed = 1\n[lattice]\nsizes = [8]\n[renormalize]\ncontrols = true\n";
+        assert!(RunFile::parse_for(alone, "job.toml", None).expect_err("no network").to_string().contains("[train]"));
+    }
+}

@@ -1,0 +1,130 @@
+//! The time of the stage `[renormalize]`, from its parts on a random stack of the same shape; those that grow with a count are tried on a small part of it.
+
+use super::calibrate::random_bits;
+use crate::config::{DecimationSection, FlowSection, LikelihoodSection, RenormalizeSection, RunFile};
+use crate::error::Result;
+use crate::lattice::SquareTorus;
+use crate::ledger::Nobody;
+use crate::random::{Purpose, Stream};
+use crate::rbm::{Matrix, Rbm};
+use crate::rg::block_rule::BlockRule;
+use crate::rg::flow::Start;
+use crate::rg::monte_carlo;
+use crate::run::comparison::{self, Centres};
+use crate::run::renormalize::{self, Subject};
+use crate::run::{decimation, flow, likelihood, stack, standards};
+use std::time::Instant;
+
+/// States of a bond of tensors that are tried, at most.
+const QUICK_BOND: usize = 16;
+/// Configurations that are blocked, at most.
+const MOST_BLOCKED: usize = 1000;
+/// Held-out configurations that are looked at, at most.
+const MOST_HELD_OUT: usize = 256;
+
+/// Seconds for the stage `[renormalize]`: its parts on a random stack of the same shape, those that grow with a count by a small part of that count.
+pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f64> {
+    let mut seconds = 0.0;
+    let mut timed = |scale: f64, work: &mut dyn FnMut() -> Result<()>| {
+        let started = Instant::now();
+        work().map(|()| seconds += scale * started.elapsed().as_secs_f64())
+    };
+    if section.mapping {
+        timed(1.0, &mut || crate::rg::mapping::standard_mappings().map(drop))?;
+    }
+    if let Some(bonds) = &section.standards {
+        let (quick, slow): (Vec<usize>, Vec<usize>) = bonds.iter().partition(|&&bond| bond <= QUICK_BOND);
+        timed(1.0, &mut || standards::without_samples(&quick).map(drop))?;
+        if !slow.is_empty() {
+            // Time grows as the sixth power of the states of a bond.
+            let growth: f64 = slow.iter().map(|&bond| (bond as f64 / QUICK_BOND as f64).powi(6)).sum();
+            timed(growth, &mut || standards::without_samples(&[QUICK_BOND]).map(drop))?;
+        }
+    }
+    if let (Some(levels), Some(sample)) = (section.monte_carlo, &job.sample) {
+        let rows = sample.configurations.clamp(4, MOST_BLOCKED);
+        for &side in &job.lattice.sizes {
+            let (torus, bits) = (SquareTorus::new(side)?, random_bits(rows, side * side));
+            let scale = (sample.configurations * sample.coupling_count()) as f64 / rows as f64;
+            timed(scale, &mut || monte_carlo::renormalize(torus, &bits, BlockRule::Majority, levels, job.seed, 0).map(drop))?;
+        }
+    }
+    let mut in_one_dimension = 0.0;
+    if let Some(wanted) = section.decimation {
+        let small = DecimationSection { epochs: wanted.epochs.min(2), samples: wanted.samples.min(2000), ..wanted };
+        let begun = Instant::now();
+        decimation::run(DecimationSection { epochs: 1, ..small }, job.seed)?;
+        let once = begun.elapsed().as_secs_f64();
+        let begun = Instant::now();
+        decimation::run(small, job.seed)?;
+        // One epoch more, at the full number of samples; what does not grow with either stays.
+        let epoch = (begun.elapsed().as_secs_f64() - once).max(0.0) * wanted.samples as f64 / small.samples as f64;
+        in_one_dimension += once + epoch * wanted.epochs as f64;
+    }
+    let Some(train) = &job.train else { return Ok(seconds + in_one_dimension) };
+    let mut stream = Stream::new(job.seed, Purpose::Check, 7);
+    let mut visible = train.size * train.size;
+    let stack: Vec<Rbm> = train
+        .layers
+        .iter()
+        .map(|&hidden| {
+            let weights: Vec<f32> = (0..visible * hidden).map(|_| 0.1 * stream.normal() as f32).collect();
+            let machine = Rbm { weights: Matrix::from_unpadded(visible, hidden, &weights), ..Rbm::zero(visible, hidden) };
+            visible = hidden;
+            machine
+        })
+        .collect();
+    let rows = train.held_out.min(MOST_HELD_OUT);
+    let held_out = random_bits(rows, train.size * train.size);
+    let (dead_units, means) = (vec![Vec::new(); stack.len()], held_out.column_means());
+    let torus = SquareTorus::new(train.size)?;
+    let subject = Subject {
+        torus,
+        couplings: &train.couplings,
+        stack: &stack,
+        dead_units: &dead_units,
+        held_out: &held_out,
+        means: &means,
+        seed: job.seed,
+    };
+    if section.receptive_fields {
+        timed(1.0, &mut || renormalize::receptive_fields(&subject).map(drop))?;
+    }
+    if section.reconstructions {
+        timed(train.held_out as f64 / rows as f64, &mut || renormalize::reconstructions(&subject, section.block_spins).map(drop))?;
+    }
+    if let (Some(wanted), Some(machine)) = (section.flow, stack.first()) {
+        // Steps cost the same each; measurements and the couplings read off them are as many as steps are shown.
+        let small = FlowSection { steps: wanted.steps.min(4), chains: wanted.chains.min(256) };
+        let starts = job.sample.as_ref().map_or(1, |sample| sample.coupling_count());
+        let begin = [Start { coupling: 0.0, states: random_bits(small.chains, torus.sites()) }];
+        let scale = (wanted.steps * wanted.chains * starts) as f64 / (small.steps * small.chains) as f64;
+        timed(scale, &mut || flow::tables(small, &subject, machine, &begin).map(drop))?;
+    }
+    if let Some(wanted) = section.likelihood {
+        let parts = (wanted.annealing_temperatures.min(wanted.sampling_sweeps) / 25).clamp(1, 40);
+        let small = LikelihoodSection {
+            annealing_temperatures: (wanted.annealing_temperatures / parts).max(1),
+            sampling_sweeps: (wanted.sampling_sweeps / parts).max(1),
+            sampling_chains: wanted.sampling_chains.min(rows),
+            ..wanted
+        };
+        let chains = wanted.sampling_chains as f64 / small.sampling_chains as f64;
+        timed(parts as f64 * chains, &mut || {
+            likelihood::run(&small, &subject, &Nobody).and_then(|first| stack::run(&small, &subject, &first, &Nobody)).map(drop)
+        })?;
+    }
+    if section.couplings || section.side_by_side {
+        let mut centres = Centres::of(&subject)?;
+        timed(1.0, &mut || Centres::of(&subject).map(|found| centres = found))?;
+        if section.couplings {
+            timed(1.0, &mut || comparison::couplings(&subject, &centres).map(drop))?;
+        }
+        if section.side_by_side {
+            let all = job.sample.as_ref().map(|sample| random_bits(sample.configurations.min(MOST_BLOCKED), train.size * train.size));
+            let scale = train.held_out as f64 / rows as f64;
+            timed(scale, &mut || comparison::side_by_side(&subject, &centres, all.as_ref(), &[], None, None).map(drop))?;
+        }
+    }
+    Ok(seconds + in_one_dimension)
+}
