@@ -74,15 +74,12 @@ impl ByteQueue {
         match &law.first {
             First::Columns(columns) => {
                 let columns = V::prepare(columns);
-                // Two at a time, so that the state goes round without being copied.
-                let (pairs, last) = blocks.as_chunks_mut();
-                for [one, other] in pairs {
-                    first += by_columns(&mut state, &columns, marker, ahead(bytes, first), one);
-                    first += by_columns(&mut state, &columns, marker, ahead(bytes, first), other);
-                }
-                if let [one] = last {
-                    first += by_columns(&mut state, &columns, marker, ahead(bytes, first), one);
-                }
+                let queue = (bytes, marker);
+                first = if V::lower_is_zero(&columns) {
+                    by_columns::<V, true>(&mut state, &columns, queue, first, blocks)
+                } else {
+                    by_columns::<V, false>(&mut state, &columns, queue, first, blocks)
+                };
             }
             First::Alias(alias) => {
                 for block in &mut *blocks {
@@ -175,16 +172,39 @@ impl ByteQueue {
     }
 }
 
-/// Draws a block whose level 1 are columns. Returns how many bytes of the queue it used.
+/// Draws blocks whose level 1 are columns, of which the lower half are zero if `UPPER` says so. The queue is used from `first` on; returns where it goes on.
 #[inline(always)]
-fn by_columns<V: Bytes>(
+fn by_columns<V: Bytes, const UPPER: bool>(
+    state: &mut Generator<V>,
+    columns: &V::Prepared,
+    (bytes, marker): (&[u8; CAPACITY], u8),
+    mut first: usize,
+    blocks: &mut [MaybeUninit<V>],
+) -> usize {
+    // Two at a time, so that the state goes round without being copied.
+    let (pairs, last) = blocks.as_chunks_mut();
+    for [one, other] in pairs {
+        first += one_by_columns::<V, UPPER>(state, columns, marker, ahead(bytes, first), one);
+        first += one_by_columns::<V, UPPER>(state, columns, marker, ahead(bytes, first), other);
+    }
+    if let [one] = last {
+        first += one_by_columns::<V, UPPER>(state, columns, marker, ahead(bytes, first), one);
+    }
+    first
+}
+
+/// Draws one of them. Returns how many bytes of the queue it used.
+#[inline(always)]
+fn one_by_columns<V: Bytes, const UPPER: bool>(
     state: &mut Generator<V>,
     columns: &V::Prepared,
     marker: u8,
     queue: &[u8; BYTES],
     block: &mut MaybeUninit<V>,
 ) -> usize {
-    let (filled, used) = state.step().in_columns(columns).fill_marked(marker, queue);
+    let drawn = state.step();
+    let chosen = if UPPER { drawn.in_upper_columns(columns) } else { drawn.in_columns(columns) };
+    let (filled, used) = chosen.fill_marked(marker, queue);
     block.write(filled);
     used
 }

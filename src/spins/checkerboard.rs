@@ -14,6 +14,7 @@
 //! The lines are cut into strips ([`strip`]) that depend on the side alone. Each has a random stream of its own, and threads take turns with them.
 //! [`Checkerboard::sweep`] says in which order the colours and lines of the strips are updated.
 
+mod strided;
 pub mod strip;
 
 use super::{Configuration, WORD_BITS};
@@ -25,6 +26,7 @@ use crate::lattice::SquareTorus;
 use crate::measure::{Measurement, Observer};
 use rayon::prelude::*;
 use std::ops::Range;
+use strided::{Bits, at_even_places, columns_of, set_line, to_even_places};
 use strip::Strip;
 
 /// A strip has at least this many words of a colour (256 KiB): it fits into the cache of a core, and what it needs besides its spins is small beside them.
@@ -77,28 +79,30 @@ impl Checkerboard {
         let mut board = Self::new(torus);
         let (side, width, count, columns) = (torus.side(), board.rows.width, board.rows.count, board.rows.columns);
         let (mut word, mut left) = (0, 0);
-        let mut lines = [vec![0; width], vec![0; width]];
+        // Of even and odd x, in their order.
+        let mut halves = [Bits::new(columns), Bits::new(columns)];
         for row in 0..side {
-            lines.iter_mut().for_each(|line| line.fill(0));
-            // Column c of a colour is bit c / width of word c mod width.
-            let (mut place, mut bit) = (0, row / count * columns);
-            for _ in 0..columns {
-                for parity in 0..2 {
-                    if left == 0 {
-                        (word, left) = (next_word(), WORD_BITS);
-                    }
-                    lines[(row + parity) % 2][place] |= (word & 1) << bit;
-                    word >>= 1;
-                    left -= 1;
+            halves.iter_mut().for_each(Bits::clear);
+            let mut missing = side;
+            while missing > 0 {
+                if left == 0 {
+                    (word, left) = (next_word(), WORD_BITS);
                 }
-                place += 1;
-                if place == width {
-                    (place, bit) = (0, bit + 1);
-                }
+                // Both are even.
+                let taken = left.min(missing);
+                let sites = word & u64::MAX >> (WORD_BITS - taken);
+                halves[0].push(at_even_places(sites), taken / 2);
+                halves[1].push(at_even_places(sites >> 1), taken / 2);
+                word = if taken == WORD_BITS { 0 } else { word >> taken };
+                (left, missing) = (left - taken, missing - taken);
             }
-            for (colour, line) in lines.iter().enumerate() {
-                let own = board.line_mut(colour, row % count);
-                own.iter_mut().zip(line).for_each(|(own, word)| *own |= word);
+            for (parity, half) in halves.iter().enumerate() {
+                let line = board.line_mut((row + parity) % 2, row % count);
+                if width == 1 {
+                    line[0] |= half.get(0) << (row / count * columns);
+                } else {
+                    set_line(half, line);
+                }
             }
         }
         board.refresh_halos();
@@ -120,21 +124,29 @@ impl Checkerboard {
         let Rows { columns, width, count, .. } = self.rows;
         let mut words = Vec::with_capacity(self.torus.sites().div_ceil(WORD_BITS));
         let (mut word, mut filled) = (0, 0);
+        // Of even and odd x, in their order.
+        let mut halves = [Bits::new(columns), Bits::new(columns)];
         for row in 0..self.torus.side() {
-            let lines = [row, row + 1].map(|colour| self.line(colour % 2, row % count));
-            let (mut place, mut bit) = (0, row / count * columns);
-            for _ in 0..columns {
-                for line in lines {
-                    word |= (line[place] >> bit & 1) << filled;
-                    filled += 1;
-                    if filled == WORD_BITS {
-                        words.push(word);
-                        (word, filled) = (0, 0);
-                    }
+            for (parity, half) in halves.iter_mut().enumerate() {
+                let line = self.line((row + parity) % 2, row % count);
+                if width == 1 {
+                    half.clear();
+                    let bits = line[0] >> (row / count * columns);
+                    half.push(bits & u64::MAX >> (WORD_BITS - columns), columns);
+                } else {
+                    columns_of(line, columns, half);
                 }
-                place += 1;
-                if place == width {
-                    (place, bit) = (0, bit + 1);
+            }
+            for first in (0..columns).step_by(WORD_BITS / 2) {
+                let [even, odd] = [0, 1].map(|parity: usize| to_even_places(halves[parity].get(first) & u64::MAX >> (WORD_BITS / 2)));
+                let (sites, count) = (even | odd << 1, 2 * (columns - first).min(WORD_BITS / 2));
+                word |= sites << filled;
+                filled += count;
+                if filled >= WORD_BITS {
+                    words.push(word);
+                    filled -= WORD_BITS;
+                    // What did not fit any more.
+                    word = if filled == 0 { 0 } else { sites >> (count - filled) };
                 }
             }
         }
@@ -157,7 +169,7 @@ impl Checkerboard {
         let unsatisfied = if let [strip] = self.strips.as_slice() {
             strip.profile(set, self.rows, None, counters)
         } else {
-            // Strips are counted apart, each in a copy with the line below it, which fits into the cache.
+            // Strips are counted apart, each with the line below it, which is in the next strip.
             let below = |strip: usize| self.strips[(strip + 1) % self.strips.len()].first_lines();
             let side = self.torus.side();
             let count = |strips: &[Strip]| {
