@@ -16,9 +16,13 @@ use super::vector::Register;
 use super::vector::{BLOCK, Block, Halves, Vector};
 use super::{Chosen, InstructionSet, dispatch};
 
+mod folded;
 mod layouts;
+mod spread;
 
+use folded::narrow_body;
 pub use layouts::{count_packed, count_tiles, power};
+use spread::spread;
 
 /// The counters of all columns and rows of one lattice, to be used again and again.
 #[derive(Debug, Clone)]
@@ -386,157 +390,5 @@ impl<'a, V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool> Wal
         let sums = V::from_block(self.bytes.byte_sums());
         self.bytes = V::splat(0);
         sums
-    }
-}
-
-/// From the bit planes of a block of words to the counts of their columns.
-#[inline(always)]
-fn spread<V: Vector>(planes: &[Plane], rows: Rows, block: usize, columns: &mut [u32]) {
-    const LOWER_BYTES: u64 = u64::MAX / 0x101;
-    let width = rows.width;
-    // Of even and odd x: the lower and the upper byte of a count, for each eighth column.
-    let mut bytes = [[[V::splat(0); 8]; 2]; 2];
-    for (plane, pair) in planes.chunks_exact(2).enumerate() {
-        for (bytes, bits) in bytes.iter_mut().zip(pair) {
-            bytes[plane / 8][plane % 8] = V::from_block(bits.0);
-        }
-    }
-    for bytes in &mut bytes {
-        turn(&mut bytes[0]);
-        // Few rows have no upper byte.
-        if planes.len() > 16 {
-            turn(&mut bytes[1]);
-        }
-    }
-    let lower = V::splat(LOWER_BYTES);
-    for low in 0..8 {
-        // Four counts a word, of the columns of even and odd bytes.
-        let mut counts = [[lower; 2]; 2];
-        for (counts, bytes) in counts.iter_mut().zip(&bytes) {
-            let (first, second) = (bytes[0][low], bytes[1][low]);
-            *counts = [select(lower, first, second.shift_left::<8>()), select(lower, first.shift_right::<8>(), second)];
-        }
-        for byte in 0..8 {
-            let (even, odd) =
-                (counts[0][byte % 2].shift_right_by(8 * (byte & 6) as u32), counts[1][byte % 2].shift_right_by(8 * (byte & 6) as u32));
-            let pairs = (even & V::splat(0xFFFF)) | (odd & V::splat(0xFFFF)).shift_left::<32>();
-            let first = (8 * byte + low) * width + block * BLOCK;
-            let present = (width - block * BLOCK).min(rows.columns.saturating_sub(first));
-            let pairs = pairs.to_block();
-            if present >= BLOCK {
-                let columns = &mut columns[2 * first..2 * (first + BLOCK)];
-                for (columns, pair) in columns.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
-                    *columns = [pair as u32, (pair >> 32) as u32];
-                }
-            } else {
-                for (place, pair) in pairs.iter().enumerate().take(present) {
-                    columns[2 * (first + place)] = *pair as u32;
-                    columns[2 * (first + place) + 1] = (*pair >> 32) as u32;
-                }
-            }
-        }
-    }
-}
-
-/// Transposes 8 x 8 bits of each byte: bit i of vector j becomes bit j of vector i.
-#[inline(always)]
-fn turn<V: Vector>(bits: &mut [V; 8]) {
-    for low in 0..4 {
-        let (first, second, mask) = (bits[low], bits[low + 4], V::splat(LOW_BITS * 0x0F));
-        (bits[low], bits[low + 4]) = (select(mask, first, second.shift_left::<4>()), select(mask, first.shift_right::<4>(), second));
-    }
-    for low in [0, 1, 4, 5] {
-        let (first, second, mask) = (bits[low], bits[low + 2], V::splat(LOW_BITS * 0x33));
-        (bits[low], bits[low + 2]) = (select(mask, first, second.shift_left::<2>()), select(mask, first.shift_right::<2>(), second));
-    }
-    for low in [0, 2, 4, 6] {
-        let (first, second, mask) = (bits[low], bits[low + 1], V::splat(LOW_BITS * 0x55));
-        (bits[low], bits[low + 1]) = (select(mask, first, second.shift_left::<1>()), select(mask, first.shift_right::<1>(), second));
-    }
-}
-
-/// The bits of `yes` where the mask is set, else those of `no`.
-#[inline(always)]
-fn select<V: Vector>(mask: V, yes: V, no: V) -> V {
-    no ^ ((yes ^ no) & mask)
-}
-
-/// Word by word: several rows a line, which is one word.
-#[inline(always)]
-fn narrow_body(even: &[u64], odd: &[u64], rows: Rows, counters: &mut Counters) {
-    let columns = rows.columns;
-    let field = u64::MAX >> (64 - columns);
-    for line in 0..rows.count {
-        let both = [even[line + 1], odd[line + 1]];
-        for fold in 0..rows.folds {
-            counters.rows[line + fold * rows.count] = both.map(|word| (word >> (fold * columns) & field).count_ones()).iter().sum();
-        }
-    }
-    let mut planes = [0u64; MOST_PLANES];
-    for parity in 0..2 {
-        let planes = &mut planes[..counters.depth];
-        planes.fill(0);
-        // Even columns: the even colour of line i and the odd colour of line i + 1, for even i; the lines number an even count.
-        let (first, second) = if parity == 0 { (even, odd) } else { (odd, even) };
-        let pair = |line: usize| (first[line + 1], second[line + 2]);
-        let mut line = 0;
-        while line + 8 <= rows.count {
-            let [ones, twos, fours, ..] = planes else { return };
-            let pairs: [u64; 4] = std::array::from_fn(|index| {
-                let (a, b) = pair(line + 2 * index);
-                full_adder(ones, a, b)
-            });
-            let quads = [full_adder(twos, pairs[0], pairs[1]), full_adder(twos, pairs[2], pairs[3])];
-            let carry = full_adder(fours, quads[0], quads[1]);
-            ripple(planes, 1, 0, 3, carry);
-            line += 8;
-        }
-        while line < rows.count {
-            let (a, b) = pair(line);
-            ripple(planes, 1, 0, 0, a);
-            ripple(planes, 1, 0, 0, b);
-            line += 2;
-        }
-        let counts = counts_of_bits(planes, 1, 0);
-        for column in 0..columns {
-            counters.columns[2 * column + parity] = (0..rows.folds).map(|fold| counts[fold * columns + column]).sum();
-        }
-    }
-}
-
-/// The 64 numbers whose bit planes are every `stride`-th word from `word` on.
-#[inline(always)]
-fn counts_of_bits(planes: &[u64], stride: usize, word: usize) -> [u32; 64] {
-    let mut counts = [0; 64];
-    for (group, first) in (word..planes.len()).step_by(8 * stride).enumerate() {
-        for low in 0..8 {
-            let mut bytes = 0;
-            for (plane, at) in (first..planes.len()).step_by(stride).take(8).enumerate() {
-                bytes |= (planes[at] >> low & LOW_BITS) << plane;
-            }
-            for high in 0..8 {
-                counts[8 * high + low] |= ((bytes >> (8 * high)) as u32 & 0xFF) << (8 * group);
-            }
-        }
-    }
-    counts
-}
-
-#[inline(always)]
-fn full_adder(sum: &mut u64, first: u64, second: u64) -> u64 {
-    let odd = *sum ^ first;
-    let carry = (*sum & first) | (odd & second);
-    *sum = odd ^ second;
-    carry
-}
-
-/// Adds a carry to the planes from `plane` on.
-#[inline(always)]
-fn ripple(planes: &mut [u64], width: usize, word: usize, plane: usize, mut carry: u64) {
-    for bits in planes.iter_mut().skip(plane * width + word).step_by(width) {
-        if carry == 0 {
-            break;
-        }
-        (*bits, carry) = (*bits ^ carry, *bits & carry);
     }
 }
