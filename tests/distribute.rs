@@ -2,13 +2,21 @@
 //! undisturbed run on one rank; the first layer learns as it would alone, and a network of one of several couplings as it would without the others.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/ranks.rs"]
+mod ranks;
 #[path = "support/runs.rs"]
 mod runs;
 
+use kadanoff::error::Error;
 use kadanoff::record::{LayerRecord, RunRecord};
+use kadanoff::run::Options;
+use kadanoff::run::desk::Stage;
+use kadanoff::run::watch::Limits;
+use ranks::{Thread, ranks};
 use runs::{kadanoff, mpirun, outcome, succeed, write_job};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 fn head(couplings: &str) -> String {
     format!(
@@ -26,23 +34,43 @@ fn whole(folder: &Path, name: &str, text: &str) -> RunRecord {
     outcome(&directory).0
 }
 
-/// Runs a file in pieces, each on another number of ranks where there is MPI.
-fn in_pieces(folder: &Path, name: &str, text: &str, ranks: &[&str]) -> RunRecord {
+/// Runs a file in pieces, each on another number of ranks: of MPI, or else threads.
+fn in_pieces(folder: &Path, name: &str, text: &str, sizes: &[usize]) -> RunRecord {
     let job = write_job(folder, text);
     let directory = folder.join(name);
     for submission in 0..200 {
-        let ranks = ranks[submission % ranks.len()];
-        let mut command: Command = if cfg!(feature = "mpi") && ranks != "1" { mpirun(ranks) } else { kadanoff() };
-        command.arg("run").arg(&job).arg("--out").arg(&directory).args(["--threads", "2", "--stop-after", "200ms"]);
-        let output = command.output().unwrap();
-        if output.status.success() {
+        let size = sizes[submission % sizes.len()];
+        if one_piece(&job, &directory, size) {
             assert!(submission > 0, "the run was too short to be interrupted");
             return outcome(&directory).0;
         }
-        assert!(output.status.code() == Some(75), "{}", String::from_utf8_lossy(&output.stderr));
         succeed(kadanoff().arg("check").arg(&directory));
     }
     panic!("200 submissions did not finish the run");
+}
+
+/// Whether the run is done after a piece of it.
+fn one_piece(job: &Path, directory: &Path, size: usize) -> bool {
+    if size == 1 || cfg!(feature = "mpi") {
+        let mut command: Command = if size == 1 { kadanoff() } else { mpirun(&size.to_string()) };
+        command.arg("run").arg(job).arg("--out").arg(directory).args(["--threads", "2", "--stop-after", "200ms"]);
+        let output = command.output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 75)), "{}", String::from_utf8_lossy(&output.stderr));
+        return output.status.success();
+    }
+    let limits = Limits { stop_after: Some(Duration::from_millis(200)), checkpoint_every: Duration::from_secs(600) };
+    let options = Options { force_lock: false, limits, until: Stage::Renormalization };
+    let work = |rank: &Thread| match kadanoff::run::run(job, directory, &options, rank) {
+        Ok(()) => true,
+        Err(Error::Stopped(_)) => false,
+        Err(error) => panic!("{error}"),
+    };
+    std::thread::scope(|scope| {
+        let ranks: Vec<_> = ranks(size).into_iter().map(|rank| scope.spawn(move || work(&rank))).collect();
+        let done: Vec<bool> = ranks.into_iter().map(|rank| rank.join().unwrap()).collect();
+        assert!(done.iter().all(|one| *one == done[0]));
+        done[0]
+    })
 }
 
 fn same_machine(one: &LayerRecord, other: &LayerRecord) -> bool {
@@ -61,7 +89,7 @@ fn all_layers_learn_at_once_with_the_same_bits_on_any_ranks_and_wherever_they_we
         let text = if fresh { text.replace("held_out = 100\n", "") } else { text };
         let together = format!("{text}distribute = \"layers\"\n");
         let expected = whole(folder.path(), "whole", &together);
-        let found = in_pieces(folder.path(), "pieces", &together, &["1", "2", "3"]);
+        let found = in_pieces(folder.path(), "pieces", &together, &[1, 2, 3]);
         assert!(expected == without_run_file(found, &expected), "{rest}");
         // From the bottom up the first layer has the same weights, and the others have not.
         let greedy = whole(folder.path(), "greedy", &text).training.unwrap();
@@ -93,7 +121,7 @@ fn networks_of_several_couplings_are_those_that_learn_alone() {
     let rest = "layers = [30, 12]\nepochs = [60, 40]\n";
     let text = format!("{}{rest}distribute = \"temperatures\"\ncouplings = \"all\"\nseeds = 2\n", head("[0.3, 0.4, 0.5]"));
     let expected = whole(folder.path(), "whole", &text);
-    let found = in_pieces(folder.path(), "pieces", &text, &["1", "3", "2"]);
+    let found = in_pieces(folder.path(), "pieces", &text, &[1, 3, 2]);
     assert!(expected == without_run_file(found, &expected));
     let together = expected.training.unwrap();
     let names: Vec<&str> = together.companions.iter().map(|companion| companion.role.as_str()).collect();
