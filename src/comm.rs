@@ -1,6 +1,6 @@
 //! The ranks of a job and the few things they say to each other. Physics does not know of them; `run` does.
 //!
-//! Reading order: this trait; [`solo`], one rank; `mpi`, many; [`timed`], with a clock. Every method is collective: all ranks call it, in the same order. Nothing here decides what a
+//! Reading order: this trait; [`solo`], one rank; `mpi`, many; [`timed`], with a clock. Every method but the pair of `send` and `receive` is collective: all ranks call it, in the same order. Nothing here decides what a
 //! result is: ranks exchange exact integers and floats in a fixed order, so that the number of ranks cannot change a bit.
 
 #[cfg(feature = "mpi")]
@@ -30,6 +30,12 @@ pub trait Comm {
 
     /// The largest number that any rank brought.
     fn maximum(&self, own: u64) -> u64;
+
+    /// Gives bytes to another rank, which waits for them in [`Self::receive`]: the one thing here that two ranks do without the others.
+    fn send(&self, to: usize, bytes: &[u8]);
+
+    /// The next bytes that another rank gives this one.
+    fn receive(&self, from: usize) -> Vec<u8>;
 
     /// The time that this rank has spent here, talking and waiting; zero where nobody takes it.
     fn time_together(&self) -> Duration {

@@ -9,7 +9,9 @@
 
 mod companions;
 mod decimation;
+mod distribute;
 mod flow;
+mod foreign;
 mod lattice;
 mod learning;
 mod memory;
@@ -25,7 +27,9 @@ mod tests;
 
 pub use companions::{Companion, Role, ScanSection};
 pub use decimation::DecimationSection;
+pub use distribute::Distribute;
 pub use flow::FlowSection;
+pub use foreign::ForeignSection;
 pub use lattice::{Geometry, LatticeSection};
 pub use learning::LearningSection;
 pub use memory::{Memory, available_memory, in_words};
@@ -158,9 +162,13 @@ impl RunFile {
         if ["sample", "train", "renormalize"].iter().all(|title| !top.has(title)) {
             mistakes.add(0, "this file asks for nothing: write at least one of the sections [sample] and [renormalize]");
         }
-        if top.has("train") && !top.has("sample") {
+        let brings_data = train_section.as_ref().is_some_and(|section| section.has_table("data"));
+        if let (true, true, Some(section)) = (brings_data, top.has("sample"), &train_section) {
+            section.refuse("data", "the configurations come from a file, and [sample] draws others: leave one of the two out");
+        }
+        if top.has("train") && !top.has("sample") && !brings_data {
             let place = train_section.as_ref().map_or(0, Section::place);
-            mistakes.add(place, "[train] needs configurations to train on: write a section [sample] with configurations = 20000");
+            mistakes.add(place, "[train] needs configurations to train on: write a section [sample] with configurations = 20000, or data = { file = ... } in [train]");
         }
 
         let others = [train_section.as_ref(), renormalize_section.as_ref()];

@@ -29,6 +29,7 @@ mod relaxation;
 mod sampling;
 mod scaling;
 mod stack;
+mod stacks;
 mod standards;
 mod style;
 mod tables;
@@ -108,6 +109,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
         sections.extend(locality::section(renormalization));
         sections.extend(renormalization.likelihood.as_ref().map(likelihood::section));
         sections.extend(stack::section(renormalization, record.training.as_ref()));
+        sections.extend(stacks::section(renormalization, record.training.as_ref()));
         if !renormalization.mappings.is_empty() {
             sections.push(mapping::section(&renormalization.mappings));
         }

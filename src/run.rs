@@ -1,7 +1,7 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`binding`], where the ranks are; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`training_data`], [`learning`], the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`flow`], [`standards`], [`decimation`],
+//! checkpoint or to stop; then the stages: [`foreign_data`] or [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`training_data`], [`learning`], all [`layers`] or [`networks`] at once, the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`stacks`] side by side, [`flow`], [`standards`], [`decimation`],
 //! [`comparison`], [`controls`] and [`locality`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
@@ -17,19 +17,23 @@ pub mod estimate;
 pub mod exchange;
 pub mod export;
 pub mod flow;
+pub mod foreign_data;
 pub mod fresh;
 pub mod groups;
 pub mod layer_state;
+pub mod layers;
 pub mod learning;
 pub mod likelihood;
 pub mod locality;
 pub mod memory;
+pub mod networks;
 pub mod notes;
 pub mod progress;
 pub mod renormalize;
 pub mod sample;
 pub mod session;
 pub mod stack;
+pub mod stacks;
 pub mod standards;
 pub mod status;
 pub mod train;
@@ -74,6 +78,7 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
 }
 
 fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> {
+    take_in_if_missing(job, session)?;
     sample_if_missing(job, session)?;
     analyse_if_missing(job, session)?;
     if until == Stage::Sampling {
@@ -155,6 +160,14 @@ fn analyse_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     Ok(())
 }
 
+/// The configurations of another program, in the place of the sampling.
+fn take_in_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
+    let Some((section, foreign)) = job.train.as_ref().and_then(|section| Some((section, section.foreign.as_ref()?))) else { return Ok(()) };
+    session
+        .on_root(|desk| if desk.configurations.is_empty() { foreign_data::take_in(job, section, foreign, desk) } else { Ok(()) })
+        .map(drop)
+}
+
 fn train_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.train.as_ref().filter(|_| session.is_missing(Stage::Training, job)) else { return Ok(()) };
     let prior = session.on_root(|desk| train::prior(section, desk.record.training.as_ref(), &desk.configurations))?;
@@ -173,7 +186,8 @@ fn renormalize_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
         let trained = job.train.as_ref().zip(desk.record.training.as_ref());
         let trained = trained.map(|(section, record)| train::stack(section, record, &desk.configurations)).transpose()?;
         let found = desk.record.training.as_ref().map_or(&[][..], |training| training.companions.as_slice());
-        let beside = trained.as_ref().map_or_else(|| Ok(Vec::new()), |main| Beside::all(job.companions(), found, main))?;
+        let beside =
+            trained.as_ref().map_or_else(|| Ok(Vec::new()), |main| Beside::all(job.companions(), found, main, &desk.configurations))?;
         // Nothing after this stage needs them.
         Ok((trained, beside, std::mem::take(&mut desk.configurations)))
     })?;

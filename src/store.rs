@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`directory`] (what may be in DIR), [`lock`] (one job at a time), [`durable`] (a file is replaced whole or not at all), [`seal`] (no
 //! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`], [`scaling`] and
-//! [`renormalization`], [`receptive_field`], [`likelihood`] and [`table`], [`network`] and [`companion`], [`configurations`], [`summary`]; [`checkpoint`], by which a job goes on inside a stage; [`progress`], how far it is; and [`export`], files for other programs. Rank 0 alone calls all of this, from one thread.
+//! [`renormalization`], [`receptive_field`], [`likelihood`] and [`table`], [`network`] and [`companion`], [`configurations`], [`summary`]; [`foreign`], configurations of other programs; [`checkpoint`], by which a job goes on inside a stage; [`progress`], how far it is; and [`export`], files for other programs. Rank 0 alone calls all of this, from one thread.
 
 pub mod checkpoint;
 pub mod companion;
@@ -10,6 +10,7 @@ pub mod configurations;
 pub mod directory;
 pub mod durable;
 pub mod export;
+pub mod foreign;
 pub mod hdf5;
 pub mod likelihood;
 pub mod lock;
@@ -28,6 +29,7 @@ pub mod tempering;
 
 pub use configurations::{ConfigurationSet, read_configurations, write_configurations};
 pub use directory::RunDirectory;
+pub use foreign::read_foreign;
 pub use network::{read_network, write_network};
 pub use results::{read_results, write_results};
 pub use summary::write_summary;

@@ -208,7 +208,8 @@ fn wrong_renormalization(record: &RunRecord) -> Vec<String> {
 
 fn configurations(path: &Path, job: &RunFile, record: Option<&RunRecord>, report: Report) {
     let file = path.join(store::CONFIGURATIONS_FILE);
-    let wanted = job.sample.as_ref().map_or(0, |section| section.configurations);
+    let taken_in = job.train.as_ref().and_then(|section| section.foreign.as_ref()).map_or(0, |foreign| foreign.configurations);
+    let wanted = job.sample.as_ref().map_or(taken_in, |section| section.configurations);
     let sampled = record.is_some_and(|record| record.sampling.is_some());
     if !file.exists() {
         if sampled && wanted > 0 {

@@ -61,24 +61,28 @@ impl Comm for Mpi {
 
     fn gather(&self, own: Vec<u8>) -> Option<Vec<Vec<u8>>> {
         if self.rank() != 0 {
-            let root = self.world.process_at_rank(0);
-            root.send(&(own.len() as u64));
-            for piece in own.chunks(self.longest_message) {
-                root.send(piece);
-            }
+            self.send(0, &own);
             return None;
         }
-        let mut parts = vec![own];
-        for rank in 1..self.world.size() {
-            let sender = self.world.process_at_rank(rank);
-            let (length, _) = sender.receive::<u64>();
-            let mut part = vec![0u8; length as usize];
-            for piece in part.chunks_mut(self.longest_message) {
-                sender.receive_into(piece);
-            }
-            parts.push(part);
+        Some(std::iter::once(own).chain((1..self.size()).map(|rank| self.receive(rank))).collect())
+    }
+
+    fn send(&self, to: usize, bytes: &[u8]) {
+        let receiver = self.world.process_at_rank(to as i32);
+        receiver.send(&(bytes.len() as u64));
+        for piece in bytes.chunks(self.longest_message) {
+            receiver.send(piece);
         }
-        Some(parts)
+    }
+
+    fn receive(&self, from: usize) -> Vec<u8> {
+        let sender = self.world.process_at_rank(from as i32);
+        let (length, _) = sender.receive::<u64>();
+        let mut bytes = vec![0u8; length as usize];
+        for piece in bytes.chunks_mut(self.longest_message) {
+            sender.receive_into(piece);
+        }
+        bytes
     }
 
     fn broadcast(&self, bytes: Vec<u8>) -> Vec<u8> {

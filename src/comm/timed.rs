@@ -49,6 +49,14 @@ impl Comm for Timed<'_> {
         self.take(|comm| comm.maximum(own))
     }
 
+    fn send(&self, to: usize, bytes: &[u8]) {
+        self.take(|comm| comm.send(to, bytes));
+    }
+
+    fn receive(&self, from: usize) -> Vec<u8> {
+        self.take(|comm| comm.receive(from))
+    }
+
     fn time_together(&self) -> Duration {
         self.spent.get()
     }

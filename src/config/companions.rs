@@ -5,6 +5,7 @@
 use super::reader::{Field, Section};
 use super::train::single;
 use super::{RunFile, TrainSection};
+use crate::rbm::Method;
 use crate::rg::{Control, control_stream};
 
 /// `scan = { l1 = [...], samples = [...] }`: one-layer networks for every pair, judged by how local their receptive fields are.
@@ -27,9 +28,23 @@ pub enum Role {
     NoPenalty,
     /// One layer with another penalty and number of configurations.
     Scan,
+    /// The same training on the configurations of another coupling.
+    Coupling,
+    /// Another method of training.
+    Method,
 }
 
 impl Role {
+    /// Whether its receptive fields stand among the controls of the main network.
+    pub fn is_control(self) -> bool {
+        !matches!(self, Role::Scan) && !self.is_rival()
+    }
+
+    /// Whether its stack is held against the main one as a model of the spins.
+    pub fn is_rival(self) -> bool {
+        matches!(self, Role::Coupling | Role::Method)
+    }
+
     /// The name in files.
     pub fn name(self) -> &'static str {
         match self {
@@ -37,6 +52,8 @@ impl Role {
             Role::ShuffledSites => "shuffled-sites",
             Role::NoPenalty => "no-penalty",
             Role::Scan => "scan",
+            Role::Coupling => "coupling",
+            Role::Method => "method",
         }
     }
 }
@@ -80,6 +97,22 @@ pub(super) fn read_scan(section: &Section, samples: Option<usize>, minibatch: Op
     })
 }
 
+/// Other methods of training, each for a network beside the main one.
+pub(super) fn read_methods(section: &Section, main: Option<Method>) -> Option<Vec<Method>> {
+    section.optional("other_methods", Vec::new(), |field| {
+        let all = [Method::ContrastiveDivergence, Method::Persistent, Method::Tempered];
+        let names = all.map(|method| (method.name(), method));
+        let methods = field.list("methods", |field| {
+            let method = field.choice(&names)?;
+            if Some(method) == main { field.refuse("is the method of the main network: name another one") } else { Some(method) }
+        })?;
+        if (1..methods.len()).any(|place| methods[..place].contains(&methods[place])) {
+            return field.refuse("names a method twice: write each once");
+        }
+        Some(methods)
+    })
+}
+
 /// Whether the controls are wanted.
 pub(super) fn read_controls(section: &Section, train: Option<&TrainSection>, trains: bool) -> Option<bool> {
     section.optional("controls", false, |field| {
@@ -104,13 +137,21 @@ impl RunFile {
     pub fn companions(&self) -> Vec<Companion> {
         let Some(main) = &self.train else { return Vec::new() };
         let companion = |name: String, role: Role, seed_number: usize, change: &dyn Fn(&mut TrainSection)| {
-            let mut section = TrainSection { seeds: 1, scan: None, ..main.clone() };
+            let alone = TrainSection { seeds: 1, scan: None, other_couplings: Vec::new(), other_methods: Vec::new(), ..main.clone() };
+            let mut section = alone;
             change(&mut section);
             let job = RunFile { seed: self.seed_number(seed_number), train: Some(section.clone()), renormalize: None, ..self.clone() };
             Companion { name, role, seed_number, job, section }
         };
         let mut all: Vec<Companion> =
             (2..=main.seeds).map(|number| companion(format!("seed {number}"), Role::Seed, number, &|_| ())).collect();
+        for &coupling in &main.other_couplings {
+            all.push(companion(format!("K = {coupling:.7}"), Role::Coupling, 1, &|section| section.couplings = vec![coupling]));
+        }
+        for &method in &main.other_methods {
+            let name = format!("method = \"{}\"", method.name());
+            all.push(companion(name, Role::Method, 1, &|section| section.learning.method = method));
+        }
         if self.renormalize.as_ref().is_some_and(|section| section.controls) {
             all.push(companion("sites shuffled".to_string(), Role::ShuffledSites, 1, &|_| ()));
             if main.l1.iter().any(|&l1| l1 > 0.0) {

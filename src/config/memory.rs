@@ -107,7 +107,12 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     }
     if let Some(train) = &run.train {
         let sites = train.size * train.size;
-        memory.training_set = (train.samples + train.held_out) as u128 * packed(geometry, train.size);
+        // Every coupling that has a network of its own has as many configurations.
+        let networks = 1 + train.other_couplings.len() as u128;
+        memory.training_set = networks * (train.samples + train.held_out) as u128 * packed(geometry, train.size);
+        if train.foreign.is_some() {
+            memory.configurations = memory.training_set;
+        }
         let (mut visible, mut machine, mut activities, mut chains) = (sites, 0u128, 0u128, 0u128);
         for (layer, &hidden) in train.layers.iter().enumerate() {
             let parameters = product(&[visible, hidden]) + visible as u128 + hidden as u128;

@@ -47,6 +47,11 @@ impl<'a> Section<'a> {
         self.table.iter().any(|(name, _)| name.get_ref() == key)
     }
 
+    /// Whether the key holds a table.
+    pub fn has_table(&self, key: &str) -> bool {
+        self.table.iter().any(|(name, value)| name.get_ref() == key && value.get_ref().is_table())
+    }
+
     /// Where the section begins.
     pub fn place(&self) -> usize {
         self.place
@@ -158,6 +163,16 @@ impl<'a> Field<'a> {
     /// Whether a text is written.
     pub fn is_text(&self) -> bool {
         self.value.get_ref().is_str()
+    }
+
+    /// The text, if one is written.
+    pub fn text(&self) -> Option<&str> {
+        self.value.get_ref().as_str()
+    }
+
+    /// Whether a table in braces is written.
+    pub fn is_table(&self) -> bool {
+        self.value.get_ref().is_table()
     }
 
     /// Whether this text is written.

@@ -114,7 +114,7 @@ pub(super) fn read(
     let controls = companions::read_controls(section, train, trains);
     let reconstructions = with_network("reconstructions", true);
     let block_spins = with_network("block_spins", true);
-    let most = sample.and(train).map(|train| train.held_out as u64);
+    let most = train.map(|train| train.held_out as u64);
     let default = if reconstructions == Some(true) { most.unwrap_or(3).min(3) as usize } else { 0 };
     let examples = section.optional("examples", default, |field| {
         let examples = field.count("from 0 to 1000", 0..=1000)?;

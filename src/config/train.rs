@@ -1,12 +1,14 @@
 //! `[train]`: the stack of restricted Boltzmann machines and how it learns.
 
 use super::companions::{self, ScanSection};
+use super::distribute::{self, Distribute};
+use super::foreign::{self, Data, ForeignSection};
 use super::lattice::LatticeSection;
 use super::learning::{self, LearningSection};
 use super::reader::{Field, Section};
 use super::sample::SampleSection;
 use crate::rbm::deep::ActivationKind;
-use crate::rbm::{GradientKind, Reconstruction, VisibleBias};
+use crate::rbm::{GradientKind, Method, Reconstruction, VisibleBias};
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] = &[
@@ -45,6 +47,8 @@ pub(super) const KEYS: &[&str] = &[
     "largest_free_energy_gap",
     "seeds",
     "scan",
+    "distribute",
+    "other_methods",
 ];
 
 /// Units of a layer, visible or hidden.
@@ -101,6 +105,14 @@ pub struct TrainSection {
     pub seeds: usize,
     /// `scan` of the penalty and the number of configurations, by networks of one layer; default none.
     pub scan: Option<ScanSection>,
+    /// `distribute`: what the ranks divide among themselves; default `"shards"`.
+    pub distribute: Distribute,
+    /// The couplings that networks beside this one learn, each one of them, with `distribute = "temperatures"`.
+    pub other_couplings: Vec<f64>,
+    /// `data = { file, ... }`: the configurations of another program; default none, those of `[sample]`.
+    pub foreign: Option<ForeignSection>,
+    /// `other_methods`: a network beside this one for each; default none.
+    pub other_methods: Vec<Method>,
 }
 
 impl TrainSection {
@@ -112,7 +124,23 @@ impl TrainSection {
 
 /// Reads the section; rules that need a wrong or missing section are left out.
 pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: Option<&SampleSection>) -> Option<TrainSection> {
-    let source = lattice.zip(sample).and_then(|(lattice, sample)| source(section, lattice, sample));
+    let distribute = distribute::read(section);
+    let data_kind = foreign::read(section);
+    let foreign = if let Some(Data::Foreign(foreign)) = &data_kind { Some(foreign) } else { None };
+    let mut source = match foreign {
+        Some(foreign) => lattice.and_then(|lattice| foreign::source(section, lattice, foreign)),
+        None => lattice.zip(sample).and_then(|(lattice, sample)| source(section, lattice, sample)),
+    };
+    let other_couplings = match (&mut source, distribute) {
+        (Some((_, couplings)), Some(Distribute::Temperatures)) => couplings.split_off(1),
+        _ => Vec::new(),
+    };
+    if distribute == Some(Distribute::Temperatures) && source.is_some() && other_couplings.is_empty() {
+        section.refuse(
+            "distribute",
+            "there is one coupling, so there is one stack: write couplings = \"all\" with several in [sample], or leave this key out",
+        );
+    }
     let couplings = source.as_ref().map(|(_, couplings)| couplings.len());
     let layers = section.required("layers", "layers = [400, 100, 25]", |field| {
         let layers = field.list("hidden layer sizes", |field| field.count("of units from 1 to 4194304", 1..=MOST_UNITS))?;
@@ -156,14 +184,16 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     {
         section.refuse("shards", &format!("{shards} parts cannot be made of a minibatch of {minibatch}: write at most {minibatch}"));
     }
-    let fresh = section.optional("data", false, |field| field.choice(&[("kept", false), ("fresh", true)]));
+    let fresh = data_kind.as_ref().map(|kind| *kind == Data::Fresh);
     let data = match fresh {
         Some(true) => sample.zip(couplings).and_then(|(sample, couplings)| fresh_data(section, sample, couplings, minibatch)),
         _ => {
             for key in ["samples", "sweeps_between"].into_iter().filter(|key| section.has(key)) {
                 section.refuse(key, "it belongs to data = \"fresh\": write that, or leave this key out");
             }
-            let kept = sample.zip(couplings).and_then(|(sample, couplings)| held_out(section, sample, couplings, minibatch));
+            let configurations = foreign.map(|foreign| foreign.configurations).or(sample.map(|sample| sample.configurations));
+            let kept = configurations.zip(couplings);
+            let kept = kept.and_then(|(configurations, couplings)| held_out(section, configurations, couplings, minibatch));
             kept.map(|(held_out, samples)| (held_out, samples, None))
         }
     };
@@ -176,6 +206,10 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         sites: source.as_ref().map(|(size, _)| size * size),
     };
     let learning = learning::read(section, &before);
+    if let Some(distribute) = distribute {
+        distribute::check(section, distribute, epochs.as_ref(), learning.as_ref().map(|learning| learning.method), fresh);
+    }
+    let other_methods = companions::read_methods(section, learning.as_ref().map(|learning| learning.method));
     let seeds = companions::read_seeds(section);
     let scan = companions::read_scan(section, data.map(|(_, samples, _)| samples), minibatch, fresh == Some(true));
     let ((size, couplings), (held_out, samples, fresh_sweeps)) = (source?, data?);
@@ -204,6 +238,10 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         learning: learning?,
         seeds: seeds?,
         scan: scan?,
+        distribute: distribute?,
+        other_couplings,
+        foreign: foreign.cloned(),
+        other_methods: other_methods?,
     })
 }
 
@@ -216,6 +254,12 @@ pub(super) fn single(field: &Field, rule: &str, passes: impl FnOnce(f64) -> bool
 
 /// Which of the sampled ensembles are learned: size and couplings.
 fn source(section: &Section, lattice: &LatticeSection, sample: &SampleSection) -> Option<(usize, Vec<f64>)> {
+    let size = size_of(section, lattice)?;
+    Some((size, learned_couplings(section, &sample.couplings_of(size))?))
+}
+
+/// The size that is learned.
+pub(super) fn size_of(section: &Section, lattice: &LatticeSection) -> Option<usize> {
     let sizes = &lattice.sizes;
     let size = if section.has("size") || sizes.len() > 1 {
         section.required("size", &format!("size = {} or another of the sizes of [lattice]", sizes[0]), |field| {
@@ -236,7 +280,7 @@ fn source(section: &Section, lattice: &LatticeSection, sample: &SampleSection) -
             .refuse("size", &format!("a lattice of side {size} has more than {MOST_UNITS} visible units: train on a side of at most 2048"));
         return None;
     }
-    Some((size?, learned_couplings(section, &sample.couplings_of(size?))?))
+    size
 }
 
 /// The couplings that are learned, of those that are `sampled`: `coupling = K`, `couplings = [K, K]` or `couplings = "all"`.
@@ -272,18 +316,17 @@ fn learned_couplings(section: &Section, sampled: &[f64]) -> Option<Vec<f64>> {
 }
 
 /// How the kept configurations of `couplings` couplings are divided: (held out, trained on), of all together. Each coupling gives some to both.
-fn held_out(section: &Section, sample: &SampleSection, couplings: usize, minibatch: Option<usize>) -> Option<(usize, usize)> {
-    if sample.configurations < 2 {
+fn held_out(section: &Section, configurations: usize, couplings: usize, minibatch: Option<usize>) -> Option<(usize, usize)> {
+    if configurations < 2 {
         section.refuse(
             "layers",
             &format!(
-                "[train] needs configurations, and [sample] keeps {}: write configurations = 20000 (at least 2) in [sample]",
-                sample.configurations
+                "[train] needs configurations, and [sample] keeps {configurations}: write configurations = 20000 (at least 2) in [sample]"
             ),
         );
         return None;
     }
-    let Some(kept) = sample.configurations.checked_mul(couplings) else {
+    let Some(kept) = configurations.checked_mul(couplings) else {
         section.refuse(
             "couplings",
             "so many configurations cannot be counted: write fewer couplings here or fewer configurations in [sample]",

@@ -57,19 +57,23 @@ fn probabilities(layer: Conditional, panels: usize, samples: usize) -> Vec<Vecto
 /// If the samples have another number of units than the machine sees.
 pub fn activations(rbm: &Rbm, data: &TrainingData, kind: ActivationKind, seed: u64, layer: u64) -> TrainingData {
     assert_eq!(rbm.visible(), data.units(), "a machine sees one number a visible unit");
-    let machine = Machine::from(rbm);
+    activations_of(&Machine::from(rbm), data, kind, seed, layer)
+}
+
+/// [`activations`] of a machine in the layout of the kernels.
+pub fn activations_of(machine: &Machine, data: &TrainingData, kind: ActivationKind, seed: u64, layer: u64) -> TrainingData {
     let panels = machine.hidden_panels();
     match kind {
         ActivationKind::Probabilities => {
-            let mut matrix = Matrix::zero(data.samples(), rbm.hidden());
+            let mut matrix = Matrix::zero(data.samples(), machine.hidden);
             each_block(data, |start, samples, units| {
-                let numbers = probabilities(Conditional::Hidden(&machine, units), panels, samples);
+                let numbers = probabilities(Conditional::Hidden(machine, units), panels, samples);
                 numbers_to_rows(&numbers, samples, &mut matrix, start);
             });
             TrainingData::Real(matrix)
         }
         ActivationKind::States => {
-            let mut matrix = BitMatrix::new(data.samples(), rbm.hidden());
+            let mut matrix = BitMatrix::new(data.samples(), machine.hidden);
             let width = matrix.words_per_row();
             each_block(data, |start, samples, units| {
                 let block = (start / BLOCK) as u64;
@@ -79,7 +83,7 @@ pub fn activations(rbm: &Rbm, data: &TrainingData, kind: ActivationKind, seed: u
                 let whole = 0..samples;
                 gibbs::sample(
                     InstructionSet::chosen(),
-                    Conditional::Hidden(&machine, units),
+                    Conditional::Hidden(machine, units),
                     std::slice::from_ref(&whole),
                     &mut lanes,
                     &mut bits,
@@ -130,25 +134,65 @@ pub fn reconstruct(stack: &[Rbm], data: &BitMatrix) -> Matrix {
 pub fn dead_units(rbm: &Rbm, data: &TrainingData) -> Vec<usize> {
     assert_eq!(rbm.visible(), data.units(), "a machine sees one number a visible unit");
     let machine = Machine::from(rbm);
-    let (mut sums, mut squares) = (vec![0f64; rbm.hidden()], vec![0f64; rbm.hidden()]);
+    let mut movement = Movement::new(rbm.hidden());
     each_block(data, |_, samples, units| {
-        let numbers = probabilities(Conditional::Hidden(&machine, units), machine.hidden_panels(), samples);
-        for unit in 0..rbm.hidden() {
+        movement.add(&probabilities(Conditional::Hidden(&machine, units), machine.hidden_panels(), samples), samples);
+    });
+    movement.dead()
+}
+
+/// The same of every layer of a stack, going up with probabilities: of the activities only a block of samples is in memory.
+///
+/// # Panics
+/// If a layer does not fit on the one below.
+pub fn dead_units_of_stack(stack: &[Rbm], data: &BitMatrix) -> Vec<Vec<usize>> {
+    let machines: Vec<Machine> = stack.iter().map(Machine::from).collect();
+    let mut movements: Vec<Movement> = stack.iter().map(|rbm| Movement::new(rbm.hidden())).collect();
+    for start in (0..data.rows()).step_by(BLOCK) {
+        let block = TrainingData::Binary(data.slice_rows(start..data.rows().min(start + BLOCK)));
+        let samples = block.samples();
+        let mut units = Units::like(&block);
+        units.load(&block, 0..samples);
+        for (machine, movement) in machines.iter().zip(&mut movements) {
+            let numbers = probabilities(Conditional::Hidden(machine, &units), machine.hidden_panels(), samples);
+            movement.add(&numbers, samples);
+            units = Units::Numbers(numbers);
+        }
+    }
+    movements.iter().map(Movement::dead).collect()
+}
+
+/// Sums of p(h = 1 | v) and its square over samples.
+struct Movement {
+    sums: Vec<[f64; 2]>,
+    samples: usize,
+}
+
+impl Movement {
+    fn new(hidden: usize) -> Self {
+        Movement { sums: vec![[0.0; 2]; hidden], samples: 0 }
+    }
+
+    fn add(&mut self, numbers: &[Vector], samples: usize) {
+        self.samples += samples;
+        for (unit, [sum, squares]) in self.sums.iter_mut().enumerate() {
             for vector in &numbers[unit / Vector::WIDTH * samples..][..samples] {
                 let p = f64::from(vector.0[unit % Vector::WIDTH]);
-                sums[unit] += p;
-                squares[unit] += p * p;
+                *sum += p;
+                *squares += p * p;
             }
         }
-    });
-    let count = data.samples().max(1) as f64;
-    (0..rbm.hidden())
-        .filter(|&unit| {
-            let mean = sums[unit] / count;
+    }
+
+    fn dead(&self) -> Vec<usize> {
+        let count = self.samples.max(1) as f64;
+        let moves = |&[sum, squares]: &[f64; 2]| {
+            let mean = sum / count;
             // A variance that rounding made negative is zero.
-            (squares[unit] / count - mean * mean).max(0.0).sqrt() < DEAD
-        })
-        .collect()
+            (squares / count - mean * mean).max(0.0).sqrt() >= DEAD
+        };
+        self.sums.iter().enumerate().filter(|(_, sums)| !moves(sums)).map(|(unit, _)| unit).collect()
+    }
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ mod gradient;
 mod learn;
 mod reconstruct;
 pub mod snapshot;
+mod streamed;
 
 pub use snapshot::{PassSnapshot, Snapshot};
+pub use streamed::order_of_samples;
 
 use super::gibbs::{self, Conditional};
 use super::monitor::{self, Epoch};
@@ -74,7 +76,9 @@ struct Pass {
 pub struct Trainer<'a> {
     set: InstructionSet,
     data: Cow<'a, TrainingData>,
-    held_out: &'a TrainingData,
+    held_out: Cow<'a, TrainingData>,
+    /// The samples of an epoch, if they are given minibatch by minibatch.
+    streamed: Option<usize>,
     options: TrainingOptions,
     exchange: &'a dyn ShardExchange,
     /// The machine as it is used.
@@ -113,7 +117,17 @@ impl<'a> Trainer<'a> {
         options: TrainingOptions,
         exchange: &'a dyn ShardExchange,
     ) -> Result<Self> {
-        options.validate(data, held_out)?;
+        Self::of(Cow::Borrowed(data), Cow::Borrowed(held_out), options, exchange)
+    }
+
+    /// The same with data that may be its own.
+    fn of(
+        data: Cow<'a, TrainingData>,
+        held_out: Cow<'a, TrainingData>,
+        options: TrainingOptions,
+        exchange: &'a dyn ShardExchange,
+    ) -> Result<Self> {
+        options.validate(&data, &held_out)?;
         let mut rbm = Rbm::zero(data.units(), options.hidden);
         let mut stream = Stream::new(options.seed, Purpose::InitialWeights, options.layer);
         for row in 0..rbm.visible() {
@@ -135,8 +149,9 @@ impl<'a> Trainer<'a> {
         let chains = chains::of_method(&options, rbm.visible(), rbm.hidden(), exchange.own_shards(options.shards));
         let mut trainer = Trainer {
             set,
-            data: Cow::Borrowed(data),
+            data,
             held_out,
+            streamed: None,
             options,
             exchange,
             machine,
@@ -216,8 +231,7 @@ impl<'a> Trainer<'a> {
     /// The beginning of an epoch: a new order, new random streams.
     fn new_pass(&self) -> Pass {
         let TrainingOptions { seed, layer, shards, .. } = self.options;
-        let mut order: Vec<usize> = (0..self.data.samples()).collect();
-        Stream::new(seed, Purpose::Shuffle, layer << 32 | self.epochs).shuffle(&mut order);
+        let order = if self.streamed.is_some() { Vec::new() } else { order_of_samples(seed, layer, self.epochs, self.data.samples()) };
         let own = self.exchange.own_shards(shards);
         // Streams: layer, epoch, shard, panel; the visible panels are counted from 2^19.
         let epoch = self.epochs;
@@ -249,17 +263,7 @@ impl<'a> Trainer<'a> {
         let mut pass = self.pass.take().unwrap_or_else(|| self.new_pass());
         let order = std::mem::take(&mut pass.order);
         for rows in order.chunks(self.options.minibatch).skip(pass.minibatches).take(minibatches) {
-            let outcome = self.minibatch(rows, &mut pass.hidden_lanes, &mut pass.visible_lanes).map_err(|error| match error {
-                // The exact sums find it before a step is taken.
-                Error::NotFinite(_) => self.not_finite(&format!("minibatch {}", pass.minibatches + 1)),
-                other => other,
-            })?;
-            pass.minibatches += 1;
-            if !(outcome.squared_error.is_finite() && outcome.gradient_squares.is_finite() && outcome.weight_squares.is_finite()) {
-                return Err(self.not_finite(&format!("minibatch {}", pass.minibatches)));
-            }
-            pass.squared_error += outcome.squared_error;
-            pass.gradient_squares = outcome.gradient_squares;
+            self.step(&mut pass, rows)?;
         }
         pass.order = order;
         if pass.minibatches < self.minibatches_per_epoch() {
@@ -269,6 +273,22 @@ impl<'a> Trainer<'a> {
         self.end_epoch(&pass).map(Some)
     }
 
+    /// One minibatch of a pass.
+    fn step(&mut self, pass: &mut Pass, rows: &[usize]) -> Result<()> {
+        let outcome = self.minibatch(rows, &mut pass.hidden_lanes, &mut pass.visible_lanes).map_err(|error| match error {
+            // The exact sums find it before a step is taken.
+            Error::NotFinite(_) => self.not_finite(&format!("minibatch {}", pass.minibatches + 1)),
+            other => other,
+        })?;
+        pass.minibatches += 1;
+        if !(outcome.squared_error.is_finite() && outcome.gradient_squares.is_finite() && outcome.weight_squares.is_finite()) {
+            return Err(self.not_finite(&format!("minibatch {}", pass.minibatches)));
+        }
+        pass.squared_error += outcome.squared_error;
+        pass.gradient_squares = outcome.gradient_squares;
+        Ok(())
+    }
+
     /// How many minibatches are done of the epoch that has begun; 0 between epochs.
     pub fn minibatches_done(&self) -> usize {
         self.pass.as_ref().map_or(0, |pass| pass.minibatches)
@@ -276,20 +296,25 @@ impl<'a> Trainer<'a> {
 
     /// How many minibatches make an epoch.
     pub fn minibatches_per_epoch(&self) -> usize {
-        self.data.samples().div_ceil(self.options.minibatch)
+        self.samples().div_ceil(self.options.minibatch)
+    }
+
+    /// The samples of an epoch.
+    fn samples(&self) -> usize {
+        self.streamed.unwrap_or(self.data.samples())
     }
 
     fn end_epoch(&mut self, pass: &Pass) -> Result<Epoch> {
         self.rbm = self.machine.to_rbm();
         let (weight_norm, weight_maximum) = monitor::weight_size(&self.rbm);
         let squared_error = match self.options.method {
-            Method::ContrastiveDivergence => pass.squared_error / (pass.order.len() * self.machine.visible) as f64,
+            Method::ContrastiveDivergence => pass.squared_error / (self.samples() * self.machine.visible) as f64,
             _ => monitor::reconstruction_error(self.set, &self.machine, &self.data),
         };
         let record = Epoch {
             reconstruction_error: squared_error,
-            free_energy_gap: monitor::free_energy_gap(self.set, &self.machine, &self.data, self.held_out),
-            pseudo_likelihood: monitor::pseudo_likelihood(self.set, &self.machine, self.held_out),
+            free_energy_gap: monitor::free_energy_gap(self.set, &self.machine, &self.data, &self.held_out),
+            pseudo_likelihood: monitor::pseudo_likelihood(self.set, &self.machine, &self.held_out),
             weight_norm,
             weight_maximum,
             gradient_norm: (pass.gradient_squares / (self.machine.visible * self.machine.hidden) as f64).sqrt(),

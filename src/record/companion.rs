@@ -1,4 +1,4 @@
-//! Networks that were trained beside the main one, each with one thing changed: other random numbers, shuffled sites, no penalty, or a point of a scan.
+//! Networks that were trained beside the main one, each with one thing changed: other random numbers, shuffled sites, no penalty, a point of a scan, another coupling or another method.
 
 use super::{LayerRecord, TrainingRecord};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct CompanionRecord {
     /// What is different, in words.
     pub name: String,
-    /// "seed", "shuffled-sites", "no-penalty" or "scan".
+    /// "seed", "shuffled-sites", "no-penalty", "scan", "coupling" or "method".
     pub role: String,
     /// Which of the seeds of the run file its random numbers are, from 1.
     pub seed_number: usize,

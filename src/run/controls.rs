@@ -13,6 +13,7 @@ use crate::rg::controls::{PlaneWaves, block_fields, permuted_weights};
 use crate::rg::receptive_field::{summarize, summarize_layer};
 use crate::rg::reconstruction;
 use crate::spins::BitMatrix;
+use crate::store::ConfigurationSet;
 
 /// Configurations from which the structure factor is taken, at most: only the order of the waves depends on it.
 const MOST_CONFIGURATIONS: usize = 4000;
@@ -29,10 +30,10 @@ impl Beside {
     /// All companions of a finished training, in their order.
     ///
     /// # Errors
-    /// None in practice.
-    pub fn all(wanted: Vec<Companion>, found: &[CompanionRecord], main: &TrainedStack) -> Result<Vec<Beside>> {
+    /// [`crate::error::Error::Refused`] if the configurations are not those of the run file.
+    pub fn all(wanted: Vec<Companion>, found: &[CompanionRecord], main: &TrainedStack, sets: &[ConfigurationSet]) -> Result<Vec<Beside>> {
         let beside = |(companion, record): (Companion, &CompanionRecord)| {
-            companion_stack(&companion, record, main).map(|stack| Beside { companion, stack })
+            companion_stack(&companion, record, main, sets).map(|stack| Beside { companion, stack })
         };
         wanted.into_iter().zip(found).map(beside).collect()
     }
@@ -43,7 +44,8 @@ impl Beside {
     }
 }
 
-const COLUMNS: [(&str, &str, &str); 16] = [
+/// What is said of the fields of a layer: name, words, units.
+pub const COLUMNS: [(&str, &str, &str); 16] = [
     ("layer", "layer of the stack", "1"),
     ("units", "number of units", "1"),
     ("dead", "units that never move, or whose field is 0 everywhere", "1"),
@@ -78,6 +80,16 @@ fn push(table: &mut TableRecord, name: &str, layers: &[ReceptiveFieldSummary], a
     }
 }
 
+/// The rows of a stack, one a layer.
+///
+/// # Errors
+/// As for [`table`].
+pub fn push_stack(table: &mut TableRecord, name: &str, subject: &Subject) -> Result<()> {
+    let agreements = agreements(subject)?;
+    push(table, name, &receptive_fields(subject)?, &|layer| agreements.get(layer).copied());
+    Ok(())
+}
+
 /// The agreement of every layer of a stack.
 fn agreements(subject: &Subject) -> Result<Vec<[f64; 2]>> {
     (1..=subject.stack.len())
@@ -103,7 +115,7 @@ pub fn table(
         false => agreements(subject)?,
     };
     push(&mut table, "trained", &own, &|layer| own_agreements.get(layer).copied());
-    for one in beside.iter().filter(|one| one.companion.role != Role::Scan) {
+    for one in beside.iter().filter(|one| one.companion.role.is_control()) {
         let (other, name) = (one.subject(), one.companion.name.as_str());
         let agreements = agreements(&other)?;
         push(&mut table, name, &receptive_fields(&other)?, &|layer| agreements.get(layer).copied());

@@ -63,7 +63,11 @@ impl Desk {
         let begun = directory.file(store::RESULTS_FILE).exists();
         let mut record = if begun { store::read_run(directory.path())? } else { empty_record(job) };
         let kept = directory.file(store::CONFIGURATIONS_FILE);
-        let configurations = if record.sampling.is_some() && kept.exists() { store::read_configurations(&kept)?.1 } else { Vec::new() };
+        let taken_in = job.train.as_ref().is_some_and(|section| section.foreign.is_some());
+        let mut configurations = Vec::new();
+        if (record.sampling.is_some() || taken_in) && kept.exists() {
+            configurations = store::read_configurations(&kept)?.1;
+        }
         if record.sampling.is_some() && configurations.is_empty() && job.sample.as_ref().is_some_and(|section| section.configurations > 0) {
             return Err(Error::Refused(format!(
                 "{} is missing, though the sampling of this run is done: put it back, or remove {} to sample again",
@@ -119,6 +123,16 @@ impl Desk {
             }
             Stage::Renormalization => self.record.renormalization.is_none(),
         }
+    }
+
+    /// Puts configurations of another program into the files, from where the run goes on.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn keep_foreign(&mut self, set: ConfigurationSet, what: &str) -> Result<()> {
+        self.configurations = vec![set];
+        store::write_configurations(&self.directory.file(store::CONFIGURATIONS_FILE), &self.record.provenance, &self.configurations)?;
+        self.say(what)
     }
 
     /// Puts the sampling stage into the files: configurations first, so that a recorded stage has them.

@@ -5,7 +5,7 @@ mod calibrate;
 mod renormalization;
 
 use super::sample::Plan;
-use crate::config::{Memory, RunFile, TrainSection};
+use crate::config::{Distribute, Memory, RunFile, TrainSection};
 use crate::error::Result;
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -125,7 +125,12 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
         writes += section.layers.len() as f64;
         let mut activities_below = 0.0;
         for layer in 0..section.layers.len() {
-            let found = calibrate::layer(job.seed, section, layer, ranks)?;
+            // Where ranks have layers or networks of their own, each does its minibatches alone.
+            let sharing = if section.distribute == Distribute::Shards { ranks } else { 1 };
+            let mut found = calibrate::layer(job.seed, section, layer, sharing)?;
+            if section.distribute == Distribute::Layers && ranks > 1 && layer > 0 {
+                found.received = (4 * section.minibatch * section.layers[layer - 1]) as u64;
+            }
             let minibatches = section.samples.div_ceil(section.minibatch) as f64;
             let mut each_epoch = minibatches * found.minibatch + found.end_of_epoch;
             let mut seconds = 0.0;

@@ -4,7 +4,7 @@ use super::fresh::FreshData;
 use crate::config::{RunFile, TrainSection};
 use crate::error::{Error, Result};
 use crate::rbm::train::{PassSnapshot, Snapshot, Trainer};
-use crate::record::EpochRecord;
+use crate::record::{EpochRecord, LayerRecord};
 use crate::sampler::snapshot::Reader;
 use crate::store::checkpoint::Items;
 use std::collections::BTreeMap;
@@ -18,6 +18,10 @@ const NUMBERS: usize = 8;
 const CHAINS: u64 = 1 << 16;
 /// The sampler of fresh chain c is item FRESH + c.
 const FRESH: u64 = 1 << 32;
+/// The layer l of a network that is done while others are on their way is item DONE + l.
+const DONE: u64 = 1 << 40;
+/// Where several layers are on their way at once, the items of each have numbers of their own: its base is a multiple of this.
+const BASE: u64 = 1 << 48;
 
 /// A layer on its way, besides the trainer itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,15 +35,31 @@ pub struct Progressed {
 /// The items of a checkpoint. Item 0, from rank 0: the number of the network times 256 and the layer; the epochs done, and eight numbers of each; seconds, minibatches, squared error and squared gradient of the
 /// epoch that has begun; the number of parameters and steps, and they themselves, two to a word. Item 1 + s, from the rank that has shard s: the random streams of that shard,
 /// if an epoch has begun. Item `CHAINS` + s: its persistent chains. Item `FRESH` + c, from the rank that moves chain c of the fresh data: its state at the beginning of the epoch.
-pub fn encode(
+pub fn encode(place: (usize, usize), snapshot: &Snapshot, progressed: &Progressed, fresh: Option<&FreshData>, is_root: bool) -> Items {
+    let mut items = Items::default();
+    push(&mut items, 0, place, snapshot, progressed, is_root);
+    push_fresh(&mut items, fresh);
+    items
+}
+
+/// The states of fresh chains.
+pub fn push_fresh(items: &mut Items, fresh: Option<&FreshData>) {
+    for (chain, words) in fresh.iter().flat_map(|fresh| fresh.states()) {
+        items.push(FRESH + chain, words.iter().copied());
+    }
+}
+
+/// Adds the items of one of several layers, the one with this number among them; `is_owner`: this rank speaks for it.
+pub fn push(
+    items: &mut Items,
+    number: usize,
     (network, layer): (usize, usize),
     snapshot: &Snapshot,
     progressed: &Progressed,
-    fresh: Option<&FreshData>,
-    is_root: bool,
-) -> Items {
-    let mut items = Items::default();
-    if is_root {
+    is_owner: bool,
+) {
+    let base = number as u64 * BASE;
+    if is_owner {
         let pass = snapshot.pass.as_ref();
         let mut words = vec![(network * MOST_LAYERS + layer) as u64, snapshot.epochs];
         words.extend(progressed.epochs.iter().flat_map(numbers_of).map(f64::to_bits));
@@ -48,18 +68,92 @@ pub fn encode(
         words.push(snapshot.numbers.len() as u64);
         let pairs = snapshot.numbers.chunks(2);
         words.extend(pairs.map(|pair| pair.iter().rev().fold(0, |word, number| word << 32 | u64::from(number.to_bits()))));
-        items.push(0, words);
+        items.push(base, words);
     }
     for (&shard, streams) in snapshot.pass.iter().flat_map(|pass| &pass.streams) {
-        items.push(1 + shard as u64, streams.iter().copied());
+        items.push(base + 1 + shard as u64, streams.iter().copied());
     }
     for (&shard, chains) in &snapshot.chains {
-        items.push(CHAINS + shard as u64, chains.iter().copied());
+        items.push(base + CHAINS + shard as u64, chains.iter().copied());
     }
-    for (chain, words) in fresh.iter().flat_map(|fresh| fresh.states()) {
-        items.push(FRESH + chain, words.iter().copied());
+}
+
+/// Adds a layer that is done of one of several networks.
+pub fn push_done(items: &mut Items, number: usize, layer: usize, done: &LayerRecord) {
+    // A record of numbers can always be written.
+    let bytes = to_bytes(done).unwrap_or_default();
+    let words = bytes.chunks(8).map(|bytes| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)));
+    items.push(number as u64 * BASE + DONE + layer as u64, words);
+}
+
+/// The layers that are done of one of several networks, from the lowest up.
+///
+/// # Errors
+/// [`Error::Refused`] if they do not fit the section or hold numbers that are not finite.
+pub fn done_layers(section: &TrainSection, number: usize, bytes: &[u8]) -> Result<Vec<LayerRecord>> {
+    let items = parts(bytes)?.remove(&(number as u64)).unwrap_or_default();
+    done_in(section, &items)
+}
+
+fn done_in(section: &TrainSection, items: &BTreeMap<u64, Vec<u64>>) -> Result<Vec<LayerRecord>> {
+    let mut layers: Vec<LayerRecord> = Vec::new();
+    for (layer, words) in numbered(items, DONE..BASE) {
+        // The bytes that fill the last word up come after the value.
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let done: LayerRecord = from_bytes(&bytes)?;
+        let visible = layers.last().map_or(section.size * section.size, |below| below.hidden);
+        let (rows, columns) = (done.visible, done.hidden);
+        let parameters = [&done.weights, &done.visible_bias, &done.hidden_bias];
+        let fits = layer == layers.len() as u64
+            && section.layers.get(layers.len()) == Some(&columns)
+            && rows == visible
+            && parameters.map(|numbers| numbers.len()) == [rows * columns, rows, columns]
+            && parameters.iter().all(|numbers| numbers.iter().all(|number| number.is_finite()));
+        if !fits {
+            return Err(Error::Refused(format!("layer {} in the checkpoint is not one of this run file", layer + 1)));
+        }
+        layers.push(done);
     }
-    items
+    Ok(layers)
+}
+
+/// A value on its way to another rank or into a checkpoint.
+///
+/// # Errors
+/// [`Error::Bug`] if it has no such form.
+pub fn to_bytes<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).map_err(|why| Error::Bug(format!("a trained layer cannot be written down: {why}.")))?;
+    Ok(bytes)
+}
+
+/// The value again.
+///
+/// # Errors
+/// [`Error::Refused`] if the bytes are none.
+pub fn from_bytes<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    ciborium::from_reader(bytes).map_err(|why| Error::Refused(format!("a trained layer cannot be read: {why}")))
+}
+
+/// The items of one of several layers or networks alone.
+///
+/// # Errors
+/// [`Error::Refused`] if the bytes are no items.
+pub fn only(number: usize, bytes: &[u8]) -> Result<Items> {
+    let mut items = Items::default();
+    for (item, words) in Items::parse(bytes)?.into_iter().filter(|(item, _)| item / BASE == number as u64) {
+        items.push(item, Items::words(words));
+    }
+    Ok(items)
+}
+
+/// The items of a checkpoint by the number of the layer they are of, and there by their own.
+fn parts(bytes: &[u8]) -> Result<BTreeMap<u64, BTreeMap<u64, Vec<u64>>>> {
+    let mut parts: BTreeMap<u64, BTreeMap<u64, Vec<u64>>> = BTreeMap::new();
+    for (number, item) in Items::parse(bytes)? {
+        parts.entry(number / BASE).or_default().insert(number % BASE, Items::words(item));
+    }
+    Ok(parts)
 }
 
 /// The items of a checkpoint and the state that they are; nothing if they are of another layer.
@@ -74,7 +168,15 @@ impl Stored {
     /// # Errors
     /// [`Error::Refused`] if they do not fit the section or hold numbers that are not finite.
     pub fn parse(section: &TrainSection, place: (usize, usize), bytes: &[u8]) -> Result<Self> {
-        let items: BTreeMap<u64, Vec<u64>> = Items::parse(bytes)?.into_iter().map(|(number, item)| (number, Items::words(item))).collect();
+        Self::parse_one(section, 0, place, bytes)
+    }
+
+    /// The same of one of several layers, the one with this number among them.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_one(section: &TrainSection, number: usize, place: (usize, usize), bytes: &[u8]) -> Result<Self> {
+        let items = parts(bytes)?.remove(&(number as u64)).unwrap_or_default();
         if place_of(&items)? != Some(place) {
             return Ok(Stored { items: BTreeMap::new(), state: None });
         }
@@ -91,12 +193,22 @@ impl Stored {
 
     /// The states of the chains of fresh data at the beginning of the epoch, by their numbers.
     pub fn fresh_chains(&self) -> BTreeMap<u64, Vec<u64>> {
-        numbered(&self.items, FRESH..u64::MAX)
+        numbered(&self.items, FRESH..DONE)
     }
 
     /// Epochs done.
     pub fn epochs_done(&self) -> u64 {
         self.state.as_ref().map_or(0, |(snapshot, _)| snapshot.epochs)
+    }
+
+    /// Minibatches done of the epoch that has begun.
+    pub fn minibatches_done(&self) -> u64 {
+        self.state.as_ref().and_then(|(snapshot, _)| snapshot.pass.as_ref()).map_or(0, |pass| pass.minibatches)
+    }
+
+    /// Whether there is a state.
+    pub fn is_something(&self) -> bool {
+        self.state.is_some()
     }
 
     /// Restores the trainer, if there is a state.
@@ -127,12 +239,24 @@ fn place_of(items: &BTreeMap<u64, Vec<u64>>) -> Result<Option<(usize, usize)>> {
 /// # Errors
 /// [`Error::Refused`] if they are not, or hold a number that is not finite.
 pub fn fit(job: &RunFile, stored: &[u8]) -> Result<String> {
-    let items = Items::parse(stored)?.into_iter().map(|(number, item)| (number, Items::words(item))).collect();
-    let Some((network, _)) = place_of(&items)? else { return Ok("no layer has begun".to_string()) };
+    let fits = parts(stored)?.into_iter().map(|(number, items)| {
+        // With several networks, the number is that of the network.
+        if let Some(section) = usize::try_from(number).ok().and_then(|number| job.network(number)) {
+            done_in(&section, &items)?;
+        }
+        fit_one(job, &items)
+    });
+    let fits = fits.collect::<Result<Vec<String>>>()?;
+    Ok(if fits.is_empty() { "no layer has begun".to_string() } else { fits.join("; ") })
+}
+
+/// The same of the items of one layer.
+fn fit_one(job: &RunFile, items: &BTreeMap<u64, Vec<u64>>) -> Result<String> {
+    let Some((network, _)) = place_of(items)? else { return Ok("no layer has begun".to_string()) };
     let section = job
         .network(network)
         .ok_or_else(|| Error::Refused(format!("it is of the network number {network}, which the run file does not ask for")))?;
-    let (layer, snapshot, progressed) = read(&section, &items)?;
+    let (layer, snapshot, progressed) = read(&section, items)?;
     let visible = if layer == 0 { section.size * section.size } else { section.layers[layer - 1] };
     let hidden = section.layers[layer];
     if snapshot.numbers.len() != 2 * (visible * hidden + visible + hidden) {

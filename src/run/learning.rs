@@ -11,6 +11,7 @@ use crate::config::{RunFile, TrainSection};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::random::{Purpose, Stream};
+use crate::rbm::monitor::Epoch;
 use crate::rbm::train::Trainer;
 use crate::rbm::{InitialWindow, Method, Rbm, TrainingData, TrainingOptions, deep};
 use crate::record::{EpochRecord, LayerRecord};
@@ -76,7 +77,7 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Op
     shared.into_iter().for_each(|shared| shared.advance(samples(before)));
     let advance = |done: usize| shared.into_iter().chain(&own).for_each(|progress| progress.advance(samples(done)));
     let mut minibatches = 1;
-    while !is_done(task, &progressed) {
+    while !is_done(section, task.layer, &progressed) {
         session.begin_round();
         let (first, started) = (trainer.minibatches_done(), Instant::now());
         let ended = comm::agree(comm, trainer.advance(minibatches))?;
@@ -85,22 +86,13 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Op
         minibatches = session.pieces_in_round(started.elapsed() / u32::try_from(done).unwrap_or(u32::MAX).max(1));
         let (outcome, ended) = (ended, ended.is_some());
         if let Some(epoch) = outcome {
-            progressed.epochs.push(EpochRecord {
-                reconstruction_error: epoch.reconstruction_error,
-                free_energy_gap: epoch.free_energy_gap,
-                pseudo_likelihood: epoch.pseudo_likelihood,
-                weight_norm: epoch.weight_norm,
-                weight_maximum: epoch.weight_maximum,
-                gradient_norm: epoch.gradient_norm,
-                learning_rate: epoch.learning_rate,
-                seconds: std::mem::take(&mut progressed.seconds),
-            });
+            progressed.epochs.push(epoch_record(&epoch, std::mem::take(&mut progressed.seconds)));
             if let Some(fresh) = &mut fresh {
                 fresh.end_epoch();
             }
         }
         advance(done);
-        if !is_done(task, &progressed) {
+        if !is_done(section, task.layer, &progressed) {
             session.end_round(Stage::Training, || {
                 encode((task.network, task.layer), &trainer.snapshot(), &progressed, fresh.as_ref(), comm.is_root())
             })?;
@@ -115,7 +107,7 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Op
         }
     }
     own.iter().for_each(Progress::finish);
-    let record = record(task, &trainer, progressed);
+    let record = record(section, task.layer, &trainer, progressed);
     Ok((trainer.rbm().clone(), record))
 }
 
@@ -132,11 +124,11 @@ fn activities(task: &Task, configurations: BitMatrix, epoch: u64) -> TrainingDat
 }
 
 /// Whether all epochs are done, or the free-energy gap has been too large for some.
-fn is_done(task: &Task, progressed: &Progressed) -> bool {
+pub fn is_done(section: &TrainSection, layer: usize, progressed: &Progressed) -> bool {
     let epochs = &progressed.epochs;
     let last = &epochs[epochs.len().saturating_sub(EPOCHS_OF_GAP)..];
-    let too_large = |epoch: &EpochRecord| epoch.free_energy_gap > task.section.learning.largest_free_energy_gap;
-    epochs.len() >= task.section.epochs[task.layer] || last.len() == EPOCHS_OF_GAP && last.iter().all(too_large)
+    let too_large = |epoch: &EpochRecord| epoch.free_energy_gap > section.learning.largest_free_energy_gap;
+    epochs.len() >= section.epochs[layer] || last.len() == EPOCHS_OF_GAP && last.iter().all(too_large)
 }
 
 fn trainer<'a>(task: &Task<'a>, training: &'a TrainingData, exchange: &'a OverRanks<'a>) -> Result<Trainer<'a>> {
@@ -155,7 +147,22 @@ pub fn with_law<'a>(trainer: Trainer<'a>, section: &TrainSection) -> Result<Trai
     trainer.with_law(ising_law(SquareTorus::new(section.size)?, &section.couplings))
 }
 
-fn record(task: &Task, trainer: &Trainer, progressed: Progressed) -> LayerRecord {
+/// An epoch in numbers, and the seconds it took.
+pub fn epoch_record(epoch: &Epoch, seconds: f64) -> EpochRecord {
+    EpochRecord {
+        reconstruction_error: epoch.reconstruction_error,
+        free_energy_gap: epoch.free_energy_gap,
+        pseudo_likelihood: epoch.pseudo_likelihood,
+        weight_norm: epoch.weight_norm,
+        weight_maximum: epoch.weight_maximum,
+        gradient_norm: epoch.gradient_norm,
+        learning_rate: epoch.learning_rate,
+        seconds,
+    }
+}
+
+/// A layer that is done. Its dead units are those over the data that the trainer has.
+pub fn record(section: &TrainSection, layer: usize, trainer: &Trainer, progressed: Progressed) -> LayerRecord {
     let machine = trainer.rbm();
     LayerRecord {
         visible: machine.visible(),
@@ -165,7 +172,7 @@ fn record(task: &Task, trainer: &Trainer, progressed: Progressed) -> LayerRecord
         hidden_bias: machine.hidden_bias.clone(),
         dead_units: deep::dead_units(machine, trainer.data()),
         swap_rates: trainer.swap_rates().to_vec(),
-        stopped_early: progressed.epochs.len() < task.section.epochs[task.layer],
+        stopped_early: progressed.epochs.len() < section.epochs[layer],
         epochs: progressed.epochs,
     }
 }

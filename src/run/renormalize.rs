@@ -2,7 +2,7 @@
 
 use super::controls::{self, Beside};
 use super::notes::Notes;
-use super::{comparison, decimation, flow, likelihood, locality, stack, standards};
+use super::{comparison, decimation, flow, likelihood, locality, stack, stacks, standards};
 use crate::config::{RenormalizeSection, Role};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
@@ -98,6 +98,7 @@ pub fn run(
         let divergence = likelihood.as_ref().and_then(|found| found.divergence);
         tables.push(notes.part("seeds", || controls::seeds(section, subject, divergence, beside, notes))?);
     }
+    tables.extend(stacks::tables(section, subject, likelihood.as_ref(), &tables, beside, notes)?);
     tables.extend(notes.part("locality", || locality::tables(beside))?);
     if let Some(section) = section.flow {
         tables.extend(notes.part("flow", || flow::run(section, subject, sets))?);

@@ -11,6 +11,52 @@ use crate::record::{Cell, LikelihoodRecord, TableRecord};
 /// The thermodynamics are right if energy and specific heat, from random starts, are within these shares of the exact values.
 pub const LARGEST_DEVIATIONS: [f64; 2] = [0.01, 0.05];
 
+/// The observables by which a model is judged.
+const NAMES: [&str; 2] = ["energy_per_site", "specific_heat_per_site"];
+
+/// What is said of a model: name, words, units.
+pub const COLUMNS: [(&str, &str, &str); 9] = [
+    ("layers", "layers of the model", "1"),
+    ("forward", "ln Z of its top machine by annealing, forward", "1"),
+    ("reverse", "ln Z of its top machine by annealing, reverse", "1"),
+    ("enumerated", "ln Z of its top machine by enumeration", "1"),
+    ("negative_log_likelihood", "mean of -ln p(v) over the held-out configurations; an upper bound of it for a stack", "nat"),
+    ("divergence", "Kullback-Leibler divergence from the Ising law; an upper bound of it for a stack", "nat"),
+    ("energy_deviation", "energy sampled from random starts, over the exact one, less 1", "1"),
+    ("specific_heat_deviation", "specific heat sampled from random starts, over the exact one, less 1", "1"),
+    ("is_right", "1 if the energy is within 0.01 and the specific heat within 0.05 of exact, 0 otherwise", "1"),
+];
+
+/// The row of a model in these columns.
+fn row(layers: usize, numbers: [Cell; 5], [energy, heat]: [Option<Sampled>; 2]) -> Vec<Cell> {
+    let deviations = [energy, heat].map(|one| one.and_then(Sampled::deviation));
+    let is_right = match deviations {
+        [Some(energy), Some(heat)] => Some(energy[0].abs() <= LARGEST_DEVIATIONS[0] && heat[0].abs() <= LARGEST_DEVIATIONS[1]),
+        _ => None,
+    };
+    let ends = [
+        Cell::maybe_estimate(deviations[0]),
+        Cell::maybe_estimate(deviations[1]),
+        Cell::maybe(is_right.map(|right| f64::from(u8::from(right)))),
+    ];
+    std::iter::once(Cell::exact(layers as f64)).chain(numbers).chain(ends).collect()
+}
+
+/// The row of a first machine.
+pub fn first_row(first: &LikelihoodRecord) -> Vec<Cell> {
+    let of_first = |name: &str| {
+        first.observables.iter().find(|row| row.name == name).map(|row| Sampled { from_random: row.from_random, exact: row.exact })
+    };
+    let numbers = [
+        Cell::estimate([first.forward.log_partition_function, first.forward.error]),
+        Cell::estimate([first.reverse.log_partition_function, first.reverse.error]),
+        Cell::maybe(first.exact_log_partition_function),
+        Cell::maybe_estimate(first.negative_log_likelihood),
+        Cell::maybe_estimate(first.divergence),
+    ];
+    row(1, numbers, NAMES.map(of_first))
+}
+
 /// The tables `models` and `stack_thermodynamics`; none for a stack of one layer, which is the first machine.
 ///
 /// # Errors
@@ -27,55 +73,19 @@ pub fn run(section: &LikelihoodSection, subject: &Subject, first: &LikelihoodRec
     }
     let coupling = subject.coupling().ok_or_else(|| Error::Bug("the likelihood needs data of one coupling.".to_string()))?;
     let found = stack::assess(subject.stack, subject.held_out, subject.torus, coupling, &options(section, subject.seed), ledger);
-    let columns = [
-        ("layers", "layers of the model", "1"),
-        ("forward", "ln Z of its top machine by annealing, forward", "1"),
-        ("reverse", "ln Z of its top machine by annealing, reverse", "1"),
-        ("enumerated", "ln Z of its top machine by enumeration", "1"),
-        ("negative_log_likelihood", "mean of -ln p(v) over the held-out configurations; an upper bound of it for a stack", "nat"),
-        ("divergence", "Kullback-Leibler divergence from the Ising law; an upper bound of it for a stack", "nat"),
-        ("energy_deviation", "energy sampled from random starts, over the exact one, less 1", "1"),
-        ("specific_heat_deviation", "specific heat sampled from random starts, over the exact one, less 1", "1"),
-        ("is_right", "1 if the energy is within 0.01 and the specific heat within 0.05 of exact, 0 otherwise", "1"),
-    ];
-    let mut models = TableRecord::new("models", "model", "the first machine and the whole stack as models of the spins", &columns);
-    let mut push = |label: &str, layers: usize, numbers: [Cell; 5], [energy, heat]: [Option<Sampled>; 2]| {
-        let deviations = [energy, heat].map(|one| one.and_then(Sampled::deviation));
-        let is_right = match deviations {
-            [Some(energy), Some(heat)] => Some(energy[0].abs() <= LARGEST_DEVIATIONS[0] && heat[0].abs() <= LARGEST_DEVIATIONS[1]),
-            _ => None,
-        };
-        let ends = [
-            Cell::maybe_estimate(deviations[0]),
-            Cell::maybe_estimate(deviations[1]),
-            Cell::maybe(is_right.map(|right| f64::from(u8::from(right)))),
-        ];
-        models.push(label, std::iter::once(Cell::exact(layers as f64)).chain(numbers).chain(ends).collect());
-    };
-    let of_first = |name: &str| {
-        first.observables.iter().find(|row| row.name == name).map(|row| Sampled { from_random: row.from_random, exact: row.exact })
-    };
+    let mut models = TableRecord::new("models", "model", "the first machine and the whole stack as models of the spins", &COLUMNS);
+    models.push("first machine", first_row(first));
     let rows = &found.thermodynamics.observables;
     let of_stack =
         |name: &str| rows.iter().find(|row| row.name == name).map(|row| Sampled { from_random: row.from_random, exact: row.exact });
-    let names = ["energy_per_site", "specific_heat_per_site"];
-    let annealed = |one: [f64; 2]| Cell::estimate(one);
     let numbers = [
-        annealed([first.forward.log_partition_function, first.forward.error]),
-        annealed([first.reverse.log_partition_function, first.reverse.error]),
-        Cell::maybe(first.exact_log_partition_function),
-        Cell::maybe_estimate(first.negative_log_likelihood),
-        Cell::maybe_estimate(first.divergence),
-    ];
-    push("first machine", 1, numbers, names.map(of_first));
-    let numbers = [
-        annealed([found.forward.log_partition_function, found.forward.error]),
-        annealed([found.reverse.log_partition_function, found.reverse.error]),
+        Cell::estimate([found.forward.log_partition_function, found.forward.error]),
+        Cell::estimate([found.reverse.log_partition_function, found.reverse.error]),
         Cell::maybe(found.exact),
         Cell::maybe_estimate(found.negative_log_likelihood()),
         Cell::maybe_estimate(found.divergence()),
     ];
-    push("stack", subject.stack.len(), numbers, names.map(of_stack));
+    models.push("stack", row(subject.stack.len(), numbers, NAMES.map(of_stack)));
     let columns = [
         ("first_machine", "first machine from random spins", "1"),
         ("stack_from_data", "stack, its top machine from the activities of held-out configurations", "1"),

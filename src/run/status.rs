@@ -1,8 +1,8 @@
 //! `kadanoff status DIR`: how far a run is, from the small files that its job writes anyway. No lock is taken, no large file is opened, so that the job notices nothing.
 
 use super::desk::{DONE, DONE_IN_PART, FAILED, STOPPED, SUBMITTED};
-use super::train;
-use crate::config::RunFile;
+use super::{layers, networks, train};
+use crate::config::{Distribute, RunFile};
 use crate::error::Result;
 use crate::store::checkpoint::{CHECKPOINT_FOLDER, NEWEST};
 use crate::store::progress::{ProgressNote, read_progress};
@@ -141,9 +141,15 @@ fn stages(job: &RunFile, path: &Path, note: Option<&ProgressNote>) -> Vec<StageS
     if let Some(train) = &job.train {
         let trained = summary["training"]["layers"].as_array().map_or(0, Vec::len);
         let layers = train.layers.len();
-        stages.extend((1..=layers).map(|layer| stage(format!("training layer {layer} of {layers}"), layer <= trained)));
         let companions = job.companions();
-        if let Some(last) = companions.last() {
+        if train.distribute == Distribute::Temperatures {
+            stages.push(stage(networks::title(1 + companions.len()), trained == layers));
+        } else if train.distribute == Distribute::Layers {
+            stages.push(stage(layers::title(layers), trained == layers));
+        } else {
+            stages.extend((1..=layers).map(|layer| stage(format!("training layer {layer} of {layers}"), layer <= trained)));
+        }
+        if let (Some(last), true) = (companions.last(), train.distribute != Distribute::Temperatures) {
             let trained = summary["training"]["companions"].as_array().map_or(&[][..], Vec::as_slice);
             let done = trained.len() == companions.len()
                 && trained.last().is_some_and(|found| found["layers"].as_array().map_or(0, Vec::len) == last.section.layers.len());

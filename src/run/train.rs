@@ -6,9 +6,9 @@ use super::progress::Progress;
 use super::renormalize::Subject;
 use super::session::Session;
 use super::training_data::{kept_samples, split};
-use super::{companions, learning};
+use super::{companions, layers, learning, networks};
 use crate::comm::Comm;
-use crate::config::{Companion, RunFile, TrainSection};
+use crate::config::{Companion, Distribute, Role, RunFile, TrainSection};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::rbm::deep;
@@ -21,6 +21,8 @@ use crate::store::ConfigurationSet;
 pub struct Prior {
     training: BitMatrix,
     held_out: BitMatrix,
+    /// The same of each of the other couplings that networks of their own learn.
+    others: Vec<(BitMatrix, BitMatrix)>,
     layers: Vec<LayerRecord>,
     companions: Vec<CompanionRecord>,
 }
@@ -31,8 +33,9 @@ pub struct Prior {
 /// [`Error::Refused`] if the configurations are not those of the run file.
 pub fn prior(section: &TrainSection, done: Option<&TrainingRecord>, sets: &[ConfigurationSet]) -> Result<Prior> {
     let (training, held_out) = split(section, sets)?;
+    let others = section.other_couplings.iter().map(|&coupling| split(&of_coupling(section, coupling), sets)).collect::<Result<_>>()?;
     let (layers, companions) = done.map(|record| (record.layers.clone(), record.companions.clone())).unwrap_or_default();
-    Ok(Prior { training, held_out, layers, companions })
+    Ok(Prior { training, held_out, others, layers, companions })
 }
 
 /// The same on every rank.
@@ -42,7 +45,9 @@ pub fn prior(section: &TrainSection, done: Option<&TrainingRecord>, sets: &[Conf
 pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> Result<Prior> {
     let mut message = Vec::new();
     if let Some(prior) = &prior {
-        message.extend(prior.training.words().iter().chain(prior.held_out.words()).flat_map(|word| word.to_le_bytes()));
+        let first = [&prior.training, &prior.held_out];
+        let all = first.into_iter().chain(prior.others.iter().flat_map(|(training, held_out)| [training, held_out]));
+        message.extend(all.flat_map(BitMatrix::words).flat_map(|word| word.to_le_bytes()));
         message.extend(
             serde_json::to_vec(&(&prior.layers, &prior.companions))
                 .map_err(|why| Error::Bug(format!("trained layers cannot be sent: {why}.")))?,
@@ -53,16 +58,25 @@ pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> R
         return Ok(prior);
     }
     let sites = section.size * section.size;
-    let words = sites.div_ceil(WORD_BITS);
     let kept = kept_samples(section);
-    let bytes = 8 * words * (kept + section.held_out);
+    let each = 8 * sites.div_ceil(WORD_BITS) * (kept + section.held_out);
+    let bytes = each * (1 + section.other_couplings.len());
     let (spins, layers) = message.split_at_checked(bytes).ok_or_else(|| Error::Bug("the training data arrived incomplete.".to_string()))?;
-    let words: Vec<u64> = spins.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
-    let mut all = BitMatrix::new(kept + section.held_out, sites);
-    all.words_mut().copy_from_slice(&words);
+    let mut pairs = spins.chunks_exact(each.max(1)).map(|bytes| {
+        let mut all = BitMatrix::new(kept + section.held_out, sites);
+        all.words_mut().iter_mut().zip(bytes.as_chunks().0).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
+        (all.slice_rows(0..kept), all.slice_rows(kept..all.rows()))
+    });
+    let (training, held_out) = pairs.next().ok_or_else(|| Error::Bug("the training data did not arrive.".to_string()))?;
+    let others = pairs.collect();
     let (layers, companions) =
         serde_json::from_slice(layers).map_err(|why| Error::Bug(format!("the trained layers arrived damaged: {why}.")))?;
-    Ok(Prior { training: all.slice_rows(0..kept), held_out: all.slice_rows(kept..all.rows()), layers, companions })
+    Ok(Prior { training, held_out, others, layers, companions })
+}
+
+/// The section of the network that learns another coupling.
+fn of_coupling(section: &TrainSection, coupling: f64) -> TrainSection {
+    TrainSection { couplings: vec![coupling], other_couplings: Vec::new(), ..section.clone() }
 }
 
 /// What is being trained: the main network, or one beside it.
@@ -81,6 +95,9 @@ pub fn run(job: &RunFile, section: &TrainSection, prior: Prior, session: &mut Se
     let mut stored = session.resume(Stage::Training)?;
     let companions = job.companions();
     let mut record = empty_record(section, &prior);
+    if section.distribute == Distribute::Temperatures {
+        return run_at_once(job, section, &prior, record, &stored, session);
+    }
     let Prior { mut training, mut held_out, .. } = prior;
     let data = if companions.is_empty() {
         // One copy of the data is enough for one network.
@@ -115,13 +132,48 @@ pub fn run(job: &RunFile, section: &TrainSection, prior: Prior, session: &mut Se
     Ok(())
 }
 
+/// Trains all networks, each on one rank, and puts them into the files when all of them are done.
+fn run_at_once(
+    job: &RunFile,
+    section: &TrainSection,
+    prior: &Prior,
+    mut record: TrainingRecord,
+    stored: &[u8],
+    session: &mut Session,
+) -> Result<()> {
+    let companions = job.companions();
+    let main = networks::Task { job, section, data: Box::new(|| (prior.training.clone(), prior.held_out.clone())) };
+    let beside = companions.iter().map(|companion| {
+        let data = move || {
+            let (training, held_out) = own_data(companion, section, prior);
+            (companions::training(companion, training), companions::held_out(companion, held_out))
+        };
+        networks::Task { job: &companion.job, section: &companion.section, data: Box::new(data) }
+    });
+    let tasks: Vec<networks::Task> = std::iter::once(main).chain(beside).collect();
+    let trained = networks::train(&tasks, stored, session)?;
+    if let Some(trained) = trained {
+        let mut trained = trained.into_iter();
+        record.layers = trained.next().unwrap_or_default();
+        record.companions =
+            companions.iter().zip(trained).map(|(one, layers)| CompanionRecord { layers, ..empty_companion(one) }).collect();
+    }
+    keep(&mut record, session)
+}
+
+/// The configurations that a companion's own are made of: those of its coupling.
+fn own_data<'a>(companion: &Companion, section: &TrainSection, prior: &'a Prior) -> (&'a BitMatrix, &'a BitMatrix) {
+    let other = section.other_couplings.iter().position(|coupling| companion.section.couplings == [*coupling]);
+    other.and_then(|other| prior.others.get(other)).map_or((&prior.training, &prior.held_out), |(training, held_out)| (training, held_out))
+}
+
 /// What the stage of so many companions is called.
 pub fn companions_title(count: usize) -> String {
     format!("training {count} more network{}", if count == 1 { "" } else { "s" })
 }
 
 /// The work of a layer, in samples.
-fn work(section: &TrainSection, layer: usize) -> u64 {
+pub fn work(section: &TrainSection, layer: usize) -> u64 {
     (section.epochs[layer] * section.samples.div_ceil(section.minibatch) * section.minibatch) as u64
 }
 
@@ -135,6 +187,15 @@ fn train_network(
     progress: Option<&Progress>,
 ) -> Result<()> {
     let Network { job, section, number } = *network;
+    if section.distribute == Distribute::Layers {
+        if layers_of(record, number).is_empty() {
+            let task = layers::Task { job, section, network: number, training: &training, held_out: &held_out };
+            let trained = layers::train(&task, &std::mem::take(stored), session, progress)?;
+            layers_of(record, number).extend(trained);
+            keep(record, session)?;
+        }
+        return Ok(());
+    }
     let mut training = TrainingData::Binary(training);
     let mut held_out = TrainingData::Binary(held_out);
     let mut below: Vec<Rbm> = Vec::new();
@@ -145,9 +206,7 @@ fn train_network(
                 let task = learning::Task { job, section, network: number, layer, below: &below, training: &training, held_out: &held_out };
                 let (machine, layer) = learning::train_layer(&task, &std::mem::take(stored), session, progress)?;
                 layers_of(record, number).push(layer);
-                record.peak_memory = peak_resident_bytes();
-                session.note_work();
-                session.on_root(|desk| desk.keep_training(record.clone()))?;
+                keep(record, session)?;
                 machine
             }
         };
@@ -161,6 +220,13 @@ fn train_network(
         below.push(machine);
     }
     Ok(())
+}
+
+/// Puts what is trained into the files.
+fn keep(record: &mut TrainingRecord, session: &mut Session) -> Result<()> {
+    record.peak_memory = peak_resident_bytes();
+    session.note_work();
+    session.on_root(|desk| desk.keep_training(record.clone())).map(drop)
 }
 
 fn layers_of(record: &mut TrainingRecord, number: usize) -> &mut Vec<LayerRecord> {
@@ -197,7 +263,8 @@ fn empty_record(section: &TrainSection, prior: &Prior) -> TrainingRecord {
     }
 }
 
-fn machine(layer: &LayerRecord) -> Rbm {
+/// The machine of a record.
+pub fn machine(layer: &LayerRecord) -> Rbm {
     Rbm {
         weights: Matrix::from_unpadded(layer.visible, layer.hidden, &layer.weights),
         visible_bias: layer.visible_bias.clone(),
@@ -240,11 +307,20 @@ pub fn stack(section: &TrainSection, record: &TrainingRecord, sets: &[Configurat
     stack_of(section, &record.layers, held_out, means)
 }
 
-/// The stack of a companion, which is judged by the held-out configurations of the main one: with its sites shuffled, if it was trained on such.
+/// The stack of a companion, which is judged by the held-out configurations of the main one: with its sites shuffled, if it was trained on such. One of another coupling has its own.
 ///
 /// # Errors
-/// None in practice: the main stack was built before.
-pub fn companion_stack(companion: &Companion, found: &CompanionRecord, main: &TrainedStack) -> Result<TrainedStack> {
+/// [`Error::Refused`] if the configurations are not those of the run file.
+pub fn companion_stack(
+    companion: &Companion,
+    found: &CompanionRecord,
+    main: &TrainedStack,
+    sets: &[ConfigurationSet],
+) -> Result<TrainedStack> {
+    if companion.role == Role::Coupling {
+        let (training, held_out) = split(&companion.section, sets)?;
+        return stack_of(&companion.section, &found.layers, held_out, training.column_means());
+    }
     let held_out = companions::held_out(companion, &main.held_out);
     let means = match companions::order_of_sites(companion, main.torus) {
         Some(order) => order.iter().map(|&site| main.means[site]).collect(),

@@ -44,6 +44,16 @@ impl Items {
         self.bytes[place..place + 8].copy_from_slice(&count.to_le_bytes());
     }
 
+    /// Adds all of other items.
+    pub fn append(&mut self, other: &Items) {
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    /// Items that are such bytes already.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Items { bytes }
+    }
+
     /// The bytes.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes

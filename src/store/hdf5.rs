@@ -7,9 +7,11 @@
 //!
 //! The library has one global lock and is called from one thread.
 
+mod foreign;
 mod reader;
 mod writer;
 
+pub use foreign::{Rows, read_numbers};
 pub use reader::{Array, FileReader, GroupReader};
 pub use writer::{Attributes, FileWriter, GroupWriter};
 

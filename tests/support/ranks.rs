@@ -1,0 +1,85 @@
+//! Ranks that are threads of one process, so that what ranks do together can be tested where there is no MPI.
+
+use kadanoff::comm::Comm;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier, Mutex};
+
+/// What the ranks share.
+struct Meeting {
+    barrier: Barrier,
+    brought: Mutex<Vec<Vec<u8>>>,
+}
+
+/// One of them.
+pub struct Thread {
+    rank: usize,
+    meeting: Arc<Meeting>,
+    /// To each of the others, and from each.
+    senders: Vec<Sender<Vec<u8>>>,
+    receivers: Vec<Receiver<Vec<u8>>>,
+}
+
+/// So many ranks.
+pub fn ranks(size: usize) -> Vec<Thread> {
+    let meeting = Arc::new(Meeting { barrier: Barrier::new(size), brought: Mutex::new(vec![Vec::new(); size]) });
+    let mut all: Vec<Thread> =
+        (0..size).map(|rank| Thread { rank, meeting: Arc::clone(&meeting), senders: Vec::new(), receivers: Vec::new() }).collect();
+    for from in 0..size {
+        for to in 0..size {
+            let (sender, receiver) = channel();
+            // In the order of the ranks at both ends.
+            all[from].senders.push(sender);
+            all[to].receivers.push(receiver);
+        }
+    }
+    all
+}
+
+impl Thread {
+    /// What everybody brought, in rank order.
+    fn meet(&self, own: Vec<u8>) -> Vec<Vec<u8>> {
+        self.meeting.brought.lock().unwrap()[self.rank] = own;
+        self.meeting.barrier.wait();
+        let all = self.meeting.brought.lock().unwrap().clone();
+        self.meeting.barrier.wait();
+        all
+    }
+}
+
+impl Comm for Thread {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.senders.len()
+    }
+
+    fn gather(&self, own: Vec<u8>) -> Option<Vec<Vec<u8>>> {
+        let all = self.meet(own);
+        (self.rank == 0).then_some(all)
+    }
+
+    fn broadcast(&self, bytes: Vec<u8>) -> Vec<u8> {
+        self.meet(bytes).swap_remove(0)
+    }
+
+    fn all_gather(&self, own: &[f32], counts: &[usize], all: &mut [f32]) {
+        assert_eq!((own.len(), all.len()), (counts[self.rank], counts.iter().sum()));
+        let bytes = self.meet(own.iter().flat_map(|number| number.to_le_bytes()).collect()).concat();
+        all.iter_mut().zip(bytes.as_chunks().0).for_each(|(number, bytes)| *number = f32::from_le_bytes(*bytes));
+    }
+
+    fn maximum(&self, own: u64) -> u64 {
+        let all = self.meet(own.to_le_bytes().to_vec());
+        all.iter().map(|bytes| u64::from_le_bytes(*bytes.first_chunk().unwrap())).max().unwrap()
+    }
+
+    fn send(&self, to: usize, bytes: &[u8]) {
+        self.senders[to].send(bytes.to_vec()).unwrap();
+    }
+
+    fn receive(&self, from: usize) -> Vec<u8> {
+        self.receivers[from].recv().unwrap()
+    }
+}
