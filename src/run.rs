@@ -19,6 +19,7 @@ pub mod export;
 pub mod flow;
 pub mod fresh;
 pub mod groups;
+mod improved;
 pub mod layer_state;
 pub mod learning;
 pub mod likelihood;

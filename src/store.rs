@@ -11,6 +11,7 @@ pub mod directory;
 pub mod durable;
 pub mod export;
 pub mod hdf5;
+mod improved;
 pub mod likelihood;
 pub mod lock;
 pub mod network;

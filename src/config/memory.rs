@@ -18,7 +18,7 @@ pub struct Memory {
     pub figures: u128,
     /// The lattices being updated at one time: one a thread.
     pub lattices: u128,
-    /// The series of energy and magnetization: two or three numbers of 64 bits a measurement.
+    /// The series of energy and magnetization: two or three numbers of 64 bits a measurement, three more with improved estimators.
     pub series: u128,
     /// The kept configurations: one bit a spin, each padded to whole 64-bit words.
     pub configurations: u128,
@@ -97,7 +97,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     if let Some(sample) = &run.sample {
         let ensembles = product(&[sample.coupling_count(), run.lattice.sizes.len()]);
         memory.series =
-            product(&[sample.replicas, sample.draws(), if sample.correlation_length { 24 } else { 16 }]).saturating_mul(ensembles);
+            product(&[sample.replicas, sample.draws(), bytes_a_draw(sample)]).saturating_mul(ensembles);
         for &size in &run.lattice.sizes {
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(geometry, size));
@@ -151,6 +151,11 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     memory
 }
 
+/// What a measurement leaves.
+fn bytes_a_draw(sample: &SampleSection) -> usize {
+    16 + if sample.correlation_length { 8 } else { 0 } + if sample.improved_estimators { 24 } else { 0 }
+}
+
 /// The lattices of one size that threads work on at one time: a chain a thread, or a group of 512 replicas a thread, with tempering at all couplings.
 fn lattices_at_work(sample: &SampleSection, geometry: Geometry, size: usize, ensembles: u128) -> u128 {
     if !sample.across_the_bits(size) {
@@ -176,7 +181,11 @@ fn lattice_bytes(sample: &SampleSection, geometry: Geometry, size: usize) -> u12
             };
             packed + blocks + packed / 10 + (1 << 14)
         }
-        Algorithm::SwendsenWang | Algorithm::Wolff => (2 * packed).saturating_add(sites.saturating_mul(8)),
+        Algorithm::SwendsenWang | Algorithm::Wolff => {
+            // To look at clusters takes four bytes a site, and 56 a cluster in a list that grows by doubling; without coupling each site is one.
+            let looking = if sample.improved_estimators && sample.algorithm == Algorithm::SwendsenWang { 116 } else { 0 };
+            (2 * packed).saturating_add(sites.saturating_mul(8 + looking))
+        }
     };
     lattice.saturating_add(waves)
 }

@@ -2,7 +2,7 @@
 //! draw). Ensembles that are not measured yet are NaN (or 0 where integers count), chains that end early are filled up and say so.
 
 use super::hdf5::{GroupReader, GroupWriter, label};
-use super::tempering;
+use super::{improved, tempering};
 use crate::error::{Error, Result};
 use crate::measure::Series;
 use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
@@ -46,6 +46,7 @@ pub fn write(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
         .text("NX_class", "NXdata")?
         .text("geometry", sampling.geometry.name())?
         .text("algorithm", &sampling.algorithm)?
+        .text("start", &sampling.start)?
         .number("replicas", sampling.replicas as u64)?
         .number("thermalization", sampling.thermalization as u64)?
         .number("measure_every", sampling.measure_every as u64)?
@@ -208,6 +209,7 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
             values
         })?;
     }
+    improved::write(group, ensembles, chains, draws)?;
     group.attributes().text("signal", "energy")?.texts("axes", &["coupling", "chain", "draw"])?;
     Ok(())
 }
@@ -263,6 +265,8 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
         algorithm: group.text("algorithm")?,
         sizes,
         couplings: couplings.into_iter().take(columns).collect(),
+        // Files of older versions do not say it.
+        start: group.text("start").unwrap_or_default(),
         replicas: group.count("replicas")?,
         thermalization: group.count("thermalization")?,
         measure_every: group.count("measure_every")?,
@@ -364,5 +368,6 @@ fn read_series(group: &GroupReader, couplings: usize) -> Result<Vec<Vec<Series>>
             Ok(())
         })?;
     }
+    improved::read(group, &mut all, chains, draws, &length)?;
     Ok(all)
 }
