@@ -1,6 +1,6 @@
 //! Runs that were not given time to reach equilibrium say so at the top of their report, by the drift of their chains and by how they began; runs that were, do not.
 //!
-//! A warning is a probability below 1e-5, so that the quiet runs here are quiet for almost any seed. Energies of a hot start are hundreds of errors off for tens of sweeps.
+//! A warning is a probability below 1e-5, so that the quiet runs here are quiet for almost any seed. The energy of a hot start is ten errors off over the first ten sweeps.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,9 +23,9 @@ fn report(algorithm: &str, start: &str, thermalization: usize, sweeps: usize) ->
 #[test]
 fn chains_on_their_way_are_warned_of() {
     for algorithm in ["metropolis", "heat-bath"] {
-        let page = report(algorithm, "both", 0, 400);
+        let page = report(algorithm, "both", 0, 100);
         assert!(page.contains(REMEMBERS), "{algorithm}");
-        let page = report(algorithm, "hot", 0, 400);
+        let page = report(algorithm, "hot", 0, 100);
         assert!(page.contains(DRIFT) && !page.contains(REMEMBERS), "{algorithm}");
     }
 }

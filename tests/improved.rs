@@ -40,11 +40,10 @@ fn chains(algorithm: Algorithm, torus: Torus, coupling: f64, draws: usize) -> Ve
     (0..8).into_par_iter().map(one).collect()
 }
 
-/// Exact susceptibility, Binder cumulant and xi / L.
+/// Exact susceptibility, Binder cumulant and xi / L, which is not known of the cube of side 3.
 fn known(torus: Torus, coupling: f64) -> [f64; 3] {
     let reference = exact::reference(torus.geometry(), torus.side(), coupling);
-    let length = reference.correlation_length_over_side.unwrap();
-    [reference.susceptibility.unwrap(), reference.binder_cumulant.unwrap(), length]
+    [reference.susceptibility, reference.binder_cumulant, reference.correlation_length_over_side].map(|value| value.unwrap_or(f64::NAN))
 }
 
 #[test]
@@ -68,7 +67,7 @@ fn averages_over_clusters_are_exact_and_better_than_plain_ones() {
             for ((one, right), wrong) in found.iter().zip(right).zip(wrong) {
                 let (mean, error) = (one.estimate.mean, one.estimate.error);
                 let name = format!("{}, {geometry} {side}, K = {coupling}, {}", algorithm.name(), one.name);
-                assert!((mean - right).abs() < 4.0 * error, "{name}: {mean} +- {error}, exact {right}");
+                assert!(right.is_nan() || (mean - right).abs() < 4.0 * error, "{name}: {mean} +- {error}, exact {right}");
                 if one.name == "susceptibility" {
                     assert!((mean - wrong).abs() > 5.0 * error, "{name}: a coupling 4 % off goes unnoticed");
                 }
@@ -142,7 +141,7 @@ fn a_frozen_lattice_is_one_cluster_and_a_free_one_has_none() {
     }
 }
 
-const JOB: &str = "seed = 5\n[lattice]\ngeometry = \"GEOMETRY\"\nsizes = [4, 6, 8]\n[sample]\ncouplings = [0.2, 0.25]\nalgorithm = \"ALGORITHM\"\nimproved_estimators = true\nreplicas = 4\nthermalization = 50\nsweeps = 600\nmeasure_every = 3\n";
+const JOB: &str = "seed = 5\n[lattice]\ngeometry = \"GEOMETRY\"\nsizes = [4, 6, 8]\n[sample]\ncouplings = [0.2, 0.25]\nalgorithm = \"ALGORITHM\"\nimproved_estimators = true\nreplicas = 4\nthermalization = 50\nsweeps = 600\nmeasure_every = 3\nconfigurations = 4\n";
 
 #[test]
 fn runs_leave_the_estimators_of_every_draw_and_a_table() {

@@ -7,6 +7,7 @@
 //!
 //! They hold at the coupling of the chain alone: reweighting needs the energy of the same signs.
 
+use crate::kernels::tiles::{FIRST_COLUMN, TILE};
 use crate::lattice::Torus;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,7 @@ pub struct ClusterCensus {
     torus: Torus,
     /// Axes whose waves are summed: all or none.
     axes: usize,
+    /// Of each coordinate, and of those that a tile has beyond the side.
     phases: Vec<[f64; 2]>,
     clusters: Vec<Sums>,
 }
@@ -61,7 +63,7 @@ impl ClusterCensus {
             let (sine, cosine) = (std::f64::consts::TAU * place as f64 / side as f64).sin_cos();
             [cosine, sine]
         };
-        ClusterCensus { torus, axes, phases: (0..if with_waves { side } else { 0 }).map(phase).collect(), clusters: Vec::new() }
+        ClusterCensus { torus, axes, phases: (0..if with_waves { side + TILE } else { 0 }).map(phase).collect(), clusters: Vec::new() }
     }
 
     /// Forgets all clusters.
@@ -81,6 +83,28 @@ impl ClusterCensus {
             let [cosine, sine] = self.phases[coordinate];
             *wave = [wave[0] + cosine, wave[1] + sine];
         }
+    }
+
+    /// The sites of a cluster of the square lattice in the tile of 8 x 8 sites at a corner: bit 8 y + x for the site x columns and y rows away from it. Clusters are numbered as for [`Self::add`].
+    #[inline]
+    pub fn add_tile(&mut self, cluster: usize, [left, top]: [usize; 2], sites: u64) {
+        if cluster == self.clusters.len() {
+            self.clusters.push(Sums::default());
+        }
+        let sums = &mut self.clusters[cluster];
+        sums.sites += u64::from(sites.count_ones());
+        if self.axes == 0 {
+            return;
+        }
+        let [along, down] = [&self.phases[left..left + TILE], &self.phases[top..top + TILE]];
+        let (mut first, mut second) = (sums.waves[0], sums.waves[1]);
+        for place in 0..TILE {
+            let column = f64::from((sites >> place & FIRST_COLUMN).count_ones());
+            let row = f64::from((sites >> (TILE * place) & 0xFF).count_ones());
+            first = [first[0] + column * along[place][0], first[1] + column * along[place][1]];
+            second = [second[0] + row * down[place][0], second[1] + row * down[place][1]];
+        }
+        (sums.waves[0], sums.waves[1]) = (first, second);
     }
 
     /// What all clusters together say. The sums run in the order of the clusters, so that the numbers are the same everywhere.
@@ -143,6 +167,17 @@ mod tests {
             }
             for (found, mean) in found.numbers().into_iter().zip(means) {
                 assert!((found - mean).abs() < 1e-13, "{geometry}: {found} {mean}");
+            }
+            if geometry == Geometry::Square {
+                // The same by tiles.
+                census.clear();
+                for label in 0..clusters {
+                    let bits = (0..sites).filter(|&site| labels[site] == label).map(|site| 1u64 << (TILE * place(site)[1] + place(site)[0]));
+                    census.add_tile(label, [0, 0], bits.sum());
+                }
+                for (by_tiles, found) in census.moments().numbers().into_iter().zip(found.numbers()) {
+                    assert!((by_tiles - found).abs() < 1e-14, "{by_tiles} {found}");
+                }
             }
             census.clear();
             (0..sites).for_each(|site| census.add(0, place(site)));

@@ -154,6 +154,10 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
         let (waves, draws) = (chain.wave_power.len(), chain.len());
         return Err(Error::Bug(format!("a chain of size {size} has {waves} powers of its longest waves for {draws} draws.")));
     }
+    if let Some(chain) = all().find(|chain| !chain.improved.is_empty() && chain.improved.len() != chain.len()) {
+        let (improved, draws) = (chain.improved.len(), chain.len());
+        return Err(Error::Bug(format!("a chain of size {size} has {improved} improved estimators for {draws} draws.")));
+    }
     let couplings: Vec<f64> = ensembles.iter().map(|ensemble| ensemble.coupling).collect();
     let chains = ensembles.iter().map(|ensemble| ensemble.chains.len()).max().unwrap_or(0);
     let draws = ensembles.iter().flat_map(|ensemble| &ensemble.chains).map(Series::len).max().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! A run that never was: every part of a record, its numbers made of distinct primes.
 
-use kadanoff::measure::Series;
+use kadanoff::measure::{ClusterMoments, Series};
 use kadanoff::record::*;
 use kadanoff::spins::BitMatrix;
 use kadanoff::statistics::least_squares::Goodness;
@@ -62,6 +62,7 @@ fn ensemble(primes: &mut Primes, size: usize, coupling: f64) -> Ensemble {
                 energy: (0..DRAWS).map(|_| primes.integer()).collect(),
                 magnetization: (0..DRAWS).map(|_| primes.integer()).collect(),
                 wave_power: (0..DRAWS).map(|_| primes.real()).collect(),
+                improved: (0..DRAWS).map(|_| ClusterMoments::of_numbers(primes.reals())).collect(),
             })
             .collect(),
         observables: vec![
