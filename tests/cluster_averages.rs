@@ -100,7 +100,8 @@ fn swendsen_wang_relaxes_as_it_should() {
 #[test]
 fn wolff_relaxes_and_its_clusters_measure_the_magnetization() {
     // Energy, in clusters, at K_c: 2.67(6) at L = 16, 3.91(12) at L = 32, 5.62(24) at L = 64 (an independent program). Cluster size / N - m^2 has mean zero exactly.
-    for (side, clusters, expected, expected_error) in [(16, 64 * 2400, 2.67, 0.06), (32, 64 * 1800, 3.91, 0.12), (64, 64 * 900, 5.62, 0.24)] {
+    for (side, clusters, expected, expected_error) in [(16, 64 * 2400, 2.67, 0.06), (32, 64 * 1800, 3.91, 0.12), (64, 64 * 900, 5.62, 0.24)]
+    {
         let mut sampler = Wolff::new(torus(side), critical_coupling(), Start::Hot, 73, side as u64).expect("valid");
         run(&mut sampler, 500);
         sampler.end_thermalization();

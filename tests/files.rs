@@ -8,7 +8,7 @@ mod fabricated;
 
 use fabricated::{configurations, record};
 use kadanoff::error::Error;
-use kadanoff::measure::Series;
+use kadanoff::measure::{ClusterMoments, Series};
 use kadanoff::record::{RunRecord, SamplingRecord, TrainingRecord};
 use kadanoff::spins::BitMatrix;
 use kadanoff::store::{self, ConfigurationSet};

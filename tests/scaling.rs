@@ -90,9 +90,8 @@ fn error_bars_of_all_observables_have_unit_variance() {
     // 200 independent ensembles with seven exact observables each: 1400 comparisons. The observables of an ensemble are correlated, so each is tested by itself over the ensembles: the
     // variance of 200 pulls has an error of 10 %, and an error bar a fifth too small or too large is found out.
     const COUPLINGS: [f64; 10] = [0.22, 0.27, 0.31, 0.34, 0.37, 0.39, 0.408, 0.42, 0.44, 0.47];
-    let places: Vec<(usize, f64, u64)> = (0..200)
-        .map(|index| ([4, 6, 8, 10][index % 4], COUPLINGS[index / 4 % 10], 1000 + index as u64))
-        .collect();
+    let places: Vec<(usize, f64, u64)> =
+        (0..200).map(|index| ([4, 6, 8, 10][index % 4], COUPLINGS[index / 4 % 10], 1000 + index as u64)).collect();
     let pulls_of = |&(side, coupling, ensemble): &(usize, f64, u64)| -> Vec<f64> {
         let series = chains(side, coupling, 1200, ensemble);
         let reference = exact::square(side, coupling);
@@ -158,7 +157,12 @@ fn small_lattices_give_the_critical_point_within_errors() {
         assert!(off < 4.0 * result.error && result.error < largest, "{name}: {} +- {}, exact {exact}", result.value, result.error);
         // Errors of 48 blocks have an error of a tenth of themselves, those of 200 resamples of the same blocks one of a twentieth besides.
         let bootstrap = result.bootstrap.expect("it is made with the jackknife");
-        assert!((0.7..1.4).contains(&(bootstrap.error / result.error)), "{name}: bootstrap {}, jackknife {}", bootstrap.error, result.error);
+        assert!(
+            (0.7..1.4).contains(&(bootstrap.error / result.error)),
+            "{name}: bootstrap {}, jackknife {}",
+            bootstrap.error,
+            result.error
+        );
         assert!(bootstrap.interval[0] < result.value && result.value < bootstrap.interval[1], "{name}: {bootstrap:?}, {}", result.value);
     };
     within("critical_coupling", exact::critical_coupling(), 2.5e-4);

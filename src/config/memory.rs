@@ -101,8 +101,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     let geometry = run.lattice.geometry;
     if let Some(sample) = &run.sample {
         let ensembles = product(&[sample.coupling_count(), run.lattice.sizes.len()]);
-        memory.series =
-            product(&[sample.replicas, sample.draws(), bytes_a_draw(sample)]).saturating_mul(ensembles);
+        memory.series = product(&[sample.replicas, sample.draws(), bytes_a_draw(sample)]).saturating_mul(ensembles);
         for &size in &run.lattice.sizes {
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(geometry, size));

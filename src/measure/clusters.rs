@@ -172,7 +172,8 @@ mod tests {
                 // The same by tiles.
                 census.clear();
                 for label in 0..clusters {
-                    let bits = (0..sites).filter(|&site| labels[site] == label).map(|site| 1u64 << (TILE * place(site)[1] + place(site)[0]));
+                    let bits =
+                        (0..sites).filter(|&site| labels[site] == label).map(|site| 1u64 << (TILE * place(site)[1] + place(site)[0]));
                     census.add_tile(label, [0, 0], bits.sum());
                 }
                 for (by_tiles, found) in census.moments().numbers().into_iter().zip(found.numbers()) {

@@ -180,7 +180,8 @@ fn remembering(ensemble: &crate::record::Ensemble) -> Option<String> {
         let apart = drift::difference_of_starts(&kind(0), &kind(1))?;
         let by = if apart.is_finite() { format!("by {} errors", fixed(apart.abs(), 1)) } else { "without any scatter".to_string() };
         // Two means are taken of the chains: one degree of freedom less than for a drift.
-        (drift::probability(apart, ensemble.chains.len() - 1) < RARE_DRIFT).then(|| format!("the {name} at {} {by}", ensemble::name(ensemble)))
+        (drift::probability(apart, ensemble.chains.len() - 1) < RARE_DRIFT)
+            .then(|| format!("the {name} at {} {by}", ensemble::name(ensemble)))
     })
 }
 

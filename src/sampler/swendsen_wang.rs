@@ -104,7 +104,8 @@ impl Sampler for SwendsenWang {
         on_all_threads(parts, |(strip, mut part)| kernel::decompose(set, grid, spins, threshold, strip, &mut part));
         kernel::join_strips(&mut self.strips, &mut self.clusters);
         let clusters = &self.clusters;
-        self.looking.look(|found, numbers| census::visit(grid, clusters, numbers, |cluster, corner, sites| found.add_tile(cluster, corner, sites)));
+        self.looking
+            .look(|found, numbers| census::visit(grid, clusters, numbers, |cluster, corner, sites| found.add_tile(cluster, corner, sites)));
         kernel::cut_strips(&mut self.clusters);
         let rows = self.spins.chunks_mut(STRIP * grid.stride());
         let parts = self.strips.iter().zip(self.clusters.parts()).zip(rows).collect();
