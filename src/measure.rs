@@ -1,10 +1,12 @@
 //! Observables of a configuration, and their time series.
 
+pub mod clusters;
 pub mod two_point;
 
 use crate::kernels::InstructionSet;
 use crate::kernels::profile::{self, Counters};
 use crate::lattice::Torus;
+pub use clusters::ClusterMoments;
 use serde::{Deserialize, Serialize};
 
 /// What is recorded of a configuration: exact integers, so that sums do not depend on their order.
@@ -25,6 +27,8 @@ pub struct Series {
     pub magnetization: Vec<i64>,
     /// The power of the longest waves of each measurement, see [`Observer::wave_power`]; empty where it was not measured.
     pub wave_power: Vec<f64>,
+    /// The improved estimators of each measurement, see [`clusters`]; empty where they were not asked for.
+    pub improved: Vec<ClusterMoments>,
 }
 
 impl Series {

@@ -100,6 +100,8 @@ pub struct SamplingRecord {
     pub couplings: Vec<f64>,
     /// Independent chains per ensemble.
     pub replicas: usize,
+    /// How the chains began: "hot", "cold", or "both" in turn, the first one hot.
+    pub start: String,
     /// Sweeps before the first measurement.
     pub thermalization: usize,
     /// Sweeps between two measurements.

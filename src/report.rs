@@ -1,6 +1,6 @@
 //! The report of a run: figures and one page, made from a [`RunRecord`] and nothing else. Rank 0 calls it.
 //!
-//! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `scaling`, `relaxation`, `two_point`, `training`, `receptive_field` and `centres`,
+//! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `scaling`, `relaxation`, `improved`, `two_point`, `training`, `receptive_field` and `centres`,
 //! `reconstruction` and `examples`, `likelihood`, `mapping`, `standards`, `comparison`, `flow`, `decimation`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
 //! `ensemble` (words about an ensemble), `tables` (tables of the record).
 //!
@@ -18,6 +18,7 @@ mod examples;
 mod figure;
 mod flow;
 mod html;
+mod improved;
 mod likelihood;
 mod locality;
 mod mapping;
@@ -96,6 +97,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
     }
     sections.extend(record.scaling.as_ref().filter(|scaling| !scaling.curves.is_empty()).map(scaling::section));
     sections.extend(relaxation::section(record));
+    sections.extend(improved::section(record));
     sections.extend(two_point::section(record));
     let training = record.training.as_ref();
     sections.extend(training.filter(|training| !training.layers.is_empty()).map(training::section));

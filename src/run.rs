@@ -20,6 +20,7 @@ pub mod flow;
 pub mod foreign_data;
 pub mod fresh;
 pub mod groups;
+mod improved;
 pub mod layer_state;
 pub mod layers;
 pub mod learning;

@@ -3,6 +3,7 @@
 pub mod domains;
 pub mod lanes;
 pub mod local_update;
+mod looking;
 pub mod reference;
 pub mod replicas;
 pub mod site_clusters;
@@ -21,7 +22,7 @@ pub use wolff::Wolff;
 use crate::error::{Error, Result};
 use crate::kernels::{InstructionSet, profile};
 use crate::lattice::Torus;
-use crate::measure::{Measurement, Observer};
+use crate::measure::{ClusterMoments, Measurement, Observer};
 use crate::spins::{Configuration, WORD_BITS};
 
 /// The checkerboard Metropolis chain.
@@ -86,6 +87,17 @@ pub trait Sampler: Send {
     /// [`Self::measure`], and the power of the longest waves ([`Observer::wave_power`]). `observer` belongs to the lattice of the chain.
     fn observe(&self, observer: &mut Observer) -> (Measurement, f64) {
         observe_configuration(&self.configuration(), self.measure(), observer)
+    }
+
+    /// Says that the clusters of the next sweep will be asked for by [`Self::cluster_moments`], with the longest waves or without. Nothing happens where there are none.
+    fn expect_clusters(&mut self, with_waves: bool) {
+        let _ = with_waves;
+    }
+
+    /// What the clusters say of the draw that is due now ([`crate::measure::clusters`]): those of the last sweep, if it was [expected](Self::expect_clusters); of Wolff's algorithm all
+    /// that were flipped since the last call, or since the end of thermalization. `None` for algorithms without clusters.
+    fn cluster_moments(&mut self) -> Option<ClusterMoments> {
+        None
     }
 
     /// The present configuration, in site order.

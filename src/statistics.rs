@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`autocorrelation`] (how much a chain remembers, and the error of a mean), [`jackknife`] (errors of functions of means: specific
 //! heat, Binder cumulant), [`chi_squared`] (do counts follow a law), [`drift`] (are chains in equilibrium), then [`observables`] here, which puts them together for an ensemble of chains;
-//! [`reweighting`] joins the couplings of a size, [`least_squares`] fits, [`scaling`] goes across the sizes, and [`relaxation`] follows how fast chains forget.
+//! [`reweighting`] joins the couplings of a size, [`least_squares`] fits, [`scaling`] goes across the sizes, and [`relaxation`] follows how fast chains forget; [`improved`] reads clusters.
 //!
 //! The measured numbers are integers and are summed as integers; floating sums run chain by chain in the order of the draws, whatever the number of
 //! threads, so that an analysis gives the same bits everywhere.
@@ -10,6 +10,7 @@
 pub mod autocorrelation;
 pub mod chi_squared;
 pub mod drift;
+pub mod improved;
 pub mod jackknife;
 pub mod least_squares;
 pub mod relaxation;

@@ -12,6 +12,7 @@ pub mod durable;
 pub mod export;
 pub mod foreign;
 pub mod hdf5;
+mod improved;
 pub mod likelihood;
 pub mod lock;
 pub mod network;

@@ -41,6 +41,20 @@ const SERIES: &str = "seed = 1\n[lattice]\nsizes = [4]\n[sample]\ncouplings = [0
 const NETWORK: &str = "seed = 1\n[lattice]\nsizes = [32]\n[sample]\ncouplings = [0.4, 0.42]\nreplicas = 4\nthermalization = 100\nsweeps = 8000\nmeasure_every = 10\nconfigurations = 3200\n\
     [train]\ncoupling = 0.4\nlayers = [512, 64]\nepochs = 6\nminibatch = 100\n[report]\nfigures = false\n";
 
+const LARGE: &str = "seed = 1\n[lattice]\nsizes = [32768]\n[sample]\ncouplings = [\"critical\"]\nalgorithm = \"metropolis\"\nstart = \"cold\"\nreplicas = 1\nthermalization = 0\nsweeps = 10\n[report]\nfigures = false\n";
+
+/// 10^9 spins: 128 MiB of packed spins and a tenth more beside the program, as stated before the run.
+#[test]
+fn a_lattice_of_a_thousand_million_spins_takes_the_memory_stated() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = write_job(folder.path(), LARGE);
+    let stated = estimate(&job, &["--threads", "2"])["memory_of_rank_0"].as_f64().unwrap();
+    let (seconds, bytes) = measure(&job, &["--threads", "2"]);
+    println!("L = 32768, 10 sweeps: {:.1} MiB, stated {:.1} MiB, {seconds:.1} s", bytes / 1048576.0, stated / 1048576.0);
+    assert!(bytes < 1.02 * stated && stated < 1.15 * bytes, "{bytes} bytes, stated were {stated}");
+    assert!(bytes < 1.1 * 128.0 * 1048576.0 + 30.0 * 1048576.0, "{bytes} bytes");
+}
+
 /// Memory always; time only with KADANOFF_LONG, on a machine that has nothing else to do: no other test depends on the clock.
 #[test]
 fn time_and_memory_are_foretold() {

@@ -8,7 +8,7 @@ mod fabricated;
 
 use fabricated::{configurations, record};
 use kadanoff::error::Error;
-use kadanoff::measure::Series;
+use kadanoff::measure::{ClusterMoments, Series};
 use kadanoff::record::{RunRecord, SamplingRecord, TrainingRecord};
 use kadanoff::spins::BitMatrix;
 use kadanoff::store::{self, ConfigurationSet};
@@ -160,6 +160,8 @@ fn large_arrays_are_written_in_chunks() {
             chain.energy = (0..draws).map(|draw| draw * 3 + number as i64).collect();
             chain.wave_power = (0..draws).map(|draw| (draw + 2) as f64).map(f64::sqrt).collect();
             chain.magnetization = (0..draws).map(|draw| draw * draw - number as i64).collect();
+            let moments = |draw: i64| ClusterMoments { square: draw as f64, fourth_power: Some((draw + 1) as f64), wave_power: None };
+            chain.improved = (0..draws).map(moments).collect();
         }
     }
     let path = folder.path().join(store::RESULTS_FILE);

@@ -67,6 +67,7 @@ fn words(found: &Estimate) -> String {
         (memory.program, "the program"),
         (memory.figures, "figures"),
         (memory.lattices, "lattices being updated"),
+        (memory.lattice_checkpoint, "these on their way into a checkpoint, if the run is long enough for one"),
         (memory.series, "series"),
         (memory.configurations, "kept configurations"),
         (memory.network, "network"),

@@ -18,7 +18,9 @@ pub struct Memory {
     pub figures: u128,
     /// The lattices being updated at one time: one a thread.
     pub lattices: u128,
-    /// The series of energy and magnetization: two or three numbers of 64 bits a measurement.
+    /// These lattices on their way into a checkpoint: once as words, once as bytes.
+    pub lattice_checkpoint: u128,
+    /// The series of energy and magnetization: two or three numbers of 64 bits a measurement, three more with improved estimators.
     pub series: u128,
     /// The kept configurations: one bit a spin, each padded to whole 64-bit words.
     pub configurations: u128,
@@ -43,7 +45,8 @@ impl Memory {
         // Measured: series and configurations exist a second time when the stage ends, and memory freed in small pieces by other threads is not used again.
         let (series, configurations) = if checkpoints { (27, 32) } else { (22, 24) };
         let configurations = times(self.configurations.saturating_add(self.handles), configurations);
-        let sampling = sum(&[times(self.series, series), configurations, self.lattices]);
+        let snapshots = if checkpoints { self.lattice_checkpoint } else { 0 };
+        let sampling = sum(&[times(self.series, series), configurations, self.lattices, snapshots]);
         let kept = sum(&[self.series, self.configurations, self.network, self.training_set]);
         let checkpoint = if checkpoints { self.training_checkpoint } else { 0 };
         let training = sum(&[kept, self.training, checkpoint]);
@@ -59,7 +62,8 @@ impl Memory {
     /// The peak of a rank other than rank 0 of `ranks`, which holds its share of the chains, and the whole training set and machine.
     pub fn other_rank(&self, ranks: usize, checkpoints: bool) -> u128 {
         let share = (self.series.saturating_add(self.configurations)) / ranks.max(1) as u128;
-        let sampling = sum(&[share.saturating_mul(if checkpoints { 2 } else { 1 }), self.lattices]);
+        let snapshots = if checkpoints { self.lattice_checkpoint } else { 0 };
+        let sampling = sum(&[share.saturating_mul(if checkpoints { 2 } else { 1 }), self.lattices, snapshots]);
         self.program.saturating_add(sampling.max(sum(&[self.network, self.training_set, self.training])))
     }
 }
@@ -84,6 +88,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
         program: PROGRAM,
         figures: 0,
         lattices: 0,
+        lattice_checkpoint: 0,
         series: 0,
         configurations: 0,
         handles: 0,
@@ -96,14 +101,17 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     let geometry = run.lattice.geometry;
     if let Some(sample) = &run.sample {
         let ensembles = product(&[sample.coupling_count(), run.lattice.sizes.len()]);
-        memory.series =
-            product(&[sample.replicas, sample.draws(), if sample.correlation_length { 24 } else { 16 }]).saturating_mul(ensembles);
+        memory.series = product(&[sample.replicas, sample.draws(), bytes_a_draw(sample)]).saturating_mul(ensembles);
         for &size in &run.lattice.sizes {
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(geometry, size));
         }
         memory.handles = product(&[sample.configurations]).saturating_mul(ensembles).saturating_mul(HANDLE);
-        memory.lattices = run.lattice.sizes.iter().map(|&size| lattices_at_work(sample, geometry, size, ensembles)).max().unwrap_or(0);
+        let at_work = |bytes: fn(&SampleSection, Geometry, usize) -> u128| {
+            run.lattice.sizes.iter().map(|&size| lattices_at_work(sample, geometry, size, ensembles, bytes)).max().unwrap_or(0)
+        };
+        memory.lattices = at_work(lattice_bytes);
+        memory.lattice_checkpoint = at_work(|_, geometry, size| packed(geometry, size)).saturating_mul(2);
     }
     if let Some(train) = &run.train {
         let sites = train.size * train.size;
@@ -156,11 +164,23 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     memory
 }
 
+/// What a measurement leaves.
+fn bytes_a_draw(sample: &SampleSection) -> usize {
+    16 + if sample.correlation_length { 8 } else { 0 } + if sample.improved_estimators { 24 } else { 0 }
+}
+
 /// The lattices of one size that threads work on at one time: a chain a thread, or a group of 512 replicas a thread, with tempering at all couplings.
-fn lattices_at_work(sample: &SampleSection, geometry: Geometry, size: usize, ensembles: u128) -> u128 {
+/// `bytes` are those of one chain by itself.
+fn lattices_at_work(
+    sample: &SampleSection,
+    geometry: Geometry,
+    size: usize,
+    ensembles: u128,
+    bytes: fn(&SampleSection, Geometry, usize) -> u128,
+) -> u128 {
     if !sample.across_the_bits(size) {
         let chains = ensembles.saturating_mul(sample.replicas as u128).min(threads() as u128);
-        return chains.saturating_mul(lattice_bytes(sample, geometry, size));
+        return chains.saturating_mul(bytes(sample, geometry, size));
     }
     let groups = (sample.replicas.div_ceil(REPLICAS) as u128).saturating_mul(if sample.tempering { 1 } else { ensembles });
     let couplings = if sample.tempering { sample.coupling_count() } else { 1 };
@@ -174,14 +194,18 @@ fn lattice_bytes(sample: &SampleSection, geometry: Geometry, size: usize) -> u12
     let waves = if geometry == Geometry::Chain && sample.correlation_length { sites.saturating_mul(12) } else { 0 };
     let lattice = match sample.algorithm {
         Algorithm::Metropolis | Algorithm::HeatBath => {
-            // Chains and cubic lattices may have idle lanes.
+            // Chains and cubic lattices may have idle lanes, and begin as a configuration. A square lattice of 32768 x 32768 spins took 4 % more than a bit a spin.
             let blocks = match Torus::new(geometry, size) {
-                Ok(torus) if geometry != Geometry::Square => 64 * Domains::blocks_of_one(torus),
+                Ok(torus) if geometry != Geometry::Square => packed + 64 * Domains::blocks_of_one(torus),
                 _ => packed,
             };
-            packed + blocks + packed / 10 + (1 << 14)
+            blocks + packed / 20 + (1 << 14)
         }
-        Algorithm::SwendsenWang | Algorithm::Wolff => (2 * packed).saturating_add(sites.saturating_mul(8)),
+        Algorithm::SwendsenWang | Algorithm::Wolff => {
+            // To look at clusters takes four bytes a site, and 56 a cluster in a list that grows by doubling; without coupling each site is one.
+            let looking = if sample.improved_estimators && sample.algorithm == Algorithm::SwendsenWang { 116 } else { 0 };
+            (2 * packed).saturating_add(sites.saturating_mul(8 + looking))
+        }
     };
     lattice.saturating_add(waves)
 }

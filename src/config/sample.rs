@@ -22,6 +22,7 @@ pub(super) const KEYS: &[&str] = &[
     "sweeps",
     "measure_every",
     "correlation_length",
+    "improved_estimators",
     "configurations",
 ];
 
@@ -69,6 +70,39 @@ pub enum Layout {
     Replicas,
 }
 
+/// How the chains of an ensemble begin: `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Starts {
+    /// `"hot"`: random spins.
+    Hot,
+    /// `"cold"`: all spins up.
+    Cold,
+    /// `"both"`: replicas 0, 2, 4 ... hot, the others cold, so that they can be held against each other.
+    Both,
+}
+
+impl Starts {
+    /// The start of a replica.
+    pub fn of(self, replica: usize) -> Start {
+        match self {
+            Starts::Hot => Start::Hot,
+            Starts::Cold => Start::Cold,
+            Starts::Both if replica.is_multiple_of(2) => Start::Hot,
+            Starts::Both => Start::Cold,
+        }
+    }
+
+    /// The name in run files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Starts::Hot => "hot",
+            Starts::Cold => "cold",
+            Starts::Both => "both",
+        }
+    }
+}
+
 /// `[sample]`, understood.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct SampleSection {
@@ -83,7 +117,7 @@ pub struct SampleSection {
     /// `layout`; default `"auto"`.
     pub layout: Layout,
     /// `start`; default `"hot"`.
-    pub start: Start,
+    pub start: Starts,
     /// `replicas`: independent chains for each size and coupling; default 8.
     pub replicas: usize,
     /// `thermalization`: sweeps before the first measurement. Required; 0 is allowed.
@@ -94,6 +128,8 @@ pub struct SampleSection {
     pub measure_every: usize,
     /// `correlation_length`: whether the waves k = 2 pi / L are measured, from which the correlation length comes; default true.
     pub correlation_length: bool,
+    /// `improved_estimators`: whether the clusters of the cluster algorithms are looked at in every measurement; default false.
+    pub improved_estimators: bool,
     /// `configurations`: kept for each size and coupling, all replicas together; default 0.
     pub configurations: usize,
 }
@@ -173,13 +209,15 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
     let exchange_every = section.optional("exchange_every", 1, |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
     let layouts = [("auto", Layout::Auto), ("lattice", Layout::Lattice), ("replicas", Layout::Replicas)];
     let layout = section.optional("layout", Layout::Auto, |field| field.choice(&layouts));
-    let start = section.optional("start", Start::Hot, |field| field.choice(&[("hot", Start::Hot), ("cold", Start::Cold)]));
+    let starts = [Starts::Hot, Starts::Cold, Starts::Both].map(|start| (start.name(), start));
+    let start = section.optional("start", Starts::Hot, |field| field.choice(&starts));
     let replicas = section.optional("replicas", 8, |field| field.count("from 1 to 1000000", 1..=1_000_000));
     let thermalization =
         section.required("thermalization", "thermalization = 1000", |field| field.count("from 0 to 10^12", 0..=MOST_SWEEPS));
     let sweeps = section.required("sweeps", "sweeps = 20000", |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
     let measure_every = section.optional("measure_every", 1, |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
     let correlation_length = section.optional("correlation_length", true, |field| field.boolean());
+    let improved_estimators = section.optional("improved_estimators", false, |field| field.boolean());
     let configurations = section.optional("configurations", 0, |field| field.count("from 0 to 10^12", 0..=MOST_SWEEPS));
 
     if let (Some(sweeps), Some(every)) = (sweeps, measure_every) {
@@ -213,8 +251,19 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
         sweeps: sweeps?,
         measure_every: measure_every?,
         correlation_length: correlation_length?,
+        improved_estimators: improved_estimators?,
         configurations: configurations?,
     };
+    let across_the_bits = |lattice: &LatticeSection| lattice.sizes.iter().any(|&size| section_read.across_the_bits(size));
+    if section_read.start == Starts::Both && lattice.is_some_and(across_the_bits) {
+        section.refuse("start", "replicas across the bits all begin alike: write \"hot\" or \"cold\", or layout = \"lattice\"");
+    }
+    if section_read.improved_estimators && !matches!(section_read.algorithm, Algorithm::SwendsenWang | Algorithm::Wolff) {
+        section.refuse(
+            "improved_estimators",
+            "there are no clusters to look at: write algorithm = \"swendsen-wang\" or \"wolff\", or leave this key out",
+        );
+    }
     refuse_unfit_for_bits(section, &section_read, lattice);
     Some(section_read)
 }

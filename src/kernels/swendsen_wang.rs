@@ -17,6 +17,7 @@
 //! Nodes stand in the order of their first sites and the smaller node always becomes the parent, so that the root of a cluster is its first site, in whatever
 //! order the bonds are looked at. The results depend on nothing else: neither on the numbers of the nodes nor on threads.
 
+pub mod census;
 pub mod forest;
 mod plain;
 #[cfg(target_arch = "x86_64")]

@@ -142,6 +142,15 @@ fn sampling_warnings(sampling: &SamplingRecord, warnings: &mut Vec<String>) {
             some_of(drifting)
         ));
     }
+    if sampling.start == "both" {
+        let remembering: Vec<String> = sampling.ensembles.iter().filter_map(remembering).collect();
+        if !remembering.is_empty() {
+            warnings.push(format!(
+                "<b>Chains that remember how they began:</b> those that started hot and those that started cold differ in the first tenth of their draws in {}. Thermalization was too short.",
+                some_of(remembering)
+            ));
+        }
+    }
     let unfinished = sampling
         .ensembles
         .iter()
@@ -156,14 +165,29 @@ fn sampling_warnings(sampling: &SamplingRecord, warnings: &mut Vec<String>) {
     }
 }
 
+/// What is looked at for drifts and differences, of each draw.
+type Value = fn(&crate::measure::Series) -> Vec<f64>;
+
+const WATCHED: [(&str, Value); 2] = [
+    ("energy", |series| series.energy.iter().map(|&energy| energy as f64).collect()),
+    ("squared magnetization", |series| series.magnetization.iter().map(|&magnetization| (magnetization as f64).powi(2)).collect()),
+];
+
+/// An ensemble in which chains that began hot and chains that began cold differ, more than happens once in a hundred thousand ensembles.
+fn remembering(ensemble: &crate::record::Ensemble) -> Option<String> {
+    WATCHED.into_iter().find_map(|(name, of)| {
+        let kind = |first: usize| ensemble.chains.iter().skip(first).step_by(2).map(of).collect::<Vec<Vec<f64>>>();
+        let apart = drift::difference_of_starts(&kind(0), &kind(1))?;
+        let by = if apart.is_finite() { format!("by {} errors", fixed(apart.abs(), 1)) } else { "without any scatter".to_string() };
+        // Two means are taken of the chains: one degree of freedom less than for a drift.
+        (drift::probability(apart, ensemble.chains.len() - 1) < RARE_DRIFT)
+            .then(|| format!("the {name} at {} {by}", ensemble::name(ensemble)))
+    })
+}
+
 /// An ensemble whose energies or squared magnetizations drift, more than happens once in a hundred thousand ensembles.
 fn drifting(ensemble: &crate::record::Ensemble) -> Option<String> {
-    type Value = fn(&crate::measure::Series) -> Vec<f64>;
-    let observables: [(&str, Value); 2] = [
-        ("energy", |series| series.energy.iter().map(|&energy| energy as f64).collect()),
-        ("squared magnetization", |series| series.magnetization.iter().map(|&magnetization| (magnetization as f64).powi(2)).collect()),
-    ];
-    observables.into_iter().find_map(|(name, of)| {
+    WATCHED.into_iter().find_map(|(name, of)| {
         let chains: Vec<Vec<f64>> = ensemble.chains.iter().map(of).collect();
         let moved = drift::drift(&chains)?;
         (drift::probability(moved, chains.len()) < RARE_DRIFT)

@@ -59,7 +59,7 @@ fn introduction(scaling: &Scaling) -> String {
     format!(
         "The draws of all couplings of a size are joined into one ensemble (multi-histogram reweighting), which gives every observable and its derivative in <i>K</i> as a function of <i>K</i>. \
          Fits allow one correction <i>L</i><sup>−{}</sup>{}. The fit that counts is the one with \
-         correction from the smallest size on whose χ² has a probability of at least 0.1. Errors are those of a jackknife of the whole analysis over {} blocks. No exact value was used; \
+         correction from the smallest size on whose χ² has a probability of at least 0.1. Errors are those of a jackknife of the whole analysis over {} blocks; beside them stand those of a bootstrap of the same analysis over the same blocks, with the chosen fits. No exact value was used; \
          the sizes are {}.",
         significant(scaling.correction_exponent, 4),
         if scaling.geometry == Geometry::Cubic {
@@ -103,7 +103,7 @@ fn known(scaling: &Scaling) -> &'static str {
 fn result_table(scaling: &Scaling) -> Table {
     let mut table = Table::new(
         "Results of finite-size scaling, each from the fit that counts.",
-        &["quantity", "", "value (error)", known(scaling), "deviation / error", "smallest <i>L</i>"],
+        &["quantity", "", "value (error)", known(scaling), "deviation / error", "error by bootstrap", "smallest <i>L</i>"],
     );
     for one in &scaling.results {
         let deviation = one.exact.map(|exact| (one.value - exact) / one.error).filter(|deviation| deviation.is_finite());
@@ -118,6 +118,7 @@ fn result_table(scaling: &Scaling) -> Table {
             with_error(one.value, one.error),
             one.exact.map_or(DASH.to_string(), |exact| significant(exact, 8)),
             deviation,
+            one.bootstrap.map_or(DASH.to_string(), |bootstrap| significant(bootstrap.error, 2)),
             one.smallest_size.to_string(),
         ]);
     }

@@ -87,13 +87,14 @@ fn exact_peak(size: usize, low: f64, high: f64) -> [f64; 2] {
     [middle, heat(middle)]
 }
 
-/// What else the samples say, as tables: `relaxation_times` and `dynamic_exponent` where there are several sizes near the critical point, `two_point_function` where
+/// What else the samples say, as tables: `relaxation_times` and `dynamic_exponent` where there are several sizes near the critical point, `improved_estimators` where clusters were looked at, `two_point_function` where
 /// configurations were kept.
 ///
 /// # Errors
 /// [`crate::error::Error::Usage`] if a set of configurations has an impossible side.
 pub fn tables(sampling: &SamplingRecord, configurations: &[ConfigurationSet]) -> Result<Vec<TableRecord>> {
     let mut tables = relaxation_tables(sampling);
+    tables.extend(super::improved::table(sampling));
     tables.extend(two_point_table(configurations)?);
     Ok(tables)
 }

@@ -4,7 +4,7 @@ use super::progress::Progress;
 use super::sample::Plan;
 use super::watch::{Pace, Round};
 use crate::error::{Error, Result};
-use crate::measure::{Observer, Series};
+use crate::measure::{ClusterMoments, Observer, Series};
 use crate::sampler::{self, Sampler, snapshot::Reader};
 use crate::spins::{Configuration, WORD_BITS};
 use std::time::Instant;
@@ -75,7 +75,7 @@ impl Running {
         let section = &plan.section;
         let torus = plan.torus(ensemble)?;
         let started = Instant::now();
-        let build = || sampler::build(section.algorithm, torus, coupling, section.start, plan.seed, self.number as u64);
+        let build = || sampler::build(section.algorithm, torus, coupling, section.start.of(replica), plan.seed, self.number as u64);
         let mut sampler = match std::mem::replace(&mut self.state, State::Absent) {
             State::Live(sampler) => sampler,
             State::Stored(words) => {
@@ -96,6 +96,9 @@ impl Running {
         let mut next_kept = section.kept_draw(replica, self.chain.kept.len());
         let mut pace = Pace::new(round, progress);
         while self.sweeps < total {
+            if section.improved_estimators && section.draw_after(self.sweeps + 1).is_some() {
+                sampler.expect_clusters(section.correlation_length);
+            }
             let Some(work) = sampler.sweep_unless(&mut || round.is_over()) else { break };
             self.chain.spin_updates += work;
             self.sweeps += 1;
@@ -108,6 +111,9 @@ impl Running {
                         self.chain.series.push_all(measurement, wave_power);
                     }
                     None => self.chain.series.push(sampler.measure()),
+                }
+                if section.improved_estimators {
+                    self.chain.series.improved.extend(sampler.cluster_moments());
                 }
                 if next_kept == Some(draw) {
                     self.chain.kept_draws.push(draw as u64);
@@ -127,13 +133,14 @@ impl Running {
         Ok(())
     }
 
-    /// The chain as words: sweeps done, work, seconds; the number of draws, energies, magnetizations, powers of the longest waves (if they are measured); the number of kept configurations and they themselves; the
+    /// The chain as words: sweeps done, work, seconds; the number of draws, energies, magnetizations, powers of the longest waves and improved estimators (if they are measured); the number of kept configurations and they themselves; the
     /// snapshot of its sampler, if it is on its way.
     pub fn words(&self) -> Vec<u64> {
         let chain = &self.chain;
         let mut words = vec![self.sweeps as u64, chain.spin_updates, chain.seconds.to_bits(), chain.series.energy.len() as u64];
         words.extend(chain.series.energy.iter().chain(&chain.series.magnetization).map(|&value| value as u64));
         words.extend(chain.series.wave_power.iter().map(|power| power.to_bits()));
+        words.extend(chain.series.improved.iter().flat_map(|draw| draw.numbers()).map(f64::to_bits));
         words.push(chain.kept.len() as u64);
         words.extend(chain.kept.iter().flat_map(|configuration| configuration.words()));
         match &self.state {
@@ -163,7 +170,11 @@ impl Running {
         let signed = |words: &[u64]| words.iter().map(|&word| word as i64).collect();
         let (energy, magnetization) = (signed(reader.words(draws)?), signed(reader.words(draws)?));
         let powers = reader.words(if section.correlation_length { draws } else { 0 })?;
-        let series = Series { energy, magnetization, wave_power: powers.iter().map(|&bits| f64::from_bits(bits)).collect() };
+        let wave_power = powers.iter().map(|&bits| f64::from_bits(bits)).collect();
+        let improved = reader.words(if section.improved_estimators { 3 * draws } else { 0 })?;
+        let moments = |numbers: &[u64; 3]| ClusterMoments::of_numbers(numbers.map(f64::from_bits));
+        let improved = improved.as_chunks().0.iter().map(moments).collect();
+        let series = Series { energy, magnetization, wave_power, improved };
         let kept_draws: Vec<u64> = section.kept_draws(replica).take_while(|&draw| draw < draws).map(|draw| draw as u64).collect();
         let kept = reader.count(kept_draws.len())?;
         if draws != section.draws_after(sweeps) || kept != kept_draws.len() {

@@ -63,7 +63,7 @@ impl FreshData {
         let build = |number: usize| -> Result<Chain> {
             let SampleSection { algorithm, start, thermalization, .. } = *sample;
             let coupling = section.couplings[number / sample.replicas];
-            let mut sampler = sampler::build(algorithm, torus, coupling, start, seed, number as u64)?;
+            let mut sampler = sampler::build(algorithm, torus, coupling, start.of(number % sample.replicas), seed, number as u64)?;
             if begun {
                 let words = stored.get(&(number as u64)).ok_or_else(|| {
                     Error::Refused(format!("the checkpoint lacks chain {number} of the fresh data: it belongs to another run"))

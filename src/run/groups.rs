@@ -62,7 +62,7 @@ fn ladders(plan: &Plan, group: &Group) -> Result<Ladders> {
     let torus = plan.torus(group.ensembles.start)?;
     let (section, every) = (&plan.section, plan.section.exchange_every as u64);
     let mut ladders =
-        Ladders::new(torus, &couplings, section.start, plan.seed, number(group.ensembles.start), group.replicas.len(), every)?;
+        Ladders::new(torus, &couplings, section.start.of(0), plan.seed, number(group.ensembles.start), group.replicas.len(), every)?;
     if section.thermalization == 0 {
         ladders.end_thermalization();
     }

@@ -294,6 +294,7 @@ pub fn record(plan: &Plan, Outcome { chains, exchanges }: &mut Outcome) -> Sampl
         couplings: plan.ensembles.iter().take(section.coupling_count()).map(|&(_, coupling)| coupling).collect(),
         sizes,
         replicas: section.replicas,
+        start: section.start.name().to_string(),
         thermalization: section.thermalization,
         measure_every: section.measure_every,
         draws: section.draws(),

@@ -5,11 +5,11 @@
 //! algorithm of Rem (Dijkstra, A Discipline of Programming (1976), chapter 23), in which a site always points at one that is not after it. So one ascending pass at the
 //! end finds the first site of each cluster, whose random bit is the new spin of all.
 
-use super::{Sampler, Start, bond_threshold, snapshot::Reader, start::initial_configuration};
+use super::{Sampler, Start, bond_threshold, looking::Looking, snapshot::Reader, start::initial_configuration};
 use crate::error::{Error, Result};
 use crate::kernels::{InstructionSet, bernoulli};
 use crate::lattice::Torus;
-use crate::measure::{Measurement, Observer};
+use crate::measure::{ClusterMoments, Measurement, Observer};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, WORD_BITS, rows::Rows};
 
@@ -30,6 +30,7 @@ pub struct SiteClusters {
     threshold: u64,
     stream: LaneStream,
     instruction_set: InstructionSet,
+    looking: Looking,
 }
 
 impl SiteClusters {
@@ -58,6 +59,7 @@ impl SiteClusters {
             threshold,
             stream: LaneStream::new(seed, Purpose::SwendsenWang, chain),
             instruction_set: InstructionSet::chosen(),
+            looking: Looking::default(),
             torus,
         })
     }
@@ -132,6 +134,23 @@ impl SiteClusters {
         }
     }
 
+    /// Counts the clusters, after [`Self::flip`] has led every site to the first one of its cluster.
+    fn look(&mut self) {
+        let (side, parents) = (self.torus.side(), &self.parents);
+        self.looking.look(|census, numbers| {
+            numbers.resize(parents.len(), 0);
+            let mut next = 0;
+            for (site, &first) in parents.iter().enumerate() {
+                if first as usize == site {
+                    numbers[site] = next;
+                    next += 1;
+                }
+                let row = site / side;
+                census.add(numbers[first as usize] as usize, [site % side, row % side, row / side]);
+            }
+        });
+    }
+
     /// Gives each cluster the sign of its first site.
     fn flip(&mut self) {
         bernoulli::fill_uniform(self.instruction_set, &mut self.stream.lanes, &mut self.signs);
@@ -179,6 +198,7 @@ impl Sampler for SiteClusters {
         self.open_bonds();
         self.join();
         self.flip();
+        self.look();
         self.torus.sites() as u64
     }
 
@@ -188,6 +208,14 @@ impl Sampler for SiteClusters {
 
     fn observe(&self, observer: &mut Observer) -> (Measurement, f64) {
         self.spins.observe(self.instruction_set, observer)
+    }
+
+    fn expect_clusters(&mut self, with_waves: bool) {
+        self.looking.expect(self.torus, with_waves);
+    }
+
+    fn cluster_moments(&mut self) -> Option<ClusterMoments> {
+        self.looking.take()
     }
 
     fn configuration(&self) -> Configuration {

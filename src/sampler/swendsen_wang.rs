@@ -3,13 +3,13 @@
 //! A sweep opens every bond between equal spins with probability 1 - e^(-2K) and gives each cluster of open bonds a new sign at random. This file holds the
 //! chain and its conversions; the sweep itself is `kernels::swendsen_wang`. Any side from 3 on, odd ones too: clusters need no colours.
 
-use super::{Sampler, Start, bond_threshold, local_update::stream_index, snapshot::Reader, start::initial_configuration};
+use super::{Sampler, Start, bond_threshold, local_update::stream_index, looking::Looking, snapshot::Reader, start::initial_configuration};
 use crate::error::{Error, Result};
-use crate::kernels::swendsen_wang::{self as kernel, Clusters, STRIP, Strip};
+use crate::kernels::swendsen_wang::{self as kernel, Clusters, STRIP, Strip, census};
 use crate::kernels::tiles::TileGrid;
 use crate::kernels::{InstructionSet, profile};
 use crate::lattice::SquareTorus;
-use crate::measure::{Measurement, Observer};
+use crate::measure::{ClusterMoments, Measurement, Observer};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, WORD_BITS};
 use rayon::prelude::*;
@@ -28,6 +28,7 @@ pub struct SwendsenWang {
     clusters: Clusters,
     threshold: u64,
     instruction_set: InstructionSet,
+    looking: Looking,
 }
 
 impl SwendsenWang {
@@ -71,6 +72,7 @@ impl SwendsenWang {
             clusters: Clusters::new(&grid),
             threshold,
             instruction_set,
+            looking: Looking::default(),
             grid,
         };
         sampler.set_configuration(&initial_configuration(torus, start, seed, chain));
@@ -101,6 +103,9 @@ impl Sampler for SwendsenWang {
         let parts = self.strips.iter_mut().zip(self.clusters.parts()).collect();
         on_all_threads(parts, |(strip, mut part)| kernel::decompose(set, grid, spins, threshold, strip, &mut part));
         kernel::join_strips(&mut self.strips, &mut self.clusters);
+        let clusters = &self.clusters;
+        self.looking
+            .look(|found, numbers| census::visit(grid, clusters, numbers, |cluster, corner, sites| found.add_tile(cluster, corner, sites)));
         kernel::cut_strips(&mut self.clusters);
         let rows = self.spins.chunks_mut(STRIP * grid.stride());
         let parts = self.strips.iter().zip(self.clusters.parts()).zip(rows).collect();
@@ -116,6 +121,14 @@ impl Sampler for SwendsenWang {
     fn observe(&self, observer: &mut Observer) -> (Measurement, f64) {
         profile::count_tiles(self.instruction_set, &self.grid, &self.spins, &mut observer.counters);
         (self.measure(), observer.wave_power(self.instruction_set))
+    }
+
+    fn expect_clusters(&mut self, with_waves: bool) {
+        self.looking.expect(self.torus, with_waves);
+    }
+
+    fn cluster_moments(&mut self) -> Option<ClusterMoments> {
+        self.looking.take()
     }
 
     fn configuration(&self) -> Configuration {

@@ -9,7 +9,7 @@ use super::{Sampler, Start, bond_threshold, snapshot::Reader, start::initial_con
 use crate::error::{Error, Result};
 use crate::kernels::{InstructionSet, bernoulli};
 use crate::lattice::Torus;
-use crate::measure::{Measurement, Observer};
+use crate::measure::{ClusterMoments, Measurement, Observer};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, WORD_BITS, rows::Rows};
 
@@ -158,12 +158,12 @@ impl Wolff {
         self.clusters_per_sweep
     }
 
-    /// Clusters flipped since thermalization ended (or, before, since the start).
+    /// Clusters flipped since thermalization ended (or, before, since the start), or since [`Sampler::cluster_moments`] was asked for.
     pub fn clusters(&self) -> u64 {
         self.clusters
     }
 
-    /// Spins flipped since thermalization ended (or, before, since the start). Divided by [`Self::clusters`] and by N it estimates `<m^2>`.
+    /// Spins flipped in these clusters. Divided by [`Self::clusters`] and by N it estimates `<m^2>`.
     pub fn flipped_spins(&self) -> u64 {
         self.flipped_spins
     }
@@ -308,6 +308,13 @@ impl Sampler for Wolff {
 
     fn observe(&self, observer: &mut Observer) -> (Measurement, f64) {
         self.spins.observe(self.instruction_set, observer)
+    }
+
+    /// The mean size of a fixed number of clusters, over N.
+    fn cluster_moments(&mut self) -> Option<ClusterMoments> {
+        let square = self.mean_cluster_size() / self.torus.sites() as f64;
+        (self.clusters, self.flipped_spins) = (0, 0);
+        Some(ClusterMoments { square, fourth_power: None, wave_power: None })
     }
 
     fn configuration(&self) -> Configuration {

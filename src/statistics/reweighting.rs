@@ -153,17 +153,22 @@ impl Histograms {
 
     /// All draws as one ensemble, or all but those of a block; `guess` are free energies to begin with.
     pub fn combine(&self, without: Option<usize>, guess: Option<&Reweighting>) -> Reweighting {
-        let kept = || (0..self.blocks.len()).filter(move |&block| Some(block) != without);
+        let times: Vec<f64> = (0..self.blocks.len()).map(|block| f64::from(u8::from(Some(block) != without))).collect();
+        self.combine_times(&times, guess)
+    }
+
+    /// All draws as one ensemble, those of each block so many times; `guess` are free energies to begin with.
+    pub fn combine_times(&self, times: &[f64], guess: Option<&Reweighting>) -> Reweighting {
         let mut levels = vec![[0.0; SUMS]; self.energies.len()];
         let mut draws = vec![0.0; self.couplings.len()];
-        for block in kept() {
-            for (total, sums) in levels.iter_mut().zip(&self.blocks[block]) {
+        for ((block, numbers), &times) in self.blocks.iter().zip(&self.draws).zip(times).filter(|(_, times)| **times != 0.0) {
+            for (total, sums) in levels.iter_mut().zip(block) {
                 for (total, sum) in total.iter_mut().zip(sums) {
-                    *total += sum;
+                    *total += times * sum;
                 }
             }
-            for (total, number) in draws.iter_mut().zip(&self.draws[block]) {
-                *total += number;
+            for (total, number) in draws.iter_mut().zip(numbers) {
+                *total += times * number;
             }
         }
         let middle = self.means[self.means.len() / 2];

@@ -2,10 +2,11 @@
 //!
 //! Reading order: this file (what is asked and what comes out), `features` (crossings, peaks, curves of the reweighted ensembles), `fits` (least squares with a correction to
 //! scaling, from every smallest size on), `pipeline` (the whole way, done once for all draws and once for each block of draws left out: every error is that
-//! of a jackknife over the whole pipeline, so that errors of intermediate numbers and their correlations are in it).
+//! of a jackknife over the whole pipeline, so that errors of intermediate numbers and their correlations are in it), `bootstrap` (the errors once more, from blocks drawn with replacement).
 //!
 //! Everything is told by the data: no exact value enters, except the exponent of the leading correction, which is stated in [`Scaling::correction_exponent`].
 
+mod bootstrap;
 mod features;
 mod fits;
 mod pipeline;
@@ -15,6 +16,7 @@ use crate::lattice::Geometry;
 use crate::measure::Series;
 use serde::{Deserialize, Serialize};
 
+pub use bootstrap::Bootstrap;
 pub use pipeline::{analyse, analyse_on};
 
 /// All ensembles of one size.
@@ -44,6 +46,8 @@ pub struct ScalingResult {
     pub smallest_size: usize,
     /// The exact value, where one is known; on the cubic lattice, where none is, the most precise published one.
     pub exact: Option<f64>,
+    /// The bootstrap of the same pipeline; `None` in files of older versions.
+    pub bootstrap: Option<Bootstrap>,
 }
 
 /// One fit of a scan over the smallest size.

@@ -2,7 +2,7 @@
 //! draw). Ensembles that are not measured yet are NaN (or 0 where integers count), chains that end early are filled up and say so.
 
 use super::hdf5::{GroupReader, GroupWriter, label};
-use super::tempering;
+use super::{improved, tempering};
 use crate::error::{Error, Result};
 use crate::measure::Series;
 use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
@@ -46,6 +46,7 @@ pub fn write(group: &GroupWriter, sampling: &SamplingRecord) -> Result<()> {
         .text("NX_class", "NXdata")?
         .text("geometry", sampling.geometry.name())?
         .text("algorithm", &sampling.algorithm)?
+        .text("start", &sampling.start)?
         .number("replicas", sampling.replicas as u64)?
         .number("thermalization", sampling.thermalization as u64)?
         .number("measure_every", sampling.measure_every as u64)?
@@ -153,6 +154,10 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
         let (waves, draws) = (chain.wave_power.len(), chain.len());
         return Err(Error::Bug(format!("a chain of size {size} has {waves} powers of its longest waves for {draws} draws.")));
     }
+    if let Some(chain) = all().find(|chain| !chain.improved.is_empty() && chain.improved.len() != chain.len()) {
+        let (improved, draws) = (chain.improved.len(), chain.len());
+        return Err(Error::Bug(format!("a chain of size {size} has {improved} improved estimators for {draws} draws.")));
+    }
     let couplings: Vec<f64> = ensembles.iter().map(|ensemble| ensemble.coupling).collect();
     let chains = ensembles.iter().map(|ensemble| ensemble.chains.len()).max().unwrap_or(0);
     let draws = ensembles.iter().flat_map(|ensemble| &ensemble.chains).map(Series::len).max().unwrap_or(0);
@@ -208,6 +213,7 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
             values
         })?;
     }
+    improved::write(group, ensembles, chains, draws)?;
     group.attributes().text("signal", "energy")?.texts("axes", &["coupling", "chain", "draw"])?;
     Ok(())
 }
@@ -263,6 +269,8 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
         algorithm: group.text("algorithm")?,
         sizes,
         couplings: couplings.into_iter().take(columns).collect(),
+        // Files of older versions do not say it.
+        start: group.text("start").unwrap_or_default(),
         replicas: group.count("replicas")?,
         thermalization: group.count("thermalization")?,
         measure_every: group.count("measure_every")?,
@@ -364,5 +372,6 @@ fn read_series(group: &GroupReader, couplings: usize) -> Result<Vec<Vec<Series>>
             Ok(())
         })?;
     }
+    improved::read(group, &mut all, chains, draws, &length)?;
     Ok(all)
 }

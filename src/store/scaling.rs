@@ -4,7 +4,7 @@ use super::hdf5::{GroupReader, GroupWriter, Number, label};
 use crate::error::Result;
 use crate::lattice::Geometry;
 use crate::statistics::least_squares::Goodness;
-use crate::statistics::scaling::{Collapse, Crossing, Curves, Peak, Scaling, ScalingFit, ScalingResult, WithError};
+use crate::statistics::scaling::{Bootstrap, Collapse, Crossing, Curves, Peak, Scaling, ScalingFit, ScalingResult, WithError};
 
 /// A curve: name, units, words, and where it is.
 type Curve = (&'static str, &'static str, &'static str, fn(&Curves) -> &Vec<WithError>, fn(&mut Curves) -> &mut Vec<WithError>);
@@ -28,6 +28,15 @@ const CURVES: [Curve; 6] = [
     ),
     ("specific_heat", "k_B", "specific heat per site", |one| &one.specific_heat, |one| &mut one.specific_heat),
     ("energy", "J", "energy per site", |one| &one.energy, |one| &mut one.energy),
+];
+
+/// A number of the bootstrap: name, where it is, words.
+type OfBootstrap = (&'static str, fn(&Bootstrap) -> f64, &'static str);
+
+const BOOTSTRAP: [OfBootstrap; 3] = [
+    ("result_bootstrap_error", |one| one.error, "standard error of the value, by the bootstrap"),
+    ("result_bootstrap_low", |one| one.interval[0], "quantile of the bootstrap at 16 %"),
+    ("result_bootstrap_high", |one| one.interval[1], "quantile of the bootstrap at 84 %"),
 ];
 
 /// Fills the group `scaling`.
@@ -64,6 +73,9 @@ pub fn write(group: &GroupWriter, scaling: &Scaling) -> Result<()> {
         let known = if scaling.geometry == Geometry::Cubic { "published value" } else { "exact value" };
         numbers(group, "result_exact", &over, of, |one| one.exact.unwrap_or(f64::NAN), known)?;
         numbers(group, "result_smallest_size", &over, of, |one| one.smallest_size as u64, "smallest size of the fit")?;
+        for (name, of_bootstrap, words) in BOOTSTRAP {
+            numbers(group, name, &over, of, |one| one.bootstrap.as_ref().map_or(f64::NAN, of_bootstrap), words)?;
+        }
         group.variable("result_covariance", &["result", "other_result"], &scaling.covariance, label("1", "covariance of the values"))?;
         group.attributes().text("signal", "result_value")?.texts("axes", &over)?;
     }
@@ -167,6 +179,9 @@ pub fn read(group: &GroupReader) -> Result<Scaling> {
     let (names, long_names) = (words("result_name", results)?, words("result_long_name", results)?);
     let (values, exact, smallest) =
         (pair("result_value", results)?, column("result_exact", results)?, whole("result_smallest_size", results)?);
+    let bootstrap = |name: &str| if group.has(name) { column(name, results) } else { Ok(vec![f64::NAN; results]) };
+    let [errors, low, high] = BOOTSTRAP.map(|(name, _, _)| bootstrap(name));
+    let (errors, low, high) = (errors?, low?, high?);
     let found = (0..results).map(|at| ScalingResult {
         name: names[at].clone(),
         long_name: long_names[at].clone(),
@@ -174,6 +189,7 @@ pub fn read(group: &GroupReader) -> Result<Scaling> {
         error: values[at][1],
         smallest_size: smallest[at],
         exact: known(exact[at]),
+        bootstrap: known(errors[at]).map(|error| Bootstrap { error, interval: [low[at], high[at]] }),
     });
     let found = found.collect();
     let covariance = if results == 0 { Vec::new() } else { group.shaped::<f64>("result_covariance", &[results, results])? };

@@ -92,6 +92,7 @@ fn scaling(part: &Scaling) -> Value {
                 "value": one.value,
                 "error": one.error,
                 "smallest_size": one.smallest_size,
+                "bootstrap": one.bootstrap,
                 "exact": one.exact,
                 "deviation_in_standard_errors": deviation,
             });

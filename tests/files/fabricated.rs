@@ -1,10 +1,10 @@
 //! A run that never was: every part of a record, its numbers made of distinct primes.
 
-use kadanoff::measure::Series;
+use kadanoff::measure::{ClusterMoments, Series};
 use kadanoff::record::*;
 use kadanoff::spins::BitMatrix;
 use kadanoff::statistics::least_squares::Goodness;
-use kadanoff::statistics::scaling::{Collapse, Crossing, Curves, Peak, ScalingFit, ScalingResult};
+use kadanoff::statistics::scaling::{Bootstrap, Collapse, Crossing, Curves, Peak, ScalingFit, ScalingResult};
 use kadanoff::store::ConfigurationSet;
 
 /// Hands out distinct primes, so that no two numbers of a record can be exchanged unnoticed.
@@ -62,6 +62,7 @@ fn ensemble(primes: &mut Primes, size: usize, coupling: f64) -> Ensemble {
                 energy: (0..DRAWS).map(|_| primes.integer()).collect(),
                 magnetization: (0..DRAWS).map(|_| primes.integer()).collect(),
                 wave_power: (0..DRAWS).map(|_| primes.real()).collect(),
+                improved: (0..DRAWS).map(|_| ClusterMoments::of_numbers(primes.reals())).collect(),
             })
             .collect(),
         observables: vec![
@@ -251,6 +252,7 @@ pub fn record() -> RunRecord {
             algorithm: "swendsen-wang".to_string(),
             sizes,
             couplings,
+            start: "both".to_string(),
             replicas: CHAINS,
             thermalization: primes.next() as usize,
             measure_every: primes.next() as usize,
@@ -287,6 +289,7 @@ fn scaling(primes: &mut Primes) -> Scaling {
         error: primes.real(),
         smallest_size: primes.next() as usize,
         exact: exact.then(|| primes.real()),
+        bootstrap: exact.then(|| Bootstrap { error: primes.real(), interval: primes.reals() }),
     };
     let results = vec![result(primes, "nu", true), result(primes, "beta_over_nu", false), result(primes, "critical_coupling", true)];
     let fit = |primes: &mut Primes, name: &str, flag: bool| ScalingFit {

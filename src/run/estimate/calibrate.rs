@@ -108,6 +108,7 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
             algorithm: "trial".to_string(),
             sizes: vec![16],
             couplings: vec![0.4],
+            start: "hot".to_string(),
             replicas: 1,
             thermalization: 0,
             measure_every: 1,
@@ -265,7 +266,7 @@ pub fn fresh(job: &RunFile, section: &TrainSection, sweeps_between: usize, ranks
     let all = sample.replicas * section.couplings.len();
     let own = comm::share(all, 0, ranks).len().max(1);
     let coupling = |chain: usize| section.couplings[chain / sample.replicas];
-    let build = |chain: usize| sampler::build(sample.algorithm, torus, coupling(chain), sample.start, job.seed, chain as u64);
+    let build = |chain: usize| sampler::build(sample.algorithm, torus, coupling(chain), sample.start.of(chain), job.seed, chain as u64);
     let mut chains = (0..own).map(build).collect::<Result<Vec<Box<dyn Sampler>>>>()?;
     // The first sweeps are those of another law.
     let mut sweeps = |least: usize, time: Duration| {

@@ -30,6 +30,8 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Chosen {
     pub smallest_size: usize,
     pub replicates: Vec<Vec<f64>>,
+    /// The fit itself, for other values of its data.
+    pub squares: LeastSquares,
 }
 
 /// Fits from every smallest size on; appends the scans of all wanted quantities to `fits`.
@@ -69,17 +71,17 @@ pub(super) fn scan(data: &[Datum], wanted: &[Wanted], fits: &mut Vec<ScalingFit>
                     chosen: false,
                 });
             }
-            candidates.push((corrected, smallest, goodness, values));
+            candidates.push((corrected, smallest, goodness, values, fit));
         }
     }
-    let index = choose(&candidates.iter().map(|(corrected, _, goodness, _)| (*corrected, *goodness)).collect::<Vec<_>>())?;
+    let index = choose(&candidates.iter().map(|(corrected, _, goodness, _, _)| (*corrected, *goodness)).collect::<Vec<_>>())?;
     for offset in 0..wanted.len() {
         fits[first_fit + index * wanted.len() + offset].chosen = true;
     }
     // One scan after the other, not fit by fit.
     fits[first_fit..].sort_by_key(|fit| wanted.iter().position(|wanted| wanted.name == fit.name));
-    let (_, smallest_size, _, replicates) = candidates.swap_remove(index);
-    Some(Chosen { smallest_size, replicates })
+    let (_, smallest_size, _, replicates, squares) = candidates.swap_remove(index);
+    Some(Chosen { smallest_size, replicates, squares })
 }
 
 /// The first acceptable fit with correction; else the most probable with correction; else the most probable of all.
@@ -112,6 +114,7 @@ pub(super) fn results(quantities: &[(&str, &str, usize, &Vec<f64>)]) -> (Vec<Sca
         error: jackknife_error(values[1..].iter().copied()),
         smallest_size: *smallest_size,
         exact: None,
+        bootstrap: None,
     });
     let covariance = quantities.iter().flat_map(|one| {
         quantities.iter().map(|other| super::jackknife_covariance(one.3[1..].iter().copied().zip(other.3[1..].iter().copied())))

@@ -1,5 +1,6 @@
 //! The whole way from series to exponents.
 
+use super::bootstrap::Way;
 use super::features::{Size, collapse, crossings, peak};
 use super::fits::{Chosen, Datum, Wanted, results, scan};
 use super::{Curves, Scaling, ScalingFit, SizeData};
@@ -35,7 +36,7 @@ impl Corrections {
 }
 
 /// A function of the averages, by name.
-type Function<'a> = &'a (dyn Fn(&Averages) -> f64 + Sync);
+pub(super) type Function<'a> = &'a (dyn Fn(&Averages) -> f64 + Sync);
 
 /// [`analyse_on`] the square lattice.
 pub fn analyse(data: &[SizeData]) -> Option<Scaling> {
@@ -72,6 +73,14 @@ const BINDER: Function<'static> = &|averages| averages.binder_cumulant()[0];
 const BINDER_SLOPE: Function<'static> = &|averages| averages.binder_cumulant()[1];
 const LENGTH: Function<'static> = &|averages| averages.correlation_length()[0];
 const LENGTH_SLOPE: Function<'static> = &|averages| averages.correlation_length()[1];
+/// The curves that cross, with their slopes, and what nu comes from; without the waves only the first of each.
+const CURVES: [Function<'static>; 2] = [BINDER, LENGTH];
+const SLOPES: [Function<'static>; 2] = [BINDER_SLOPE, LENGTH_SLOPE];
+const LOGARITHMS_OF_SLOPES: [Function<'static>; 2] =
+    [&|averages| averages.binder_cumulant()[1].ln(), &|averages| averages.correlation_length()[1].ln()];
+const LOGARITHM_OF_MAGNETIZATION: Function<'static> = &|averages| averages.moments[0].ln();
+const LOGARITHM_OF_SUSCEPTIBILITY: Function<'static> = &|averages| (averages.sites * averages.moments[1]).ln();
+const HEAT: Function<'static> = &|averages| averages.specific_heat;
 
 impl Pipeline {
     fn run(mut self) -> Option<Scaling> {
@@ -84,9 +93,10 @@ impl Pipeline {
         let [low, high] = self.sizes.last()?.histograms.range();
         let mut start = crossing.last().map_or(0.5 * (low + high), |crossing| crossing.coupling[0]).clamp(low, high);
         // Twice: the second time the curves are expanded about the critical coupling itself.
-        let mut critical = None;
+        let (mut critical, mut expanded_at) = (None, start);
         for _ in 0..2 {
             self.fits.clear();
+            expanded_at = start;
             critical = self.critical_coupling(start);
             start = critical.as_ref().map_or(start, |chosen| chosen.replicates[0][0]).clamp(low, high);
         }
@@ -97,7 +107,7 @@ impl Pipeline {
             "beta_over_nu",
             "beta / nu, from the magnetization",
             &couplings,
-            &|averages| averages.moments[0].ln(),
+            LOGARITHM_OF_MAGNETIZATION,
             -1.0,
             self.corrections.leading,
         )?;
@@ -105,7 +115,7 @@ impl Pipeline {
             "gamma_over_nu",
             "gamma / nu, from the susceptibility",
             &couplings,
-            &|averages| (averages.sites * averages.moments[1]).ln(),
+            LOGARITHM_OF_SUSCEPTIBILITY,
             1.0,
             self.corrections.leading,
         )?;
@@ -137,7 +147,21 @@ impl Pipeline {
             let name = "amplitude A of C = A ln L + ...";
             quantities.push(("specific_heat_amplitude", name, heat.smallest_size, &heat.replicates[0]));
         }
-        let (results, covariance) = results(&quantities);
+        let (mut results, covariance) = results(&quantities);
+        let curves_used = self.curve_count();
+        let mut powers: Vec<(&[Function<'static>], &Chosen, fn(f64) -> f64)> = vec![
+            (&LOGARITHMS_OF_SLOPES[..curves_used], &nu, |slope| 1.0 / slope),
+            (&[LOGARITHM_OF_MAGNETIZATION], &beta, |slope| -slope),
+            (&[LOGARITHM_OF_SUSCEPTIBILITY], &gamma, |slope| slope),
+        ];
+        powers.extend(heat.as_ref().map(|heat| (&[HEAT][..], heat, (|slope| slope) as fn(f64) -> f64)));
+        let way = Way { sizes: &self.sizes, start: expanded_at, curves: &CURVES[..curves_used], critical: &critical, powers };
+        let amplitudes = &["binder_cumulant_at_criticality", "correlation_length_at_criticality"][..curves_used];
+        let exponents = ["nu", "beta_over_nu", "gamma_over_nu", "specific_heat_amplitude"];
+        let names = std::iter::once(&"critical_coupling").chain(amplitudes).chain(&exponents);
+        for (name, bootstrap) in names.zip(way.bootstrap()) {
+            results.iter_mut().filter(|result| result.name == *name).for_each(|result| result.bootstrap = Some(bootstrap));
+        }
         let (coupling, nu, beta) = (results[0].value, results[1].value, results[2].value);
         let all: Vec<&Curves> = curves.iter().collect();
         let scaled = |curves: &Curves| {
@@ -165,10 +189,14 @@ impl Pipeline {
         })
     }
 
+    /// How many of [`CURVES`] were measured.
+    fn curve_count(&self) -> usize {
+        if self.has_waves { 2 } else { 1 }
+    }
+
     /// K_c, U* and xi/L* together: each curve passes R_L(K) = R* + R'_L (K - K_c) + b L^-omega near K_c, with its own measured slope R'_L.
     fn critical_coupling(&mut self, start: f64) -> Option<Chosen> {
-        let curves: &[(Function, Function)] =
-            if self.has_waves { &[(BINDER, BINDER_SLOPE), (LENGTH, LENGTH_SLOPE)] } else { &[(BINDER, BINDER_SLOPE)] };
+        let curves: Vec<(Function, Function)> = CURVES.into_iter().zip(SLOPES).take(self.curve_count()).collect();
         let at = |_: usize| start;
         let mut data = Vec::new();
         for size in &self.sizes {
@@ -199,11 +227,7 @@ impl Pipeline {
 
     /// nu from the slopes of U and xi/L at K_c, which grow like L^(1/nu).
     fn exponent_of_slopes(&mut self, couplings: &[f64]) -> Option<Chosen> {
-        let slopes: &[Function] = if self.has_waves {
-            &[&|averages| averages.binder_cumulant()[1].ln(), &|averages| averages.correlation_length()[1].ln()]
-        } else {
-            &[&|averages| averages.binder_cumulant()[1].ln()]
-        };
+        let slopes = &LOGARITHMS_OF_SLOPES[..self.curve_count()];
         let mut data = Vec::new();
         for size in &self.sizes {
             for (which, slope) in slopes.iter().enumerate() {
@@ -243,9 +267,8 @@ impl Pipeline {
             .sizes
             .iter()
             .map(|size| {
-                let heat: Function = &|averages| averages.specific_heat;
-                let values = size.values(&|replicate| couplings[replicate], heat);
-                logarithm_datum(size.size, values, size.values(&|_| couplings[0], heat), self.corrections.of_peaks)
+                let values = size.values(&|replicate| couplings[replicate], HEAT);
+                logarithm_datum(size.size, values, size.values(&|_| couplings[0], HEAT), self.corrections.of_peaks)
             })
             .collect();
         let (name, long_name) = ("specific_heat_amplitude", "A of C = A ln L + c at K_c");
@@ -254,9 +277,8 @@ impl Pipeline {
 
     /// Peaks of C, of the connected susceptibility and of dU/dK, and what their places and heights say.
     fn peaks(&mut self, inverse_nu: f64) -> Vec<super::Peak> {
-        let heat: Function = &|averages| averages.specific_heat;
         let susceptibility: Function = &|averages| averages.connected_susceptibility();
-        let kinds = [("specific_heat", heat), ("connected_susceptibility", susceptibility), ("binder_slope", BINDER_SLOPE)];
+        let kinds = [("specific_heat", HEAT), ("connected_susceptibility", susceptibility), ("binder_slope", BINDER_SLOPE)];
         let mut peaks = Vec::new();
         for (observable, of) in kinds {
             let found: Vec<(usize, [Vec<f64>; 2])> = self.sizes.iter().filter_map(|size| Some((size.size, size.peak(of)?))).collect();
