@@ -44,7 +44,7 @@ fn window(side: usize) -> Vec<f64> {
 /// The mean and the jackknife error of a function of a reweighted ensemble, of a number of places at once.
 fn jackknife(histograms: &Histograms, of: &(dyn Fn(&kadanoff::statistics::reweighting::Reweighting) -> f64 + Sync)) -> [f64; 2] {
     let all = histograms.combine(None, None);
-    let others: Vec<f64> = (0..histograms.blocks()).into_par_iter().map(|block| of(&histograms.combine(Some(block), Some(&all)))).collect();
+    let others: Vec<f64> = (0..histograms.blocks()).into_par_iter().map(|block| of(&histograms.combine(Some(block), Some(all.free_energies())))).collect();
     let (count, mean) = (others.len() as f64, others.iter().sum::<f64>() / others.len() as f64);
     let variance = (count - 1.0) / count * others.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
     [of(&all), variance.sqrt()]

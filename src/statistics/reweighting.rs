@@ -145,6 +145,11 @@ impl Histograms {
         self.has_waves
     }
 
+    /// The number of couplings.
+    pub fn couplings(&self) -> usize {
+        self.couplings.len()
+    }
+
     /// The lowest and the highest coupling.
     pub fn range(&self) -> [f64; 2] {
         let fold = |start: f64, pick: fn(f64, f64) -> f64| self.couplings.iter().copied().fold(start, pick);
@@ -152,7 +157,7 @@ impl Histograms {
     }
 
     /// All draws as one ensemble, or all but those of a block; `guess` are free energies to begin with.
-    pub fn combine(&self, without: Option<usize>, guess: Option<&Reweighting>) -> Reweighting {
+    pub fn combine(&self, without: Option<usize>, guess: Option<&[f64]>) -> Reweighting {
         let kept = || (0..self.blocks.len()).filter(move |&block| Some(block) != without);
         let mut levels = vec![[0.0; SUMS]; self.energies.len()];
         let mut draws = vec![0.0; self.couplings.len()];
@@ -175,7 +180,7 @@ impl Histograms {
             middle,
             levels,
             draws,
-            free_energies: guess.map_or_else(|| self.first_guess(middle), |guess| guess.free_energies.clone()),
+            free_energies: guess.map_or_else(|| self.first_guess(middle), <[f64]>::to_vec),
             log_mixture: Vec::new(),
         };
         reweighting.solve();
@@ -266,6 +271,11 @@ impl Reweighting {
                 }
             }
         }
+    }
+
+    /// -ln Z of each coupling, but for a common constant.
+    pub fn free_energies(&self) -> &[f64] {
+        &self.free_energies
     }
 
     /// Averages at the coupling K.

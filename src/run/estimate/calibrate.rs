@@ -170,16 +170,24 @@ struct FirstRank {
 }
 
 impl ShardExchange for FirstRank {
-    fn own_shards(&self, shards: usize) -> Range<usize> {
-        comm::share(shards, 0, self.ranks)
+    fn ranks(&self) -> usize {
+        self.ranks
     }
 
-    fn gather(&self, _shards: usize, own: &[f32], all: &mut [f32]) -> Result<()> {
+    fn part_of(&self, rank: usize, items: usize) -> Range<usize> {
+        comm::share(items, rank, self.ranks)
+    }
+
+    fn gather_parts(&self, own: &[f32], _counts: &[usize], all: &mut [f32]) {
         let (mine, others) = all.split_at_mut(own.len());
         mine.copy_from_slice(own);
         others.fill(0.0);
         self.received.set(self.received.get() + 4 * others.len() as u64);
-        Ok(())
+    }
+
+    fn scatter(&self, _own: &[f32], _sent: &[usize], all: &mut [f32], _received: &[usize], _longest: usize) {
+        all.fill(0.0);
+        self.received.set(self.received.get() + 4 * all.len() as u64);
     }
 }
 

@@ -4,6 +4,7 @@ use super::features::{Size, collapse, crossings, peak};
 use super::fits::{Chosen, Datum, Wanted, results, scan};
 use super::{Curves, Scaling, ScalingFit, SizeData};
 use crate::lattice::Geometry;
+use crate::ledger::{Ledger, Nobody};
 use crate::statistics::reweighting::{Averages, Histograms};
 use rayon::prelude::*;
 
@@ -39,11 +40,11 @@ type Function<'a> = &'a (dyn Fn(&Averages) -> f64 + Sync);
 
 /// [`analyse_on`] the square lattice.
 pub fn analyse(data: &[SizeData]) -> Option<Scaling> {
-    analyse_on(Geometry::Square, data)
+    analyse_on(Geometry::Square, data, &Nobody)
 }
 
-/// Carries out the analysis. `None` for chains, with fewer than three sizes, with a size of fewer than two couplings, or with chains too short to be cut into blocks.
-pub fn analyse_on(geometry: Geometry, data: &[SizeData]) -> Option<Scaling> {
+/// Carries out the analysis, whose steps are kept in `ledger`. `None` for chains, with fewer than three sizes, with a size of fewer than two couplings, or with chains too short to be cut into blocks.
+pub fn analyse_on(geometry: Geometry, data: &[SizeData], ledger: &dyn Ledger) -> Option<Scaling> {
     let corrections = Corrections::of(geometry)?;
     let chains = data.iter().flat_map(|size| &size.ensembles).map(|(_, chains)| chains.len());
     let shortest = data.iter().flat_map(|size| &size.ensembles).flat_map(|(_, chains)| chains.iter()).map(|chain| chain.len()).min()?;
@@ -55,15 +56,15 @@ pub fn analyse_on(geometry: Geometry, data: &[SizeData]) -> Option<Scaling> {
     if parts == 0 || parts * fewest < 4 {
         return None;
     }
-    let sizes: Vec<Size> =
-        data.par_iter().map(|size| Size::new(size.size, Histograms::on(geometry, size.size, &size.ensembles, parts, BLOCKS))).collect();
+    let of_size = |size: &SizeData| Size::new(size.size, Histograms::on(geometry, size.size, &size.ensembles, parts, BLOCKS), ledger);
+    let sizes: Vec<Size> = data.par_iter().map(of_size).collect();
     Pipeline { geometry, corrections, has_waves: sizes.iter().all(|size| size.histograms.has_waves()), sizes, fits: Vec::new() }.run()
 }
 
-struct Pipeline {
+struct Pipeline<'a> {
     geometry: Geometry,
     corrections: Corrections,
-    sizes: Vec<Size>,
+    sizes: Vec<Size<'a>>,
     has_waves: bool,
     fits: Vec<ScalingFit>,
 }
@@ -73,7 +74,7 @@ const BINDER_SLOPE: Function<'static> = &|averages| averages.binder_cumulant()[1
 const LENGTH: Function<'static> = &|averages| averages.correlation_length()[0];
 const LENGTH_SLOPE: Function<'static> = &|averages| averages.correlation_length()[1];
 
-impl Pipeline {
+impl Pipeline<'_> {
     fn run(mut self) -> Option<Scaling> {
         let replicates = self.sizes[0].replicates.len();
         // The first look: where the two largest sizes cross.
