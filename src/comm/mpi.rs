@@ -131,7 +131,9 @@ impl Comm for Mpi {
                     }
                 } else if to == rank {
                     let part = &mut all[start(received, from)..][..received[from]];
-                    part.chunks_mut(self.longest_message).for_each(|piece| drop(self.world.process_at_rank(from as i32).receive_into(piece)));
+                    for piece in part.chunks_mut(self.longest_message) {
+                        self.world.process_at_rank(from as i32).receive_into(piece);
+                    }
                 }
             }
         }

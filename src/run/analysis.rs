@@ -132,7 +132,9 @@ fn critical_ensembles(sampling: &SamplingRecord) -> Vec<&Ensemble> {
         let of_size = sampling.ensembles.iter().filter(|ensemble| ensemble.size == size && distance(ensemble) < CRITICAL_WINDOW);
         of_size.min_by(|one, other| distance(one).total_cmp(&distance(other)))
     };
-    Some(sampling.sizes.iter().filter_map(nearest).collect::<Vec<&Ensemble>>()).filter(|found| found.len() >= FEWEST_SIZES).unwrap_or_default()
+    Some(sampling.sizes.iter().filter_map(nearest).collect::<Vec<&Ensemble>>())
+        .filter(|found| found.len() >= FEWEST_SIZES)
+        .unwrap_or_default()
 }
 
 /// Autocorrelation times at the critical point against the size, and the power of the size that they follow.
@@ -213,35 +215,38 @@ fn in_pairs(configurations: &[ConfigurationSet]) -> impl Iterator<Item = &Config
 }
 
 /// The rows of one set.
-fn two_point_rows(set: &ConfigurationSet) -> Result<Vec<(String, Vec<Cell>)>> {
-        let torus = SquareTorus::new(set.size)?;
-        let mut rows = Vec::new();
-        let distances = two_point::distances(set.size);
-        let longest = distances.iter().copied().take_while(|&distance| distance <= LONGEST_EXACT_DISTANCE).last().unwrap_or(0);
-        let infinite = if set.coupling > 0.0 { exact::row_correlations(set.coupling, longest) } else { vec![0.0; longest] };
-        let exact = -0.5 * exact::square(set.size, set.coupling).energy_per_site;
-        let sums: Vec<Vec<i64>> = (0..set.spins.rows())
-            .into_par_iter()
-            .map_init(|| PairCounter::new(torus), |counter, row| counter.sums(set.spins.row(row), &distances))
-            .collect();
-        for (index, &distance) in distances.iter().enumerate() {
-            // The configurations of a chain remember each other: the error comes from each chain's own series.
-            let mut chains: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-            for (chain, sum) in set.chains.iter().zip(&sums) {
-                chains.entry(*chain).or_default().push(sum[index] as f64 / (2 * torus.sites()) as f64);
-            }
-            let Some(found) = autocorrelation::analyse(chains.into_values().collect()) else { continue };
-            rows.push((
-                format!("L = {}, K = {}, r = {distance}", set.size, set.coupling),
-                vec![
-                    Cell::exact(set.size as f64),
-                    Cell::exact(set.coupling),
-                    Cell::exact(distance as f64),
-                    Cell::estimate([found.mean, found.error]),
-                    Cell::maybe((distance == 1).then_some(exact)),
-                    Cell::maybe(infinite.get(distance - 1).copied()),
-                ],
-            ));
+///
+/// # Errors
+/// [`crate::error::Error::Usage`] if it has an impossible side.
+pub fn two_point_rows(set: &ConfigurationSet) -> Result<Vec<(String, Vec<Cell>)>> {
+    let torus = SquareTorus::new(set.size)?;
+    let mut rows = Vec::new();
+    let distances = two_point::distances(set.size);
+    let longest = distances.iter().copied().take_while(|&distance| distance <= LONGEST_EXACT_DISTANCE).last().unwrap_or(0);
+    let infinite = if set.coupling > 0.0 { exact::row_correlations(set.coupling, longest) } else { vec![0.0; longest] };
+    let exact = -0.5 * exact::square(set.size, set.coupling).energy_per_site;
+    let sums: Vec<Vec<i64>> = (0..set.spins.rows())
+        .into_par_iter()
+        .map_init(|| PairCounter::new(torus), |counter, row| counter.sums(set.spins.row(row), &distances))
+        .collect();
+    for (index, &distance) in distances.iter().enumerate() {
+        // The configurations of a chain remember each other: the error comes from each chain's own series.
+        let mut chains: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+        for (chain, sum) in set.chains.iter().zip(&sums) {
+            chains.entry(*chain).or_default().push(sum[index] as f64 / (2 * torus.sites()) as f64);
         }
+        let Some(found) = autocorrelation::analyse(chains.into_values().collect()) else { continue };
+        rows.push((
+            format!("L = {}, K = {}, r = {distance}", set.size, set.coupling),
+            vec![
+                Cell::exact(set.size as f64),
+                Cell::exact(set.coupling),
+                Cell::exact(distance as f64),
+                Cell::estimate([found.mean, found.error]),
+                Cell::maybe((distance == 1).then_some(exact)),
+                Cell::maybe(infinite.get(distance - 1).copied()),
+            ],
+        ));
+    }
     Ok(rows)
 }

@@ -108,6 +108,8 @@ impl Ledger for Notes {
     }
 
     fn keep(&self, name: &str, words: Vec<u64>) {
+        // The only faults that make sense here are those that end the process.
+        let _ = crate::fault::point("answer");
         self.lock().insert(name.to_string(), words);
         self.has_news.store(true, Ordering::Relaxed);
     }

@@ -145,6 +145,11 @@ impl Histograms {
         self.has_waves
     }
 
+    /// The number of energies that occurred.
+    pub fn levels(&self) -> usize {
+        self.energies.len()
+    }
+
     /// The number of couplings.
     pub fn couplings(&self) -> usize {
         self.couplings.len()

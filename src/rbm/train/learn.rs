@@ -25,13 +25,7 @@ pub enum Sums<'a> {
 
 impl Sums<'_> {
     /// The sums over visible and over hidden units in panels, and the squared error: all shards together.
-    fn of_biases(
-        self,
-        machine: &Machine,
-        errors: &[f64],
-        shards: usize,
-        exchange: &dyn ShardExchange,
-    ) -> (Vec<Vector>, Vec<Vector>, f64) {
+    fn of_biases(self, machine: &Machine, errors: &[f64], shards: usize, exchange: &dyn ShardExchange) -> (Vec<Vector>, Vec<Vector>, f64) {
         let (visible_panels, panels) = (machine.visible_panels(), machine.visible_panels() + machine.hidden_panels());
         let statistics = match self {
             Sums::Samples(statistics) => statistics,

@@ -52,8 +52,7 @@ impl Trainer<'_> {
         let (rank, ranks, rows) = (exchange.rank(), exchange.ranks(), self.machine.rows());
         let length = rows * WIDTH;
         let own_shards = exchange.own_shards(shards);
-        let branches: Vec<Vec<Range<usize>>> =
-            (0..ranks).map(|rank| tree::branches(0..shards, &exchange.part_of(rank, shards))).collect();
+        let branches: Vec<Vec<Range<usize>>> = (0..ranks).map(|rank| tree::branches(0..shards, &exchange.part_of(rank, shards))).collect();
         let total: usize = branches.iter().map(Vec::len).sum();
         let most = branches.iter().map(Vec::len).max().unwrap_or(0);
         // The sums of one of this rank's shards.

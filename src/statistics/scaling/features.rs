@@ -92,7 +92,8 @@ impl<'a> Size<'a> {
             of_nodes.into_iter().flatten().chain([replicates[0].overlaps().into_iter().fold(1.0, f64::min)]).collect()
         });
         let each = 2 * functions.len() + 1;
-        let curve = |place: usize| -> Vec<WithError> { numbers.chunks_exact(each).map(|node| [node[2 * place], node[2 * place + 1]]).collect() };
+        let curve =
+            |place: usize| -> Vec<WithError> { numbers.chunks_exact(each).map(|node| [node[2 * place], node[2 * place + 1]]).collect() };
         Curves {
             size: self.size,
             binder_cumulant: curve(0),
@@ -109,7 +110,8 @@ impl<'a> Size<'a> {
 
     /// The peak of a function of the averages inside the couplings sampled: places and heights of all replicates.
     pub fn peak(&self, of: &(dyn Fn(&Averages) -> f64 + Sync)) -> Option<[Vec<f64>; 2]> {
-        let numbers = self.kept(std::iter::empty(), || self.find_peak(of).map(|[places, heights]| [places, heights].concat()).unwrap_or_default());
+        let numbers =
+            self.kept(std::iter::empty(), || self.find_peak(of).map(|[places, heights]| [places, heights].concat()).unwrap_or_default());
         let (places, heights) = numbers.split_at(numbers.len() / 2);
         (!places.is_empty()).then(|| [places.to_vec(), heights.to_vec()])
     }
