@@ -28,6 +28,10 @@ pub trait Comm {
     /// Every rank's numbers on every rank, in rank order. `counts[r]` is the length of rank r's part; `all` has the length of their sum.
     fn all_gather(&self, own: &[f32], counts: &[usize], all: &mut [f32]);
 
+    /// To every rank numbers of its own: `sent[r]` of `own` go to rank r, `received[r]` of `all` come from it, both in rank order. No rank sends or receives more than `longest`, which is
+    /// the same on all.
+    fn all_to_all(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize);
+
     /// The largest number that any rank brought.
     fn maximum(&self, own: u64) -> u64;
 

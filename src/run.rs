@@ -1,7 +1,7 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`binding`], where the ranks are; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`foreign_data`] or [`sample`] with its [`chains`] and the [`analysis`] across sizes, [`train`] with [`training_data`], [`learning`], all [`layers`] or [`networks`] at once, the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`stacks`] side by side, [`flow`], [`standards`], [`decimation`],
+//! checkpoint or to stop; then the stages: [`foreign_data`] or [`sample`] with its [`chains`], their [`spread`] over ranks and the [`analysis`] across sizes, [`train`] with [`training_data`], [`learning`], all [`layers`] or [`networks`] at once, the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`stacks`] side by side, [`flow`], [`standards`], [`decimation`],
 //! [`comparison`], [`controls`] and [`locality`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
@@ -33,6 +33,7 @@ pub mod progress;
 pub mod renormalize;
 pub mod sample;
 pub mod session;
+pub mod spread;
 pub mod stack;
 pub mod stacks;
 pub mod standards;
@@ -50,6 +51,7 @@ use controls::Beside;
 use desk::{Desk, Stage};
 use notes::Notes;
 use session::Session;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use watch::{Limits, Watch};
@@ -103,10 +105,11 @@ pub fn report_again(directory: &Path) -> Result<PathBuf> {
     let mut record = crate::store::read_run(directory)?;
     // The text was accepted when the run began; what it asks of the analysis is all that is wanted of it here.
     let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);
-    let scaling = record.sampling.as_ref().filter(|_| wanted).and_then(analysis::scaling);
     let kept = directory.join(crate::store::CONFIGURATIONS_FILE);
     let configurations = if kept.exists() { crate::store::read_configurations(&kept)?.1 } else { Vec::new() };
-    let analyses = record.sampling.as_ref().map_or(Ok(Vec::new()), |sampling| analysis::tables(sampling, &configurations))?;
+    let none = Notes::new(BTreeMap::new(), 1, progress::Progress::new("", "parts", 1, false));
+    let analyse = |sampling| analysis::all(sampling, &configurations, wanted, &none);
+    let (scaling, analyses) = record.sampling.as_ref().map_or(Ok((None, Vec::new())), analyse)?;
     if scaling != record.scaling || analyses != record.analyses {
         (record.scaling, record.analyses) = (scaling, analyses);
         crate::store::write_results(&directory.join(crate::store::RESULTS_FILE), &record)?;
@@ -137,26 +140,32 @@ fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
 }
 
 fn analyse_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
-    let missing = |desk: &Desk| desk.record.scaling.is_none() && desk.record.analyses.is_empty();
     // The record is lent to the thread that works; if the job stops meanwhile, it is in the files.
     let lend = |desk: &mut Desk| desk.record.sampling.take().map(|sampling| (sampling, std::mem::take(&mut desk.configurations)));
-    let lent = session.on_root(|desk| Ok(if missing(desk) { lend(desk) } else { None }))?.flatten();
+    let lent = session.on_root(|desk| Ok(if desk.analysis_is_missing(job)? { lend(desk) } else { None }))?.flatten();
     if session.comm().maximum(u64::from(lent.is_some())) == 0 {
         return Ok(());
     }
+    let kept = comm::agree(session.comm(), notes::read(&session.resume(Stage::Analysis)?))?;
+    let parts = lent.as_ref().map_or(0, |(sampling, configurations)| analysis::parts(sampling, configurations));
+    let progress = session.progress("analysis", "parts", notes::work_done(&kept), parts);
+    let notes = Arc::new(Notes::new(kept, 1, progress));
     let with_scaling = job.report.scaling;
     let work = lent.map(|(sampling, configurations)| {
+        let notes = Arc::clone(&notes);
         move || {
-            let scaling = if with_scaling { analysis::scaling(&sampling) } else { None };
-            let tables = analysis::tables(&sampling, &configurations)?;
+            let (scaling, tables) = analysis::all(&sampling, &configurations, with_scaling, &notes)?;
             Ok((scaling, tables, sampling, configurations))
         }
     });
-    let found = session.beside_rounds(Stage::Sampling, work, None)?;
+    let is_root = session.comm().is_root();
+    let state = || if is_root { notes.items() } else { Items::default() };
+    let found = session.beside_rounds(Stage::Analysis, work, &state)?;
+    notes.finish();
     session.on_root(|desk| {
         let Some((scaling, tables, sampling, configurations)) = found else { return Ok(()) };
         (desk.record.sampling, desk.configurations) = (Some(sampling), configurations);
-        if scaling.is_none() && tables.is_empty() { Ok(()) } else { desk.keep_analysis(scaling, tables) }
+        desk.keep_analysis(scaling, tables)
     })?;
     Ok(())
 }
@@ -197,7 +206,7 @@ fn renormalize_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
         move || renormalize::run(seed, &section, &sets, trained.as_ref().map(|trained| trained.subject(seed)).as_ref(), &beside, &notes)
     });
     let is_root = session.comm().is_root();
-    let record = session.beside_rounds(Stage::Renormalization, work, Some(&|| if is_root { notes.items() } else { Items::default() }))?;
+    let record = session.beside_rounds(Stage::Renormalization, work, &|| if is_root { notes.items() } else { Items::default() })?;
     notes.finish();
     session.on_root(|desk| record.map_or(Ok(()), |record| desk.keep_renormalization(record))).map(drop)
 }

@@ -355,6 +355,48 @@ fn fault_34_messages_in_pieces_arrive_whole() {
     assert!(outcome(&run.directory) == *undisturbed(), "messages in pieces changed the result");
 }
 
+/// A library that stands before that of C and lets every look at the clock on the wall be an hour earlier than the one before.
+const CLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    static long looks;
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(clock, now);
+    if (clock == CLOCK_REALTIME) now->tv_sec -= 3600 * __sync_fetch_and_add(&looks, 1);
+    return result;
+}
+"#;
+
+#[test]
+fn fault_37_a_clock_that_jumps_back_stops_nothing_and_makes_no_time_negative() {
+    let run = Run::new(JOB);
+    let (source, library) = (run.folder.path().join("clock.c"), run.folder.path().join("clock.so"));
+    std::fs::write(&source, CLOCK).unwrap();
+    succeed(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl"));
+    let end = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 60;
+    let command = |further: &[&str]| {
+        let mut command = run.command(kadanoff());
+        command.args(further).env("LD_PRELOAD", &library).env("SLURM_JOB_END_TIME", end.to_string());
+        command
+    };
+    // The time of --stop-after is that of the other clock.
+    let begun = Instant::now();
+    let output = command(&["--stop-after", "250ms"]).output().unwrap();
+    assert!(code(&output, 75).contains("--stop-after"));
+    assert!((0.25..10.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    let status = succeed(kadanoff().arg("status").arg(&run.directory).arg("--json").env("LD_PRELOAD", &library));
+    assert!(!String::from_utf8_lossy(&status.stdout).contains(":-"), "{}", String::from_utf8_lossy(&status.stdout));
+    succeed(&mut command(&[]));
+    assert!(outcome(&run.directory) == *undisturbed(), "a clock that jumps changed the result");
+    let log = std::fs::read_to_string(run.directory.join("log.txt")).unwrap();
+    let times: Vec<i64> = log.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
+    assert!(times.windows(2).filter(|pair| pair[1] < pair[0] - 3000).count() > 5, "the clock did not jump: {log}");
+    assert!(log.matches("checkpoint of ").count() > 5 && !log.contains(" in -"), "{log}");
+}
+
 #[test]
 fn fault_38_a_closed_pipe_and_a_rotated_log_do_not_stop_a_run() {
     let run = Run::new(JOB);

@@ -199,7 +199,7 @@ fn damaged_files_are_refused_by_name() {
 }
 
 #[test]
-fn what_is_no_file_of_ours_is_refused_unopened() {
+fn fault_36_what_is_no_file_of_ours_is_refused_unopened() {
     let (folder, _, _) = written();
     let place = |name: &str| folder.path().join(name);
     std::fs::write(place("text.h5"), b"not HDF5 at all").unwrap();
@@ -215,7 +215,7 @@ fn what_is_no_file_of_ours_is_refused_unopened() {
 }
 
 #[test]
-fn files_that_lie_are_refused_behind_the_seal_too() {
+fn fault_35_files_that_lie_are_refused_behind_the_seal_too() {
     let (folder, _, _) = written();
     run_python("tests/python/hostile_files.py", &[folder.path()]);
     let expected = [
@@ -243,6 +243,16 @@ fn files_that_lie_are_refused_behind_the_seal_too() {
         store::seal::seal(&path, Vec::new()).unwrap();
         let sentence = refusal(store::read_results(&path));
         assert!(sentence.contains(words) && sentence.contains(&format!("hostile-{name}.h5")), "{name}: {sentence}");
+        // The program itself, with no more than 100 MB for all it may want to hold.
+        let directory = folder.path().join(format!("run-{name}"));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::copy(&path, directory.join(store::RESULTS_FILE)).unwrap();
+        let begun = std::time::Instant::now();
+        let limited = ["--data=100000000", env!("CARGO_BIN_EXE_kadanoff"), "report"];
+        let output = Command::new("prlimit").args(limited).arg(&directory).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{name}: {said}");
+        assert!(said.contains(words) && begun.elapsed() < std::time::Duration::from_secs(5), "{name}: {said}");
     }
 }
 

@@ -2,13 +2,17 @@
 //! exponents of small lattices.
 
 use kadanoff::exact;
-use kadanoff::lattice::SquareTorus;
+use kadanoff::lattice::{Geometry, SquareTorus};
+use kadanoff::ledger::Ledger;
 use kadanoff::measure::{Observer, Series};
 use kadanoff::sampler::{Algorithm, Start, build};
 use kadanoff::statistics::reweighting::Histograms;
-use kadanoff::statistics::scaling::{SizeData, analyse};
+use kadanoff::statistics::scaling::{SizeData, analyse, analyse_on};
 use kadanoff::statistics::{self, chi_squared};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SEED: u64 = 14103831;
 const CHAINS: u64 = 8;
@@ -44,10 +48,31 @@ fn window(side: usize) -> Vec<f64> {
 /// The mean and the jackknife error of a function of a reweighted ensemble, of a number of places at once.
 fn jackknife(histograms: &Histograms, of: &(dyn Fn(&kadanoff::statistics::reweighting::Reweighting) -> f64 + Sync)) -> [f64; 2] {
     let all = histograms.combine(None, None);
-    let others: Vec<f64> = (0..histograms.blocks()).into_par_iter().map(|block| of(&histograms.combine(Some(block), Some(&all)))).collect();
+    let others: Vec<f64> =
+        (0..histograms.blocks()).into_par_iter().map(|block| of(&histograms.combine(Some(block), Some(all.free_energies())))).collect();
     let (count, mean) = (others.len() as f64, others.iter().sum::<f64>() / others.len() as f64);
     let variance = (count - 1.0) / count * others.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
     [of(&all), variance.sqrt()]
+}
+
+/// What an analysis kept, and how often it had to calculate.
+#[derive(Default)]
+struct Memory {
+    kept: Mutex<BTreeMap<String, Vec<u64>>>,
+    calculated: AtomicUsize,
+}
+
+impl Ledger for Memory {
+    fn advance(&self, _work: u64) {}
+
+    fn found(&self, name: &str) -> Option<Vec<u64>> {
+        self.kept.lock().unwrap().get(name).cloned()
+    }
+
+    fn keep(&self, name: &str, words: Vec<u64>) {
+        self.calculated.fetch_add(1, Ordering::Relaxed);
+        self.kept.lock().unwrap().insert(name.to_string(), words);
+    }
 }
 
 #[test]
@@ -178,6 +203,15 @@ fn small_lattices_give_the_critical_point_within_errors() {
     // The same bits on one thread.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     assert_eq!(pool.install(|| analyse(&data)).as_ref(), Some(&scaling));
+    // Interrupted after any number of answers, it goes on from there and ends with the same bits.
+    let whole = Memory::default();
+    assert_eq!(analyse_on(Geometry::Square, &data, &whole).as_ref(), Some(&scaling));
+    let all = whole.kept.into_inner().unwrap();
+    for count in [1, all.len() / 3, all.len() - 1, all.len()] {
+        let memory = Memory { kept: Mutex::new(all.clone().into_iter().take(count).collect()), ..Memory::default() };
+        assert_eq!(analyse_on(Geometry::Square, &data, &memory).as_ref(), Some(&scaling));
+        assert_eq!(memory.calculated.into_inner(), all.len() - count, "an answer was asked for twice");
+    }
     // Too little for scaling, in every way.
     assert!(analyse(&data[..2]).is_none());
     let lone: Vec<SizeData> = data.iter().map(|size| SizeData { size: size.size, ensembles: size.ensembles[..1].to_vec() }).collect();

@@ -1,6 +1,6 @@
 //! How much more several ranks do than one, or several threads where there is one rank: all together and one alone take turns. Every rank calls this, in step.
 //!
-//! Sampling has a lattice a thread, so that more workers do more work; training has one minibatch of 500 for all of them.
+//! Sampling has a lattice a thread, so that more workers do more work: all of them the same chain, since the clusters of different chains are not equal work; training has one minibatch of 500 for all of them.
 
 use super::Row;
 use crate::comm::{self, Comm};
@@ -112,9 +112,9 @@ pub fn scaling(threads: usize, comm: &dyn Comm) -> Result<Vec<Row>> {
 }
 
 fn sampling(team: &Team, algorithm: Algorithm, side: usize, sweeps: usize) -> Result<Row> {
-    let (threads, first) = (team.threads, team.comm.rank() * team.threads);
+    let threads = team.threads;
     let torus = SquareTorus::new(side)?;
-    let build = |chain: usize| sampler::build(algorithm, torus, critical_coupling(), Start::Cold, SEED, (first + chain) as u64);
+    let build = |_| sampler::build(algorithm, torus, critical_coupling(), Start::Cold, SEED, 0);
     let mut chains = comm::agree(team.comm, (0..threads).map(build).collect::<Result<Vec<Box<dyn Sampler>>>>())?;
     team.all.install(|| {
         chains.par_iter_mut().for_each(|chain| {

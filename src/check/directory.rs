@@ -299,7 +299,10 @@ fn fits(checkpoint: &Checkpoint, job: &RunFile) -> Result<String> {
         return layer_state::fit(job, &checkpoint.items);
     }
     if checkpoint.stage == Stage::Renormalization as u64 && job.renormalize.is_some() {
-        return notes::fit(&checkpoint.items);
+        return notes::fit(&checkpoint.items, "renormalization");
+    }
+    if checkpoint.stage == Stage::Analysis as u64 && job.sample.is_some() {
+        return notes::fit(&checkpoint.items, "analysis");
     }
     Err(unasked())
 }

@@ -81,6 +81,8 @@ pub(super) fn start_threads(threads: Option<u16>) -> Result<()> {
     let threads = threads.map_or(0, usize::from);
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
+        // The main thread, which alone speaks to other ranks, works with them: one thread never waits for another to wake.
+        .use_current_thread()
         .build_global()
         .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}; ask for fewer with --threads")))
 }

@@ -6,7 +6,7 @@
 use super::Comm;
 use crate::error::{Error, Result};
 use ::mpi::collective::SystemOperation;
-use ::mpi::datatype::PartitionMut;
+use ::mpi::datatype::{Partition, PartitionMut};
 use ::mpi::environment::Universe;
 use ::mpi::topology::SimpleCommunicator;
 use ::mpi::traits::{Communicator, CommunicatorCollectives, Destination, Root, Source};
@@ -98,15 +98,7 @@ impl Comm for Mpi {
 
     fn all_gather(&self, own: &[f32], counts: &[usize], all: &mut [f32]) {
         if all.len() <= self.longest_message {
-            let lengths: Vec<i32> = counts.iter().map(|&count| count as i32).collect();
-            let starts: Vec<i32> = lengths
-                .iter()
-                .scan(0, |sum, &length| {
-                    let start = *sum;
-                    *sum += length;
-                    Some(start)
-                })
-                .collect();
+            let [lengths, starts] = lengths_and_starts(counts);
             self.world.all_gather_varcount_into(own, &mut PartitionMut::new(all, lengths, starts));
             return;
         }
@@ -124,9 +116,48 @@ impl Comm for Mpi {
         }
     }
 
+    fn all_to_all(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize) {
+        if longest <= self.longest_message {
+            let ([sent, from], [received, to]) = (lengths_and_starts(sent), lengths_and_starts(received));
+            self.world.all_to_all_varcount_into(&Partition::new(own, sent, from), &mut PartitionMut::new(all, received, to));
+            return;
+        }
+        // Pair after pair, in the same order on all ranks, so that none waits for one that waits for it.
+        let (rank, start) = (self.rank(), |counts: &[usize], of: usize| counts[..of].iter().sum::<usize>());
+        for from in 0..self.size() {
+            for to in 0..self.size() {
+                if from == rank {
+                    let part = &own[start(sent, to)..][..sent[to]];
+                    if to == rank {
+                        all[start(received, rank)..][..received[rank]].copy_from_slice(part);
+                    } else {
+                        part.chunks(self.longest_message).for_each(|piece| self.world.process_at_rank(to as i32).send(piece));
+                    }
+                } else if to == rank {
+                    let part = &mut all[start(received, from)..][..received[from]];
+                    for piece in part.chunks_mut(self.longest_message) {
+                        self.world.process_at_rank(from as i32).receive_into(piece);
+                    }
+                }
+            }
+        }
+    }
+
     fn maximum(&self, own: u64) -> u64 {
         let mut largest = 0;
         self.world.all_reduce_into(&own, &mut largest, SystemOperation::max());
         largest
     }
+}
+
+/// Lengths and starts of parts that stand one after the other, as MPI wants them.
+fn lengths_and_starts(counts: &[usize]) -> [Vec<i32>; 2] {
+    let lengths: Vec<i32> = counts.iter().map(|&count| count as i32).collect();
+    let after = |sum: &mut i32, &length: &i32| {
+        let start = *sum;
+        *sum += length;
+        Some(start)
+    };
+    let starts = lengths.iter().scan(0, after).collect();
+    [lengths, starts]
 }

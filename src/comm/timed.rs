@@ -45,6 +45,10 @@ impl Comm for Timed<'_> {
         self.take(|comm| comm.all_gather(own, counts, all));
     }
 
+    fn all_to_all(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize) {
+        self.take(|comm| comm.all_to_all(own, sent, all, received, longest));
+    }
+
     fn maximum(&self, own: u64) -> u64 {
         self.take(|comm| comm.maximum(own))
     }

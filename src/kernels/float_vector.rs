@@ -50,6 +50,17 @@ impl Vector {
         self
     }
 
+    /// The numbers of some vectors, one after the other.
+    pub fn numbers_mut(vectors: &mut [Vector]) -> &mut [f32] {
+        let length = vectors.len() * Self::WIDTH;
+        // SAFETY: a vector is an array of sixteen f32 and nothing else (repr(C), and its size is its alignment), every bit pattern of which is a number; the slice that is lent
+        // covers exactly the vectors that were borrowed mutably, for as long.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast::<f32>(), length)
+        }
+    }
+
     /// Minus each lane.
     #[inline(always)]
     pub fn negated(mut self) -> Self {

@@ -6,7 +6,7 @@
 //! ([`super::Reconstruction`]), so that CD-k for large k is the exact gradient and the kernels for bits serve.
 //!
 //! A minibatch is cut into shards, contiguous and as even as can be. Each shard has its own random streams, new in every epoch, and its own sums, which
-//! are added in the order of the shards. Ranks own shards, threads take panels of units: neither can be seen in the result. All ranks hold the whole
+//! are added in the order of a [`tree`] over the shards. Ranks own shards ([`together`]), threads take panels of units: neither can be seen in the result. All ranks hold the whole
 //! training data and the same machine, and call everything together.
 
 pub mod chains;
@@ -16,6 +16,8 @@ mod learn;
 mod reconstruct;
 pub mod snapshot;
 mod streamed;
+mod together;
+mod tree;
 
 pub use snapshot::{PassSnapshot, Snapshot};
 pub use streamed::order_of_samples;
@@ -35,16 +37,38 @@ use learn::Sums;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How the shards of a minibatch are divided over ranks, and how their sums come together.
+/// How the shards of a minibatch are divided over ranks, and how their sums come together. Ranks call everything together.
 pub trait ShardExchange {
-    /// The shards of this rank: all ranks together own 0 .. shards, contiguously, in rank order.
-    fn own_shards(&self, shards: usize) -> Range<usize>;
+    /// The number of this rank, from 0.
+    fn rank(&self) -> usize {
+        0
+    }
+
+    /// The number of ranks.
+    fn ranks(&self) -> usize {
+        1
+    }
+
+    /// The part of a rank of so many shards or panels: all ranks together own all of them, contiguously, in rank order.
+    fn part_of(&self, rank: usize, items: usize) -> Range<usize>;
+
+    /// The shards of this rank.
+    fn own_shards(&self, shards: usize) -> Range<usize> {
+        self.part_of(self.rank(), shards)
+    }
+
+    /// Brings the numbers of all ranks to every rank: `counts` are those of each.
+    fn gather_parts(&self, own: &[f32], counts: &[usize], all: &mut [f32]);
+
+    /// Sends each rank numbers of its own: `sent[r]` of `own` go to rank r, `received[r]` of `all` come from it. No rank sends or receives more than `longest`, which is the same on all.
+    fn scatter(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize);
 
     /// Brings the sums of all shards to every rank: `own` holds those of this rank's shards one after the other, `all` takes those of all `shards` in order.
-    ///
-    /// # Errors
-    /// Whatever keeps the ranks from talking.
-    fn gather(&self, shards: usize, own: &[f32], all: &mut [f32]) -> Result<()>;
+    fn gather(&self, shards: usize, own: &[f32], all: &mut [f32]) {
+        let length = all.len() / shards;
+        let counts: Vec<usize> = (0..self.ranks()).map(|rank| self.part_of(rank, shards).len() * length).collect();
+        self.gather_parts(own, &counts, all);
+    }
 }
 
 /// One rank that owns all shards.
@@ -52,13 +76,16 @@ pub trait ShardExchange {
 pub struct Alone;
 
 impl ShardExchange for Alone {
-    fn own_shards(&self, shards: usize) -> Range<usize> {
-        0..shards
+    fn part_of(&self, _rank: usize, items: usize) -> Range<usize> {
+        0..items
     }
 
-    fn gather(&self, _shards: usize, own: &[f32], all: &mut [f32]) -> Result<()> {
+    fn gather_parts(&self, own: &[f32], _counts: &[usize], all: &mut [f32]) {
         all.copy_from_slice(own);
-        Ok(())
+    }
+
+    fn scatter(&self, own: &[f32], _sent: &[usize], all: &mut [f32], _received: &[usize], _longest: usize) {
+        all.copy_from_slice(own);
     }
 }
 
@@ -92,6 +119,7 @@ pub struct Trainer<'a> {
     pass: Option<Pass>,
     choices: Vec<Choices>,
     pool: gradient::Pool,
+    messages: together::Messages,
     chains: Option<PersistentChains>,
     /// The probability of every visible state, for the exact method.
     law: Vec<f64>,
@@ -162,6 +190,7 @@ impl<'a> Trainer<'a> {
             pass: None,
             choices: Vec::new(),
             pool: gradient::Pool::default(),
+            messages: together::Messages::default(),
             chains,
             law: Vec::new(),
             swap_rates: Vec::new(),
@@ -324,7 +353,7 @@ impl<'a> Trainer<'a> {
         if !self.rbm.is_finite() || watched.iter().any(|number| !number.is_finite()) {
             return Err(self.not_finite("the end of the epoch"));
         }
-        self.swap_rates = self.gather_swap_rates()?;
+        self.swap_rates = self.gather_swap_rates();
         self.epochs += 1;
         Ok(record)
     }
@@ -340,23 +369,23 @@ impl<'a> Trainer<'a> {
     }
 
     /// The share of accepted exchanges of each pair of temperatures, over all shards; the counts begin anew.
-    fn gather_swap_rates(&mut self) -> Result<Vec<f64>> {
-        let Some(counts) = self.chains.as_mut().map(PersistentChains::take_swaps) else { return Ok(Vec::new()) };
+    fn gather_swap_rates(&mut self) -> Vec<f64> {
+        let Some(counts) = self.chains.as_mut().map(PersistentChains::take_swaps) else { return Vec::new() };
         let shards = self.options.shards;
         let pairs = self.options.inverse_temperatures().len() - 1;
         if pairs == 0 {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         // Counts travel in two parts that single precision holds exactly.
         let parts = |&count: &u64| [(count >> 20) as f32, (count & 0xF_FFFF) as f32];
         let own: Vec<f32> = counts.iter().flatten().flatten().flat_map(parts).collect();
         let mut all = vec![0.0; shards * pairs * 4];
-        self.exchange.gather(shards, &own, &mut all)?;
+        self.exchange.gather(shards, &own, &mut all);
         let mut total: Vec<Swaps> = vec![[0; 2]; pairs];
         for (place, parts) in all.chunks_exact(2).enumerate() {
             total[place / 2 % pairs][place % 2] += ((parts[0] as u64) << 20) + parts[1] as u64;
         }
-        Ok(total.iter().map(|&[attempts, successes]| successes as f64 / attempts.max(1) as f64).collect())
+        total.iter().map(|&[attempts, successes]| successes as f64 / attempts.max(1) as f64).collect()
     }
 
     /// One step of learning from the samples `rows`.

@@ -1,8 +1,10 @@
 //! The analysis across the sizes of a run, from the series in its record: made at the end of `[sample]`, and again by `kadanoff report`. Rank 0 does it.
 
+use super::notes::Notes;
 use crate::error::Result;
 use crate::exact;
 use crate::lattice::{Geometry, SquareTorus};
+use crate::ledger::Ledger;
 use crate::measure::two_point::{self, PairCounter};
 use crate::record::{Cell, Ensemble, SamplingRecord, TableRecord};
 use crate::statistics::autocorrelation;
@@ -23,8 +25,27 @@ const CUBIC_ETA: f64 = 0.036_298;
 const CUBIC_BINDER_CUMULANT: f64 = 0.465_47;
 const CUBIC_CORRELATION_LENGTH: f64 = 0.643_1;
 
+/// All of the analysis, in parts that `notes` keep: finite-size scaling, if it is wanted and possible, and the tables.
+///
+/// # Errors
+/// [`crate::error::Error::Usage`] if a set of configurations has an impossible side.
+pub fn all(
+    sampling: &SamplingRecord,
+    configurations: &[ConfigurationSet],
+    with_scaling: bool,
+    notes: &Notes,
+) -> Result<(Option<Scaling>, Vec<TableRecord>)> {
+    let scaling = if with_scaling { notes.part("scaling", || Ok(scaling(sampling, notes)))? } else { None };
+    Ok((scaling, tables(sampling, configurations, notes)?))
+}
+
+/// How many parts there are.
+pub fn parts(sampling: &SamplingRecord, configurations: &[ConfigurationSet]) -> u64 {
+    1 + critical_ensembles(sampling).len() as u64 + in_pairs(configurations).count() as u64
+}
+
 /// Finite-size scaling of all sizes, with the exact values beside the results (on the cubic lattice the published ones); `None` where the run has too few sizes or couplings for it.
-pub fn scaling(sampling: &SamplingRecord) -> Option<Scaling> {
+fn scaling(sampling: &SamplingRecord, ledger: &dyn Ledger) -> Option<Scaling> {
     let data: Vec<SizeData> = sampling
         .sizes
         .iter()
@@ -38,7 +59,7 @@ pub fn scaling(sampling: &SamplingRecord) -> Option<Scaling> {
                 .collect(),
         })
         .collect();
-    let mut analysis = scaling::analyse_on(sampling.geometry, &data)?;
+    let mut analysis = scaling::analyse_on(sampling.geometry, &data, ledger)?;
     if sampling.geometry == Geometry::Cubic {
         for result in &mut analysis.results {
             result.exact = match result.name.as_str() {
@@ -89,13 +110,10 @@ fn exact_peak(size: usize, low: f64, high: f64) -> [f64; 2] {
 
 /// What else the samples say, as tables: `relaxation_times` and `dynamic_exponent` where there are several sizes near the critical point, `improved_estimators` where clusters were looked at, `two_point_function` where
 /// configurations were kept.
-///
-/// # Errors
-/// [`crate::error::Error::Usage`] if a set of configurations has an impossible side.
-pub fn tables(sampling: &SamplingRecord, configurations: &[ConfigurationSet]) -> Result<Vec<TableRecord>> {
-    let mut tables = relaxation_tables(sampling);
+fn tables(sampling: &SamplingRecord, configurations: &[ConfigurationSet], notes: &Notes) -> Result<Vec<TableRecord>> {
+    let mut tables = relaxation_tables(sampling, notes)?;
     tables.extend(super::improved::table(sampling));
-    tables.extend(two_point_table(configurations)?);
+    tables.extend(two_point_table(configurations, notes)?);
     Ok(tables)
 }
 
@@ -106,20 +124,30 @@ const FEWEST_SIZES: usize = 3;
 /// The dynamic exponent of local updates without conservation laws in two dimensions: 2.1667(5), M. P. Nightingale and H. W. J. Blöte, Phys. Rev. B 62, 1089 (2000).
 const LOCAL_DYNAMIC_EXPONENT: [f64; 2] = [2.1667, 0.0005];
 
-/// Autocorrelation times at the critical point against the size, and the power of the size that they follow.
-fn relaxation_tables(sampling: &SamplingRecord) -> Vec<TableRecord> {
+/// The ensemble of each size that is nearest to the critical point, if it is near enough; none if these are too few.
+fn critical_ensembles(sampling: &SamplingRecord) -> Vec<&Ensemble> {
     let geometry = sampling.geometry;
     let (Some(critical), Some(nu)) = (geometry.critical_coupling(), geometry.correlation_exponent()) else { return Vec::new() };
     let distance = |ensemble: &Ensemble| (ensemble.coupling / critical - 1.0).abs() * (ensemble.size as f64).powf(1.0 / nu);
-    let mut measured = Vec::new();
-    for &size in &sampling.sizes {
+    let nearest = |&size: &usize| {
         let of_size = sampling.ensembles.iter().filter(|ensemble| ensemble.size == size && distance(ensemble) < CRITICAL_WINDOW);
-        if let Some(ensemble) = of_size.min_by(|one, other| distance(one).total_cmp(&distance(other))) {
-            measured.push((size, ensemble.coupling, relaxation::times(&ensemble.chains, sampling.measure_every)));
-        }
+        of_size.min_by(|one, other| distance(one).total_cmp(&distance(other)))
+    };
+    Some(sampling.sizes.iter().filter_map(nearest).collect::<Vec<&Ensemble>>())
+        .filter(|found| found.len() >= FEWEST_SIZES)
+        .unwrap_or_default()
+}
+
+/// Autocorrelation times at the critical point against the size, and the power of the size that they follow.
+fn relaxation_tables(sampling: &SamplingRecord, notes: &Notes) -> Result<Vec<TableRecord>> {
+    let geometry = sampling.geometry;
+    let mut measured = Vec::new();
+    for ensemble in critical_ensembles(sampling) {
+        let times = || Ok(relaxation::times(&ensemble.chains, sampling.measure_every));
+        measured.push((ensemble.size, ensemble.coupling, notes.part(&format!("times of L = {}", ensemble.size), times)?));
     }
-    if measured.len() < FEWEST_SIZES {
-        return Vec::new();
+    if measured.is_empty() {
+        return Ok(Vec::new());
     }
     let mut columns = vec![("size", "side of the lattice", "1"), ("coupling", "coupling K", "1")];
     columns.extend(FOLLOWED.map(|(name, words, _)| (name, words, "sweeps")));
@@ -158,14 +186,14 @@ fn relaxation_tables(sampling: &SamplingRecord) -> Vec<TableRecord> {
             );
         }
     }
-    [times, powers].into_iter().filter(|table| !table.rows.is_empty()).collect()
+    Ok([times, powers].into_iter().filter(|table| !table.rows.is_empty()).collect())
 }
 
 /// Beyond this distance the determinants of the infinite lattice cost more than they tell.
 const LONGEST_EXACT_DISTANCE: usize = 512;
 
 /// `<s(x) s(x + r)>` along the axes of square lattices from the kept configurations, with the exact nearest-neighbour value of the torus and the infinite lattice beside it.
-fn two_point_table(configurations: &[ConfigurationSet]) -> Result<Option<TableRecord>> {
+fn two_point_table(configurations: &[ConfigurationSet], notes: &Notes) -> Result<Option<TableRecord>> {
     let columns = [
         ("size", "side of the lattice", "1"),
         ("coupling", "coupling K", "1"),
@@ -175,35 +203,51 @@ fn two_point_table(configurations: &[ConfigurationSet]) -> Result<Option<TableRe
         ("infinite_lattice", "exact value of the infinite lattice", "1"),
     ];
     let mut table = TableRecord::new("two_point_function", "pair", "two-point function of the kept configurations", &columns);
-    for set in configurations.iter().filter(|set| set.geometry == Geometry::Square && set.spins.rows() > 1) {
-        let torus = SquareTorus::new(set.size)?;
-        let distances = two_point::distances(set.size);
-        let longest = distances.iter().copied().take_while(|&distance| distance <= LONGEST_EXACT_DISTANCE).last().unwrap_or(0);
-        let infinite = if set.coupling > 0.0 { exact::row_correlations(set.coupling, longest) } else { vec![0.0; longest] };
-        let exact = -0.5 * exact::square(set.size, set.coupling).energy_per_site;
-        let sums: Vec<Vec<i64>> = (0..set.spins.rows())
-            .into_par_iter()
-            .map_init(|| PairCounter::new(torus), |counter, row| counter.sums(set.spins.row(row), &distances))
-            .collect();
-        for (index, &distance) in distances.iter().enumerate() {
-            // The configurations of a chain remember each other: the error comes from each chain's own series.
-            let mut chains: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-            for (chain, sum) in set.chains.iter().zip(&sums) {
-                chains.entry(*chain).or_default().push(sum[index] as f64 / (2 * torus.sites()) as f64);
-            }
-            let Some(found) = autocorrelation::analyse(chains.into_values().collect()) else { continue };
-            table.push(
-                format!("L = {}, K = {}, r = {distance}", set.size, set.coupling),
-                vec![
-                    Cell::exact(set.size as f64),
-                    Cell::exact(set.coupling),
-                    Cell::exact(distance as f64),
-                    Cell::estimate([found.mean, found.error]),
-                    Cell::maybe((distance == 1).then_some(exact)),
-                    Cell::maybe(infinite.get(distance - 1).copied()),
-                ],
-            );
-        }
+    for set in in_pairs(configurations) {
+        let rows = notes.part(&format!("pairs of L = {}, K = {}", set.size, set.coupling), || two_point_rows(set))?;
+        rows.into_iter().for_each(|(label, cells)| table.push(label, cells));
     }
     Ok(Some(table).filter(|table| !table.rows.is_empty()))
+}
+
+/// The sets whose two-point function is told.
+fn in_pairs(configurations: &[ConfigurationSet]) -> impl Iterator<Item = &ConfigurationSet> {
+    configurations.iter().filter(|set| set.geometry == Geometry::Square && set.spins.rows() > 1)
+}
+
+/// The rows of one set.
+///
+/// # Errors
+/// [`crate::error::Error::Usage`] if it has an impossible side.
+pub fn two_point_rows(set: &ConfigurationSet) -> Result<Vec<(String, Vec<Cell>)>> {
+    let torus = SquareTorus::new(set.size)?;
+    let mut rows = Vec::new();
+    let distances = two_point::distances(set.size);
+    let longest = distances.iter().copied().take_while(|&distance| distance <= LONGEST_EXACT_DISTANCE).last().unwrap_or(0);
+    let infinite = if set.coupling > 0.0 { exact::row_correlations(set.coupling, longest) } else { vec![0.0; longest] };
+    let exact = -0.5 * exact::square(set.size, set.coupling).energy_per_site;
+    let sums: Vec<Vec<i64>> = (0..set.spins.rows())
+        .into_par_iter()
+        .map_init(|| PairCounter::new(torus), |counter, row| counter.sums(set.spins.row(row), &distances))
+        .collect();
+    for (index, &distance) in distances.iter().enumerate() {
+        // The configurations of a chain remember each other: the error comes from each chain's own series.
+        let mut chains: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+        for (chain, sum) in set.chains.iter().zip(&sums) {
+            chains.entry(*chain).or_default().push(sum[index] as f64 / (2 * torus.sites()) as f64);
+        }
+        let Some(found) = autocorrelation::analyse(chains.into_values().collect()) else { continue };
+        rows.push((
+            format!("L = {}, K = {}, r = {distance}", set.size, set.coupling),
+            vec![
+                Cell::exact(set.size as f64),
+                Cell::exact(set.coupling),
+                Cell::exact(distance as f64),
+                Cell::estimate([found.mean, found.error]),
+                Cell::maybe((distance == 1).then_some(exact)),
+                Cell::maybe(infinite.get(distance - 1).copied()),
+            ],
+        ));
+    }
+    Ok(rows)
 }

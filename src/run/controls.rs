@@ -91,7 +91,10 @@ pub fn push_stack(table: &mut TableRecord, name: &str, subject: &Subject) -> Res
 }
 
 /// The agreement of every layer of a stack.
-fn agreements(subject: &Subject) -> Result<Vec<[f64; 2]>> {
+///
+/// # Errors
+/// None in practice.
+pub fn agreements(subject: &Subject) -> Result<Vec<[f64; 2]>> {
     (1..=subject.stack.len())
         .map(|depth| reconstruction::agreement(&deep::reconstruct(&subject.stack[..depth], subject.held_out), subject.held_out))
         .collect()

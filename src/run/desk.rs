@@ -35,6 +35,9 @@ pub enum Stage {
     Training = 2,
     /// `[renormalize]`
     Renormalization = 3,
+    /// What the samples say together, between `[sample]` and `[train]`.
+    #[value(skip)]
+    Analysis = 4,
 }
 
 /// The directory, locked, and all that the run has produced so far.
@@ -122,6 +125,7 @@ impl Desk {
                 self.record.training.as_ref().map_or(0, TrainingRecord::trained_layers) < wanted
             }
             Stage::Renormalization => self.record.renormalization.is_none(),
+            Stage::Analysis => self.record.scaling.is_none() && self.record.analyses.is_empty(),
         }
     }
 
@@ -133,6 +137,19 @@ impl Desk {
         self.configurations = vec![set];
         store::write_configurations(&self.directory.file(store::CONFIGURATIONS_FILE), &self.record.provenance, &self.configurations)?;
         self.say(what)
+    }
+
+    /// Whether the samples are still to be analysed. That they have nothing to say together is written nowhere but in the fact that a later stage has begun.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if all checkpoints are damaged or foreign; [`Error::InputOutput`].
+    pub fn analysis_is_missing(&mut self, job: &RunFile) -> Result<bool> {
+        if self.record.sampling.is_none() || self.record.training.is_some() || self.record.renormalization.is_some() {
+            return Ok(false);
+        }
+        let later = [Stage::Training, Stage::Renormalization].map(|stage| stage as u64);
+        let (checkpoint, _) = self.checkpoints.read(self.run_file_hash())?;
+        Ok(self.is_missing(Stage::Analysis, job) && checkpoint.is_none_or(|checkpoint| !later.contains(&checkpoint.stage)))
     }
 
     /// Puts the sampling stage into the files: configurations first, so that a recorded stage has them.
@@ -154,8 +171,11 @@ impl Desk {
     /// # Errors
     /// [`Error::InputOutput`].
     pub fn keep_analysis(&mut self, scaling: Option<Scaling>, analyses: Vec<TableRecord>) -> Result<()> {
-        (self.record.scaling, self.record.analyses) = (scaling, analyses);
-        self.save("analysis done")
+        if scaling.is_some() || !analyses.is_empty() {
+            (self.record.scaling, self.record.analyses) = (scaling, analyses);
+            self.save("analysis done")?;
+        }
+        self.drop_checkpoints()
     }
 
     /// Puts the layers trained so far into the files.

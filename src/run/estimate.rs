@@ -1,12 +1,14 @@
 //! `kadanoff estimate RUN.toml`: what a run will need before it begins. Memory and disk follow from the run file; times from short runs of the real kernels on this
 //! machine (`calibrate`); what ranks send to each other from the trainer's own messages, counted.
 
+mod analysis;
 mod calibrate;
 mod renormalization;
 
 use super::sample::Plan;
 use crate::config::{Distribute, Memory, RunFile, TrainSection};
 use crate::error::Result;
+use calibrate::LayerCost;
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -112,7 +114,7 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     let mut writes = 1.0;
     if let Some(plan) = &plan {
         time.sampling = sampling(plan, ranks, available)?;
-        time.analysis = calibrate::analysis(plan)? + write.kept * memory.configurations as f64;
+        time.analysis = analysis::analysis(job, plan)? + write.kept * memory.configurations as f64;
     }
     let mut communication = Communication {
         bytes_per_sweep: 0,
@@ -124,6 +126,7 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     if let Some(section) = &job.train {
         writes += section.layers.len() as f64;
         let mut activities_below = 0.0;
+        let mut costs = Vec::new();
         for layer in 0..section.layers.len() {
             // Where ranks have layers or networks of their own, each does its minibatches alone.
             let sharing = if section.distribute == Distribute::Shards { ranks } else { 1 };
@@ -147,8 +150,9 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
             communication.bytes_per_minibatch.push(found.received);
             communication.seconds_per_minibatch.push(found.minibatch);
             communication.break_even_bandwidth.push(found.received as f64 / found.minibatch);
+            costs.push(found);
         }
-        time.companions = companions(job, &communication.seconds_per_minibatch);
+        time.companions = companions(job, section, &costs);
         time.between_layers += write.kept * section.layers.len() as f64 * memory.network as f64;
     }
     if let Some(section) = &job.renormalize {
@@ -183,10 +187,15 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
 }
 
 /// Seconds of all networks beside the main one, whose layers have the shapes of its layers.
-fn companions(job: &RunFile, seconds_per_minibatch: &[f64]) -> f64 {
+fn companions(job: &RunFile, main: &TrainSection, costs: &[LayerCost]) -> f64 {
     let of_section = |section: &TrainSection| -> f64 {
         let minibatches = section.samples.div_ceil(section.minibatch) as f64;
-        section.epochs.iter().zip(seconds_per_minibatch).map(|(&epochs, seconds)| epochs as f64 * minibatches * seconds).sum()
+        let share = (section.samples + section.held_out) as f64 / (main.samples + main.held_out) as f64;
+        let of_layer = |(&epochs, cost): (&usize, &LayerCost)| {
+            // Half of the activities are those for the judgement of the stack.
+            epochs as f64 * (minibatches * cost.minibatch + cost.end_of_epoch) + 0.5 * cost.activities * share
+        };
+        section.epochs.iter().zip(costs).map(of_layer).sum()
     };
     job.companions().iter().map(|companion| of_section(&companion.section)).sum()
 }

@@ -1,22 +1,30 @@
 //! Minibatch shards over the ranks: what a trainer asks of them, answered by a [`Comm`].
 
 use crate::comm::{self, Comm};
-use crate::error::Result;
 use crate::rbm::train::ShardExchange;
 use std::ops::Range;
 
-/// Each rank owns a contiguous part of the shards of every minibatch; all ranks see all partial sums, in the order of the shards.
+/// Each rank owns a contiguous part of the shards of every minibatch, and of the weights.
 pub struct OverRanks<'a>(pub &'a dyn Comm);
 
 impl ShardExchange for OverRanks<'_> {
-    fn own_shards(&self, shards: usize) -> Range<usize> {
-        comm::share(shards, self.0.rank(), self.0.size())
+    fn rank(&self) -> usize {
+        self.0.rank()
     }
 
-    fn gather(&self, shards: usize, own: &[f32], all: &mut [f32]) -> Result<()> {
-        let length = all.len() / shards;
-        let counts: Vec<usize> = (0..self.0.size()).map(|rank| comm::share(shards, rank, self.0.size()).len() * length).collect();
-        self.0.all_gather(own, &counts, all);
-        Ok(())
+    fn ranks(&self) -> usize {
+        self.0.size()
+    }
+
+    fn part_of(&self, rank: usize, items: usize) -> Range<usize> {
+        comm::share(items, rank, self.0.size())
+    }
+
+    fn gather_parts(&self, own: &[f32], counts: &[usize], all: &mut [f32]) {
+        self.0.all_gather(own, counts, all);
+    }
+
+    fn scatter(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize) {
+        self.0.all_to_all(own, sent, all, received, longest);
     }
 }

@@ -1,4 +1,4 @@
-//! The notes of the stage `[renormalize]`: the results of its finished parts and the states of long calculations on their way, from which a later job goes on. Rank 0 has them;
+//! The notes of the stage `[renormalize]`, and of the analysis before it: the results of its finished parts and the states of long calculations on their way, from which a later job goes on. Rank 0 has them;
 //! the thread that calculates writes, and the one that talks to the other ranks puts them into checkpoints.
 
 use super::progress::Progress;
@@ -7,11 +7,11 @@ use crate::ledger::{Calls, Ledger};
 use crate::store::checkpoint::Items;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a job that writes a checkpoint waits for the states it asked for.
+/// How long a job that writes a checkpoint waits for the states it asked for, and for the first result of its own: so that every job gets on, however short it is.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Results of finished parts have names that begin so.
 const PART: &str = "part ";
@@ -23,6 +23,8 @@ pub struct Notes {
     kept: Mutex<BTreeMap<String, Vec<u64>>>,
     calls: Calls,
     work: AtomicU64,
+    /// Whether this job has added anything.
+    has_news: AtomicBool,
     /// Work that a part is said to be beside what it tells of itself.
     work_of_part: u64,
     progress: Progress,
@@ -34,7 +36,7 @@ impl Notes {
         let work = AtomicU64::new(work_done(&kept));
         // From here on it is counted there.
         kept.remove(WORK);
-        Notes { kept: Mutex::new(kept), calls: Calls::default(), work, work_of_part, progress }
+        Notes { kept: Mutex::new(kept), calls: Calls::default(), work, has_news: AtomicBool::new(false), work_of_part, progress }
     }
 
     /// The result of a part, calculated now or by an earlier job. When it is there, the states that led to it are forgotten.
@@ -58,6 +60,7 @@ impl Notes {
         kept.retain(|other, _| other.starts_with(PART));
         kept.insert(name, bytes.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect());
         drop(kept);
+        self.has_news.store(true, Ordering::Relaxed);
         self.advance(self.work_of_part);
         Ok(result)
     }
@@ -68,7 +71,7 @@ impl Notes {
         self.progress.note_now();
         self.calls.ask();
         let begun = Instant::now();
-        while !self.calls.are_answered() && begun.elapsed() < PATIENCE {
+        while !(self.calls.are_answered() && self.has_news.load(Ordering::Relaxed)) && begun.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(2));
         }
         let mut items = Items::default();
@@ -105,7 +108,10 @@ impl Ledger for Notes {
     }
 
     fn keep(&self, name: &str, words: Vec<u64>) {
+        // The only faults that make sense here are those that end the process.
+        let _ = crate::fault::point("answer");
         self.lock().insert(name.to_string(), words);
+        self.has_news.store(true, Ordering::Relaxed);
     }
 
     fn calls(&self) -> Option<&Calls> {
@@ -137,13 +143,13 @@ pub fn work_done(kept: &BTreeMap<String, Vec<u64>>) -> u64 {
     kept.get(WORK).and_then(|words| words.first()).copied().unwrap_or(0)
 }
 
-/// What the items of a checkpoint hold, for people.
+/// What the items of a checkpoint of a stage hold, for people.
 ///
 /// # Errors
 /// [`Error::Refused`] if they are no notes.
-pub fn fit(stored: &[u8]) -> Result<String> {
+pub fn fit(stored: &[u8], stage: &str) -> Result<String> {
     let kept = read(stored)?;
-    Ok(format!("{} parts of the renormalization done", kept.keys().filter(|name| name.starts_with(PART)).count()))
+    Ok(format!("{} parts of the {stage} done", kept.keys().filter(|name| name.starts_with(PART)).count()))
 }
 
 #[cfg(test)]
@@ -171,7 +177,7 @@ mod tests {
         let found = again.part("one", || -> Result<Value> { panic!("it is there") }).unwrap();
         assert!(found.0.is_nan() && found.1 == value.1 && found.2[0].to_bits() == 0.1f64.to_bits() && found.2[1].is_sign_negative());
         assert_eq!((found.3, found.4), (value.3, value.4));
-        assert_eq!(fit(&again.items().into_bytes()).unwrap(), "1 parts of the renormalization done");
+        assert_eq!(fit(&again.items().into_bytes(), "renormalization").unwrap(), "1 parts of the renormalization done");
         assert!(read(&[1, 2, 3]).is_err());
     }
 }

@@ -45,7 +45,9 @@ pub struct Plan {
     pub ensembles: Vec<(usize, f64)>,
     /// The section of the run file.
     pub section: SampleSection,
-    units: Vec<Unit>,
+    pub(super) units: Vec<Unit>,
+    /// What a spin of each size costs, in picoseconds of this machine; nothing where it was not measured, and spins of all sizes count the same.
+    pub(super) picoseconds: BTreeMap<usize, u64>,
 }
 
 /// What the stage leaves.
@@ -62,7 +64,8 @@ impl Plan {
     pub fn new(seed: u64, lattice: &LatticeSection, section: &SampleSection) -> Self {
         let ensembles =
             lattice.sizes.iter().flat_map(|&size| section.couplings_of(size).into_iter().map(move |coupling| (size, coupling))).collect();
-        let mut plan = Plan { seed, geometry: lattice.geometry, ensembles, section: section.clone(), units: Vec::new() };
+        let mut plan =
+            Plan { seed, geometry: lattice.geometry, ensembles, section: section.clone(), units: Vec::new(), picoseconds: BTreeMap::new() };
         plan.units = Unit::all(&plan);
         plan
     }
@@ -115,6 +118,7 @@ impl Plan {
             ensembles,
             section: section.clone(),
             units,
+            picoseconds: BTreeMap::new(),
         };
         if self.section.tempering {
             let all = 0..ensembles.len();
@@ -131,23 +135,6 @@ impl Plan {
     pub fn cost(&self, unit: usize, done: usize) -> u128 {
         self.units[unit].sweep_cost(self) * (self.sweeps() - done) as u128
     }
-
-    /// The units of a rank: contiguous, with about the same cost left on each, where `done` are the sweeps done of every unit. A unit belongs to the rank in
-    /// whose equal part of the total cost its middle lies.
-    pub fn units_of(&self, rank: usize, size: usize, done: &[usize]) -> Range<usize> {
-        let cost = |unit: usize| self.cost(unit, done[unit]);
-        let total: u128 = (0..self.units.len()).map(cost).sum();
-        let mut before = 0;
-        let owners: Vec<usize> = (0..self.units.len())
-            .map(|unit| {
-                let middle = 2 * before + cost(unit);
-                before += cost(unit);
-                // Finished units at the end have their middle at the end of all parts.
-                ((middle * size as u128 / (2 * total).max(1)) as usize).min(size - 1)
-            })
-            .collect();
-        owners.partition_point(|&owner| owner < rank)..owners.partition_point(|&owner| owner <= rank)
-    }
 }
 
 /// Runs all chains from where an earlier submission left them. Collective; the result, in the order of the chains, is on rank 0 and empty elsewhere.
@@ -157,6 +144,7 @@ impl Plan {
 pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
     let comm = session.comm();
     let stored = session.resume(Stage::Sampling)?;
+    let plan = &comm::agree(comm, plan.with_measured_costs(comm))?;
     let mut own = comm::agree(comm, own_chains(plan, comm, &stored))?;
     drop(stored);
     let work: u128 = own.iter().map(|chain| plan.cost(chain.number(), 0)).sum();
@@ -378,30 +366,16 @@ pub fn configurations(plan: &Plan, Outcome { chains, .. }: &Outcome) -> Vec<Conf
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::RunFile;
 
-    fn plan(sides: &[usize], replicas: usize) -> Plan {
+    pub(crate) fn plan(sides: &[usize], replicas: usize) -> Plan {
         let text = format!(
             "seed = 1\n[lattice]\nsizes = {sides:?}\n[sample]\ncouplings = [0.4]\nreplicas = {replicas}\nthermalization = 3\nsweeps = 20\nmeasure_every = 2\nconfigurations = 7\n"
         );
         let run_file = RunFile::parse(&text, "test").expect("a run file");
         Plan::new(run_file.seed, &run_file.lattice, &run_file.sample.expect("its section"))
-    }
-
-    #[test]
-    fn every_chain_has_one_rank() {
-        for (sides, replicas) in [(vec![8], 1), (vec![8, 10, 12], 4), (vec![4, 64, 16], 3), (vec![128, 4], 2)] {
-            let plan = plan(&sides, replicas);
-            let half_done = (0..plan.chains()).map(|chain| if chain % 3 == 0 { plan.sweeps() } else { chain % plan.sweeps() }).collect();
-            for done in [vec![0; plan.chains()], vec![plan.sweeps(); plan.chains()], half_done] {
-                for size in 1..=9 {
-                    let all: Vec<usize> = (0..size).flat_map(|rank| plan.units_of(rank, size, &done)).collect();
-                    assert_eq!(all, (0..plan.chains()).collect::<Vec<_>>(), "{sides:?} x {replicas} on {size}, {done:?} done");
-                }
-            }
-        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// How often rank 0 looks at the clock and at signals while a thread of its own works.
 const LOOK: Duration = Duration::from_millis(20);
-/// The stack of that thread, that of a main thread.
+/// The stack of each of its threads, that of a main thread.
 const STACK: usize = 8 << 20;
 
 /// One rank's part of a job.
@@ -123,7 +123,7 @@ impl<'a> Session<'a> {
     }
 
     /// Does `work` on a thread of rank 0 while all ranks come together round after round, so that the job can stop in the midst of it. `state` makes the checkpoint that a later
-    /// job goes on from; without it, the work is done again. The result is on rank 0 only. Collective.
+    /// job goes on from. The result is on rank 0 only. Collective.
     ///
     /// # Errors
     /// What `work` fails with, on all ranks; [`Error::Stopped`] if the job stops: the thread is then left alone until the process ends.
@@ -131,12 +131,16 @@ impl<'a> Session<'a> {
         &mut self,
         stage: Stage,
         work: Option<impl FnOnce() -> Result<T> + Send + 'static>,
-        state: Option<&dyn Fn() -> Items>,
+        state: &dyn Fn() -> Items,
     ) -> Result<Option<T>> {
         let (sender, results) = mpsc::channel();
+        let cannot = |why: &dyn std::fmt::Display| Error::InputOutput(format!("cannot start a thread: {why}"));
         let worker = work.map(|work| {
+            // Threads of its own: this one, which belongs to those of the program, looks at the clock meanwhile.
+            let threads = rayon::ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).stack_size(STACK);
+            let pool = threads.build().map_err(|why| cannot(&why))?;
             let builder = std::thread::Builder::new().name(format!("{stage:?}")).stack_size(STACK);
-            builder.spawn(move || drop(sender.send(work()))).map_err(|why| Error::InputOutput(format!("cannot start a thread: {why}")))
+            builder.spawn(move || drop(sender.send(pool.install(work)))).map_err(|why| cannot(&why))
         });
         let worker = comm::agree(self.comm, worker.transpose())?;
         let mut result = None;
@@ -153,10 +157,7 @@ impl<'a> Session<'a> {
             if self.comm.maximum(u64::from(result.is_some())) == 1 {
                 break;
             }
-            match state {
-                Some(state) => self.end_round(stage, state)?,
-                None => self.stop_if_asked()?,
-            }
+            self.end_round(stage, state)?;
         }
         comm::agree(self.comm, result.transpose())
     }

@@ -145,6 +145,16 @@ impl Histograms {
         self.has_waves
     }
 
+    /// The number of energies that occurred.
+    pub fn levels(&self) -> usize {
+        self.energies.len()
+    }
+
+    /// The number of couplings.
+    pub fn couplings(&self) -> usize {
+        self.couplings.len()
+    }
+
     /// The lowest and the highest coupling.
     pub fn range(&self) -> [f64; 2] {
         let fold = |start: f64, pick: fn(f64, f64) -> f64| self.couplings.iter().copied().fold(start, pick);
@@ -152,13 +162,13 @@ impl Histograms {
     }
 
     /// All draws as one ensemble, or all but those of a block; `guess` are free energies to begin with.
-    pub fn combine(&self, without: Option<usize>, guess: Option<&Reweighting>) -> Reweighting {
+    pub fn combine(&self, without: Option<usize>, guess: Option<&[f64]>) -> Reweighting {
         let times: Vec<f64> = (0..self.blocks.len()).map(|block| f64::from(u8::from(Some(block) != without))).collect();
         self.combine_times(&times, guess)
     }
 
     /// All draws as one ensemble, those of each block so many times; `guess` are free energies to begin with.
-    pub fn combine_times(&self, times: &[f64], guess: Option<&Reweighting>) -> Reweighting {
+    pub fn combine_times(&self, times: &[f64], guess: Option<&[f64]>) -> Reweighting {
         let mut levels = vec![[0.0; SUMS]; self.energies.len()];
         let mut draws = vec![0.0; self.couplings.len()];
         for ((block, numbers), &times) in self.blocks.iter().zip(&self.draws).zip(times).filter(|(_, times)| **times != 0.0) {
@@ -180,7 +190,7 @@ impl Histograms {
             middle,
             levels,
             draws,
-            free_energies: guess.map_or_else(|| self.first_guess(middle), |guess| guess.free_energies.clone()),
+            free_energies: guess.map_or_else(|| self.first_guess(middle), <[f64]>::to_vec),
             log_mixture: Vec::new(),
         };
         reweighting.solve();
@@ -271,6 +281,11 @@ impl Reweighting {
                 }
             }
         }
+    }
+
+    /// -ln Z of each coupling, but for a common constant.
+    pub fn free_energies(&self) -> &[f64] {
+        &self.free_energies
     }
 
     /// Averages at the coupling K.

@@ -33,6 +33,8 @@ pub struct Scratch {
     partial: Vec<Vector>,
     /// The sums, panel after panel, a vector a visible unit.
     pub total: Vec<Vector>,
+    /// Memory for branches of the tree of shards.
+    pub spare: Vec<Vec<Vector>>,
     tables: statistics::Scratch,
 }
 
@@ -42,6 +44,7 @@ impl Scratch {
         Scratch {
             partial: vec![Vector::ZERO; ABREAST * rows],
             total: vec![Vector::ZERO; ABREAST * rows],
+            spare: Vec::new(),
             tables: statistics::Scratch::default(),
         }
     }
@@ -151,7 +154,7 @@ impl<'a> Statistics<'a> {
         let passes = &self.passes[strip];
         let length = scratch.total.len() / ABREAST * panels.len();
         for (index, pass) in passes.iter().enumerate() {
-            let Scratch { partial, total, tables } = &mut *scratch;
+            let Scratch { partial, total, tables, .. } = &mut *scratch;
             let (partial, total) = (&mut partial[..length], &mut total[..length]);
             let sums = Sums { panels: panels.len(), partial, total, begins: index == 0, ends: index + 1 == passes.len() };
             match pass {

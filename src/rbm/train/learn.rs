@@ -1,9 +1,11 @@
 //! The step of learning: the sums of all shards come together, then weights and biases move.
 
 use super::exact::ExactGradient;
-use super::gradient::{Pool, Scratch, Statistics};
-use super::{Outcome, ShardExchange, Trainer};
+use super::gradient::{Scratch, Statistics};
+use super::together::add_numbers;
+use super::{Outcome, ShardExchange, Trainer, tree};
 use crate::error::Result;
+use crate::kernels::InstructionSet;
 use crate::kernels::float_vector::Vector;
 use crate::kernels::tables::ABREAST;
 use crate::kernels::update::{self, Squares, Step};
@@ -11,9 +13,6 @@ use crate::rbm::GradientKind;
 use crate::rbm::panels::{Machine, WIDTH, lot, mask};
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// Numbers sent at once between ranks, about: 4 MiB, whatever the number of shards and units.
-const GATHERED: usize = 1 << 20;
 
 /// Where the sums of a step come from.
 #[derive(Clone, Copy)]
@@ -26,17 +25,11 @@ pub enum Sums<'a> {
 
 impl Sums<'_> {
     /// The sums over visible and over hidden units in panels, and the squared error: all shards together.
-    fn of_biases(
-        self,
-        machine: &Machine,
-        errors: &[f64],
-        shards: usize,
-        exchange: &dyn ShardExchange,
-    ) -> Result<(Vec<Vector>, Vec<Vector>, f64)> {
+    fn of_biases(self, machine: &Machine, errors: &[f64], shards: usize, exchange: &dyn ShardExchange) -> (Vec<Vector>, Vec<Vector>, f64) {
         let (visible_panels, panels) = (machine.visible_panels(), machine.visible_panels() + machine.hidden_panels());
         let statistics = match self {
             Sums::Samples(statistics) => statistics,
-            Sums::Exact(gradient) => return Ok((in_panels(&gradient.visible), in_panels(&gradient.hidden), 0.0)),
+            Sums::Exact(gradient) => return (in_panels(&gradient.visible), in_panels(&gradient.hidden), 0.0),
         };
         let small = |strip: usize| {
             let sums = (0..panels).into_par_iter().with_min_len(statistics.least_lots).map(|panel| {
@@ -53,7 +46,7 @@ impl Sums<'_> {
         let own: Vec<f32> = (0..statistics.strips()).flat_map(small).collect();
         let length = panels * WIDTH + 1;
         let mut all = vec![0.0; shards * length];
-        exchange.gather(shards, &own, &mut all)?;
+        exchange.gather(shards, &own, &mut all);
         let mut visible_sums = vec![Vector::ZERO; panels];
         let mut squared_error = 0.0;
         for shard in all.chunks_exact(length) {
@@ -61,13 +54,18 @@ impl Sums<'_> {
             squared_error += f64::from(shard[length - 1]);
         }
         let hidden_sums = visible_sums.split_off(visible_panels);
-        Ok((visible_sums, hidden_sums, squared_error))
+        (visible_sums, hidden_sums, squared_error)
     }
 
     /// Adds the products v_i p_j of a lot of hidden panels to `scratch.total`, panels of `rows` vectors, for a rank that has all shards.
     fn add_products(self, panels: Range<usize>, rows: usize, scratch: &mut Scratch) {
         match self {
-            Sums::Samples(statistics) => (0..statistics.strips()).for_each(|strip| statistics.add_products(panels.clone(), strip, scratch)),
+            Sums::Samples(statistics) => tree::add_up(0..statistics.strips(), scratch, &|branch, scratch| {
+                if branch.len() == 1 {
+                    statistics.add_products(panels.clone(), branch.start, scratch);
+                }
+                branch.len() == 1
+            }),
             Sums::Exact(gradient) => {
                 for (panel, total) in panels.zip(scratch.total.chunks_exact_mut(rows)) {
                     for (total, row) in total.iter_mut().zip(gradient.weights.chunks_exact(gradient.hidden.len())) {
@@ -96,11 +94,33 @@ fn in_panels(numbers: &[f64]) -> Vec<Vector> {
     panels
 }
 
+/// A step of learning, the same for all weights.
+pub struct StepOf<'a> {
+    set: InstructionSet,
+    step: Step,
+    half: f32,
+    visible_shift: Vec<f32>,
+    hidden_sums: &'a [Vector],
+    hidden: usize,
+}
+
+impl StepOf<'_> {
+    /// Moves the weights of some hidden panels, whose sums are `sums`; the squares of each.
+    pub fn of_panels(&self, panels: Range<usize>, sums: &[Vector], weights: &mut [Vector], velocity: &mut [Vector]) -> Vec<Squares> {
+        let rows = weights.len() / panels.len();
+        let parts = sums.chunks_exact(rows).zip(weights.chunks_exact_mut(rows)).zip(velocity.chunks_exact_mut(rows));
+        let of_panel = |(panel, ((sums, weights), velocity)): (usize, ((&[Vector], &mut [Vector]), &mut [Vector]))| {
+            let hidden_shift = Vector(self.hidden_sums[panel].0.map(|sum| self.half * sum));
+            update::learn(self.set, sums, &self.visible_shift, &hidden_shift, mask(panel, self.hidden), &self.step, velocity, weights)
+        };
+        panels.zip(parts).map(of_panel).collect()
+    }
+}
+
 impl Trainer<'_> {
     /// Brings the sums of all shards together, panel by panel, and takes the step.
     pub(super) fn learn(&mut self, sums: &Sums, errors: &[f64], samples: usize) -> Result<Outcome> {
         let (set, shards, exchange) = (self.set, self.options.shards, self.exchange);
-        let (rows, hidden_panels) = (self.machine.rows(), self.machine.hidden_panels());
         // The samples of other ranks, if there are any.
         let shared = match *sums {
             Sums::Samples(statistics) if exchange.own_shards(shards) != (0..shards) => Some(statistics),
@@ -108,7 +128,7 @@ impl Trainer<'_> {
         };
 
         // What is small comes first, all panels at once: sums over visible units, over hidden units, and the reconstruction error.
-        let (visible_sums, hidden_sums, squared_error) = sums.of_biases(&self.machine, errors, shards, exchange)?;
+        let (visible_sums, hidden_sums, squared_error) = sums.of_biases(&self.machine, errors, shards, exchange);
 
         let options = &self.options;
         let step = Step {
@@ -123,49 +143,11 @@ impl Trainer<'_> {
         let half = if options.gradient == GradientKind::Centred { 0.5 * step.scale } else { 0.0 };
         let (visible, hidden) = (self.machine.visible, self.machine.hidden);
         let visible_shift: Vec<f32> = visible_sums.iter().flat_map(|sum| sum.0).take(visible).map(|sum| half * sum).collect();
-        let take_step = |panel: usize, sums: &[Vector], weights: &mut [Vector], velocity: &mut [Vector]| {
-            let hidden_shift = Vector(hidden_sums[panel].0.map(|sum| half * sum));
-            update::learn(set, sums, &visible_shift, &hidden_shift, mask(panel, hidden), &step, velocity, weights)
+        let step_of = StepOf { set, step, half, visible_shift, hidden_sums: &hidden_sums, hidden };
+        let squares = match shared {
+            Some(statistics) => self.step_together(statistics, &step_of),
+            None => self.step_alone(sums, &step_of),
         };
-
-        let pool = &self.pool;
-        let mut squares: Vec<Squares> = Vec::with_capacity(hidden_panels);
-        let at_once = shared.map_or(hidden_panels, |_| (GATHERED / (shards * rows * WIDTH)).clamp(1, hidden_panels));
-        let blocks = self.machine.weights.chunks_mut(at_once * rows).zip(self.velocity.weights.chunks_mut(at_once * rows));
-        for (block, (weights, velocity)) in blocks.enumerate() {
-            let first = block * at_once;
-            let count = weights.len() / rows;
-            let gather = |statistics| gather_products(statistics, exchange, shards, first..first + count, rows, pool);
-            let gathered = shared.map(gather).transpose()?;
-            let lots = weights.par_chunks_mut(ABREAST * rows).zip(velocity.par_chunks_mut(ABREAST * rows)).enumerate();
-            let found: Vec<Vec<Squares>> = lots
-                .with_min_len(sums.least_lots())
-                .map_init(
-                    || pool.lend(rows),
-                    |loan, (index, (weights, velocity))| {
-                        let scratch = loan.scratch();
-                        let panels = lot(index, count);
-                        scratch.total.fill(Vector::ZERO);
-                        match &gathered {
-                            None => sums.add_products(first + panels.start..first + panels.end, rows, scratch),
-                            Some(gathered) => {
-                                for shard in gathered.chunks_exact(count * rows * WIDTH) {
-                                    let numbers = shard[panels.start * rows * WIDTH..panels.end * rows * WIDTH].chunks_exact(WIDTH);
-                                    scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
-                                }
-                            }
-                        }
-                        let parts =
-                            scratch.total.chunks_exact(rows).zip(weights.chunks_exact_mut(rows)).zip(velocity.chunks_exact_mut(rows));
-                        panels
-                            .zip(parts)
-                            .map(|(panel, ((sums, weights), velocity))| take_step(first + panel, sums, weights, velocity))
-                            .collect()
-                    },
-                )
-                .collect();
-            squares.extend(found.into_iter().flatten());
-        }
 
         let velocities = [&mut self.velocity.visible_bias, &mut self.velocity.hidden_bias];
         let mut bias_squares = 0.0;
@@ -183,6 +165,28 @@ impl Trainer<'_> {
             gradient_squares: squares.iter().map(|squares| squares.gradient.sum()).sum(),
             weight_squares: squares.iter().map(|squares| squares.weights.sum()).sum::<f64>() + bias_squares,
         })
+    }
+
+    /// Takes the step for all weights on a rank that has all shards. Returns the squares of every panel.
+    fn step_alone(&mut self, sums: &Sums, step: &StepOf) -> Vec<Squares> {
+        let (rows, hidden_panels) = (self.machine.rows(), self.machine.hidden_panels());
+        let pool = &self.pool;
+        let lots = self.machine.weights.par_chunks_mut(ABREAST * rows).zip(self.velocity.weights.par_chunks_mut(ABREAST * rows));
+        let found: Vec<Vec<Squares>> = lots
+            .enumerate()
+            .with_min_len(sums.least_lots())
+            .map_init(
+                || pool.lend(rows),
+                |loan, (index, (weights, velocity))| {
+                    let scratch = loan.scratch();
+                    let panels = lot(index, hidden_panels);
+                    scratch.total.fill(Vector::ZERO);
+                    sums.add_products(panels.clone(), rows, scratch);
+                    step.of_panels(panels, &scratch.total, weights, velocity)
+                },
+            )
+            .collect();
+        found.into_iter().flatten().collect()
     }
 
     /// The biases of the machine from those in the coordinates of the gradient: c = c' - W 1/2 and b = b' - W^T 1/2 if it is centred.
@@ -206,36 +210,4 @@ impl Trainer<'_> {
             *bias = bias.plus(&half);
         });
     }
-}
-
-/// The sums of v_i p_j of every shard for some hidden panels, shard after shard.
-fn gather_products(
-    statistics: &Statistics,
-    exchange: &dyn ShardExchange,
-    shards: usize,
-    panels: Range<usize>,
-    rows: usize,
-    pool: &Pool,
-) -> Result<Vec<f32>> {
-    let length = rows * WIDTH;
-    let mut own = vec![0f32; statistics.strips() * panels.len() * length];
-    own.par_chunks_mut(panels.len() * length).enumerate().for_each(|(strip, numbers)| {
-        numbers.par_chunks_mut(ABREAST * length).enumerate().for_each_init(
-            || pool.lend(rows),
-            |loan, (index, numbers)| {
-                let scratch = loan.scratch();
-                scratch.total.fill(Vector::ZERO);
-                let lot = lot(index, panels.len());
-                statistics.add_products(panels.start + lot.start..panels.start + lot.end, strip, scratch);
-                numbers.chunks_exact_mut(WIDTH).zip(&scratch.total).for_each(|(numbers, sum)| numbers.copy_from_slice(&sum.0));
-            },
-        );
-    });
-    let mut all = vec![0f32; shards * panels.len() * length];
-    exchange.gather(shards, &own, &mut all)?;
-    Ok(all)
-}
-
-fn add_numbers(sum: &mut Vector, numbers: &[f32]) {
-    sum.0.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
 }

@@ -36,8 +36,9 @@ pub struct PassSnapshot {
 }
 
 impl Trainer<'_> {
-    /// What [`Self::restore`] needs to go on with the same bits.
-    pub fn snapshot(&self) -> Snapshot {
+    /// What [`Self::restore`] needs to go on with the same bits. All ranks call it together.
+    pub fn snapshot(&mut self) -> Snapshot {
+        self.gather_velocity();
         let mut parameters = self.machine.clone();
         let mut numbers = Vec::new();
         [parameters.visible_bias, parameters.hidden_bias] = self.biases.clone();

@@ -53,16 +53,42 @@ struct FakeRank {
 }
 
 impl ShardExchange for FakeRank {
-    fn own_shards(&self, shards: usize) -> Range<usize> {
-        shards * self.rank / self.size..shards * (self.rank + 1) / self.size
+    fn rank(&self) -> usize {
+        self.rank
     }
 
-    fn gather(&self, shards: usize, own: &[f32], all: &mut [f32]) -> Result<()> {
-        assert_eq!(own.len() * shards, all.len() * self.own_shards(shards).len());
+    fn ranks(&self) -> usize {
+        self.size
+    }
+
+    fn part_of(&self, rank: usize, items: usize) -> Range<usize> {
+        items * rank / self.size..items * (rank + 1) / self.size
+    }
+
+    fn gather_parts(&self, own: &[f32], counts: &[usize], all: &mut [f32]) {
+        assert_eq!((own.len(), all.len()), (counts[self.rank], counts.iter().sum()));
         self.to.iter().for_each(|to| to.send(own.to_vec()).unwrap());
-        let parts: Vec<f32> = self.from.iter().flat_map(|from| from.lock().unwrap().recv().unwrap()).collect();
-        all.copy_from_slice(&parts);
-        Ok(())
+        self.receive(counts, all);
+    }
+
+    fn scatter(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize) {
+        assert_eq!((own.len(), all.len()), (sent.iter().sum(), received.iter().sum()));
+        assert!(own.len() <= longest && all.len() <= longest);
+        let mut rest = own;
+        for (to, &count) in self.to.iter().zip(sent) {
+            let (part, after) = rest.split_at(count);
+            rest = after;
+            to.send(part.to_vec()).unwrap();
+        }
+        self.receive(received, all);
+    }
+}
+
+impl FakeRank {
+    fn receive(&self, counts: &[usize], all: &mut [f32]) {
+        let parts: Vec<Vec<f32>> = self.from.iter().map(|from| from.lock().unwrap().recv().unwrap()).collect();
+        assert!(parts.iter().zip(counts).all(|(part, &count)| part.len() == count));
+        all.copy_from_slice(&parts.concat());
     }
 }
 

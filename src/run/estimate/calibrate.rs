@@ -1,10 +1,10 @@
 //! Short runs of the real work, from which the times of a whole run follow. Each takes some tenths of a second.
 
+use super::analysis::walk;
 use crate::comm;
 use crate::config::{RunFile, TrainSection};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
-use crate::measure::Series;
 use crate::random::{Purpose, Stream};
 use crate::rbm::deep::{self, ActivationKind};
 use crate::rbm::train::{ShardExchange, Trainer};
@@ -14,7 +14,7 @@ use crate::run::learning;
 use crate::run::sample::{self, Plan};
 use crate::sampler::{self, Sampler};
 use crate::spins::BitMatrix;
-use crate::{exact, statistics, store};
+use crate::store;
 use rayon::prelude::*;
 use std::cell::Cell;
 use std::ops::Range;
@@ -42,26 +42,6 @@ pub fn speed(plan: &Plan, side: usize, available: Option<u64>) -> Result<f64> {
     let mut plan = plan.clone();
     plan.ensembles.iter_mut().filter(|ensemble| ensemble.0 == side).for_each(|ensemble| ensemble.0 = trial);
     sample::measure_speed(&plan, trial, TRIAL)
-}
-
-/// Seconds for the estimates and exact values of all ensembles.
-pub fn analysis(plan: &Plan) -> Result<f64> {
-    let section = &plan.section;
-    let draws = section.draws().min(20_000);
-    let replicas = section.replicas.min(8);
-    let chains: Vec<Series> = (0..replicas).map(|chain| walk(plan.seed, chain, draws)).collect();
-    let began = Instant::now();
-    std::hint::black_box(statistics::observables(16, 0.4, &chains));
-    let whole = section.draws() as f64 * section.replicas as f64 / (draws * replicas) as f64;
-    let mut each = began.elapsed().as_secs_f64() * whole * plan.ensembles.len() as f64;
-    let mut sizes: Vec<usize> = plan.ensembles.iter().map(|ensemble| ensemble.0).collect();
-    sizes.dedup();
-    for side in &sizes {
-        let began = Instant::now();
-        std::hint::black_box(exact::reference(plan.geometry, *side, plan.ensembles[0].1));
-        each += began.elapsed().as_secs_f64() * (plan.ensembles.len() / sizes.len()) as f64;
-    }
-    Ok(each / rayon::current_num_threads().min(plan.ensembles.len()) as f64)
 }
 
 /// Seconds a byte that goes through compression, digest and disk.
@@ -130,19 +110,6 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
     Ok(Writing { series: (large - small).max(1e-6) / (16.0 * 200_000.0), kept })
 }
 
-/// A series that remembers a little, as those of chains do.
-fn walk(seed: u64, chain: usize, draws: usize) -> Series {
-    let mut stream = Stream::new(seed, Purpose::Check, chain as u64);
-    let mut series = Series::default();
-    let (mut energy, mut magnetization) = (0.0, 0.0);
-    for _ in 0..draws {
-        (energy, magnetization) = (0.8 * energy + stream.normal(), 0.8 * magnetization + stream.normal());
-        series.energy.push((10.0 * energy) as i64);
-        series.magnetization.push((10.0 * magnetization) as i64);
-    }
-    series
-}
-
 /// Random configurations, one a row.
 pub fn random_bits(rows: usize, columns: usize) -> BitMatrix {
     let mut stream = Stream::new(1, Purpose::Check, 5);
@@ -171,16 +138,24 @@ struct FirstRank {
 }
 
 impl ShardExchange for FirstRank {
-    fn own_shards(&self, shards: usize) -> Range<usize> {
-        comm::share(shards, 0, self.ranks)
+    fn ranks(&self) -> usize {
+        self.ranks
     }
 
-    fn gather(&self, _shards: usize, own: &[f32], all: &mut [f32]) -> Result<()> {
+    fn part_of(&self, rank: usize, items: usize) -> Range<usize> {
+        comm::share(items, rank, self.ranks)
+    }
+
+    fn gather_parts(&self, own: &[f32], _counts: &[usize], all: &mut [f32]) {
         let (mine, others) = all.split_at_mut(own.len());
         mine.copy_from_slice(own);
         others.fill(0.0);
         self.received.set(self.received.get() + 4 * others.len() as u64);
-        Ok(())
+    }
+
+    fn scatter(&self, _own: &[f32], _sent: &[usize], all: &mut [f32], _received: &[usize], _longest: usize) {
+        all.fill(0.0);
+        self.received.set(self.received.get() + 4 * all.len() as u64);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The time of the stage `[renormalize]`, from its parts on a random stack of the same shape; those that grow with a count are tried on a small part of it.
 
 use super::calibrate::random_bits;
-use crate::config::{DecimationSection, FlowSection, LikelihoodSection, RenormalizeSection, RunFile};
+use crate::config::{DecimationSection, FlowSection, LikelihoodSection, RenormalizeSection, Role, RunFile};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
 use crate::ledger::Nobody;
@@ -12,7 +12,7 @@ use crate::rg::flow::Start;
 use crate::rg::monte_carlo;
 use crate::run::comparison::{self, Centres};
 use crate::run::renormalize::{self, Subject};
-use crate::run::{decimation, flow, likelihood, stack, standards};
+use crate::run::{controls, decimation, flow, likelihood, stack, standards};
 use std::time::Instant;
 
 /// States of a bond of tensors that are tried, at most.
@@ -49,7 +49,7 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             timed(scale, &mut || monte_carlo::renormalize(torus, &bits, BlockRule::Majority, levels, job.seed, 0).map(drop))?;
         }
     }
-    let mut in_one_dimension = 0.0;
+    let (mut in_one_dimension, mut beside) = (0.0, 0.0);
     if let Some(wanted) = section.decimation {
         let small = DecimationSection { epochs: wanted.epochs.min(2), samples: wanted.samples.min(2000), ..wanted };
         let begun = Instant::now();
@@ -109,11 +109,15 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             sampling_chains: wanted.sampling_chains.min(rows),
             ..wanted
         };
-        let chains = wanted.sampling_chains as f64 / small.sampling_chains as f64;
-        timed(parts as f64 * chains, &mut || {
-            likelihood::run(&small, &subject, &Nobody).and_then(|first| stack::run(&small, &subject, &first, &Nobody)).map(drop)
-        })?;
+        let scale = parts as f64 * wanted.sampling_chains as f64 / small.sampling_chains as f64;
+        let started = Instant::now();
+        let first = likelihood::run(&small, &subject, &Nobody)?;
+        // Every other seed has a likelihood of its first machine.
+        let seeds = job.companions().iter().filter(|companion| companion.role == Role::Seed).count() as f64;
+        beside += scale * started.elapsed().as_secs_f64() * (1.0 + seeds);
+        timed(scale, &mut || stack::run(&small, &subject, &first, &Nobody).map(drop))?;
     }
+    beside += controls_and_scan(job, section, &subject)?;
     if section.couplings || section.side_by_side {
         let mut centres = Centres::of(&subject)?;
         timed(1.0, &mut || Centres::of(&subject).map(|found| centres = found))?;
@@ -126,5 +130,41 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             timed(scale, &mut || comparison::side_by_side(&subject, &centres, all.as_ref(), &[], None, None).map(drop))?;
         }
     }
-    Ok(seconds + in_one_dimension)
+    Ok(seconds + in_one_dimension + beside)
+}
+
+/// Seconds for the networks beside the main one: their fields and agreements, and the controls that need no training.
+fn controls_and_scan(job: &RunFile, section: &RenormalizeSection, subject: &Subject) -> Result<f64> {
+    let (companions, Some(train)) = (job.companions(), &job.train) else { return Ok(0.0) };
+    if companions.is_empty() && !section.controls {
+        return Ok(0.0);
+    }
+    let count = |roles: &[Role]| companions.iter().filter(|companion| roles.contains(&companion.role)).count() as f64;
+    let started = Instant::now();
+    let fields = renormalize::receptive_fields(subject)?;
+    let for_fields = started.elapsed().as_secs_f64();
+    let started = Instant::now();
+    controls::agreements(subject)?;
+    let for_agreements = started.elapsed().as_secs_f64() * train.held_out as f64 / subject.held_out.rows() as f64;
+    let mut seconds = 0.0;
+    let seeds = count(&[Role::Seed]);
+    if seeds > 0.0 {
+        seconds += (1.0 + seeds) * (for_fields + for_agreements);
+    }
+    if section.controls {
+        let training = random_bits(train.samples.min(MOST_BLOCKED), subject.torus.sites());
+        let started = Instant::now();
+        controls::table(subject, &training, &fields, &[], &[])?;
+        // The fields of shuffled sites are looked at a second time, when the sites are back.
+        let (networks, shuffled) = (count(&[Role::Seed, Role::ShuffledSites, Role::NoPenalty]), count(&[Role::ShuffledSites]));
+        seconds += started.elapsed().as_secs_f64() + networks * (for_fields + for_agreements) + shuffled * for_fields;
+    }
+    let scanned = count(&[Role::Scan]);
+    if scanned > 0.0 {
+        let first = Subject { stack: &subject.stack[..1], dead_units: &subject.dead_units[..1], ..*subject };
+        let started = Instant::now();
+        renormalize::receptive_fields(&first)?;
+        seconds += scanned * started.elapsed().as_secs_f64();
+    }
+    Ok(seconds)
 }

@@ -69,7 +69,7 @@ impl Way<'_> {
                 .map(|size| {
                     let mut times = vec![0.0; blocks];
                     (0..blocks).for_each(|_| times[stream.below(blocks as u64) as usize] += 1.0);
-                    size.histograms.combine_times(&times, Some(&size.replicates[0]))
+                    size.histograms.combine_times(&times, Some(size.replicates[0].free_energies()))
                 })
                 .collect();
             self.go(&ensembles)

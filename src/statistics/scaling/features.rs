@@ -2,8 +2,10 @@
 //! draws and the others with one block left out, and give a number with its error.
 
 use super::{Collapse, Crossing, Curves, Peak, WithError, with_error};
+use crate::ledger::Ledger;
 use crate::statistics::reweighting::{Averages, Histograms, Reweighting};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Nodes of a curve.
 const NODES: usize = 33;
@@ -13,23 +15,54 @@ const HALVINGS: usize = 60;
 const GOLDEN_STEPS: usize = 34;
 
 /// One size: its histograms and their combination for each replicate.
-pub(super) struct Size {
+pub(super) struct Size<'a> {
     pub size: usize,
     pub histograms: Histograms,
     pub replicates: Vec<Reweighting>,
+    ledger: &'a dyn Ledger,
+    /// Questions that were asked.
+    questions: AtomicUsize,
 }
 
-impl Size {
-    pub fn new(size: usize, histograms: Histograms) -> Self {
-        let all = histograms.combine(None, None);
+impl<'a> Size<'a> {
+    /// What is calculated of a size is kept in `ledger`, answer after answer: a job that is interrupted goes on from there.
+    pub fn new(size: usize, histograms: Histograms, ledger: &'a dyn Ledger) -> Self {
+        let name = format!("free energies of L = {size}");
+        let couplings = histograms.couplings();
+        let kept: Vec<f64> = ledger.found(&name).unwrap_or_default().into_iter().map(f64::from_bits).collect();
+        let kept: Vec<&[f64]> = kept.chunks_exact(couplings).filter(|_| kept.len() == couplings * (histograms.blocks() + 1)).collect();
+        let all = histograms.combine(None, kept.first().copied());
+        let guess = |block: usize| kept.get(block + 1).copied().unwrap_or_else(|| all.free_energies());
         let without: Vec<Reweighting> =
-            (0..histograms.blocks()).into_par_iter().map(|block| histograms.combine(Some(block), Some(&all))).collect();
-        Size { size, replicates: std::iter::once(all).chain(without).collect(), histograms }
+            (0..histograms.blocks()).into_par_iter().map(|block| histograms.combine(Some(block), Some(guess(block)))).collect();
+        let replicates: Vec<Reweighting> = std::iter::once(all).chain(without).collect();
+        if kept.is_empty() {
+            let words = replicates.iter().flat_map(|replicate| replicate.free_energies().iter().map(|energy| energy.to_bits()));
+            ledger.keep(&name, words.collect());
+        }
+        Size { size, replicates, histograms, ledger, questions: AtomicUsize::new(0) }
+    }
+
+    /// Numbers that an earlier job calculated, or that are calculated now. The questions to a size come in a fixed order, which names them together with the numbers that go in.
+    fn kept(&self, given: impl Iterator<Item = f64>, calculate: impl FnOnce() -> Vec<f64>) -> Vec<f64> {
+        let question = self.questions.fetch_add(1, Ordering::Relaxed);
+        // The numbers of Fowler, Noll and Vo's hash.
+        let given = given.fold(0xCBF2_9CE4_8422_2325_u64, |hash, number| (hash ^ number.to_bits()).wrapping_mul(0x0100_0000_01B3));
+        let name = format!("answer {question} of L = {}, {given:x}", self.size);
+        if let Some(words) = self.ledger.found(&name) {
+            return words.into_iter().map(f64::from_bits).collect();
+        }
+        let numbers = calculate();
+        self.ledger.keep(&name, numbers.iter().map(|number| number.to_bits()).collect());
+        numbers
     }
 
     /// A function of the averages at a coupling that may differ between the replicates.
     pub fn values(&self, coupling: &(dyn Fn(usize) -> f64 + Sync), of: &(dyn Fn(&Averages) -> f64 + Sync)) -> Vec<f64> {
-        self.replicates.par_iter().enumerate().map(|(index, replicate)| of(&replicate.at(coupling(index)))).collect()
+        let replicates = &self.replicates;
+        self.kept((0..replicates.len()).map(coupling), || {
+            replicates.par_iter().enumerate().map(|(index, replicate)| of(&replicate.at(coupling(index)))).collect()
+        })
     }
 
     /// The couplings of a curve.
@@ -39,28 +72,51 @@ impl Size {
     }
 
     pub fn curves(&self) -> Curves {
-        let nodes = self.nodes();
-        let averages: Vec<Vec<Averages>> =
-            nodes.par_iter().map(|&coupling| self.replicates.iter().map(|replicate| replicate.at(coupling)).collect()).collect();
-        let curve = |of: &dyn Fn(&Averages) -> f64| -> Vec<WithError> {
-            averages.iter().map(|node| with_error(&node.iter().map(of).collect::<Vec<f64>>())).collect()
+        let (nodes, replicates) = (self.nodes(), &self.replicates);
+        let functions: [&(dyn Fn(&Averages) -> f64 + Sync); 6] = [
+            &|averages| averages.binder_cumulant()[0],
+            &|averages| averages.correlation_length()[0],
+            &|averages| averages.moments[0],
+            &Averages::connected_susceptibility,
+            &|averages| averages.specific_heat,
+            &|averages| averages.energy,
+        ];
+        // Of each node the functions with their errors, and the effective draws; then the overlap.
+        let of_node = |&coupling: &f64| -> Vec<f64> {
+            let averages: Vec<Averages> = replicates.iter().map(|replicate| replicate.at(coupling)).collect();
+            let pairs = functions.iter().flat_map(|of| with_error(&averages.iter().map(of).collect::<Vec<f64>>()));
+            pairs.chain([averages[0].effective_draws]).collect()
         };
+        let numbers = self.kept(nodes.iter().copied(), || {
+            let of_nodes: Vec<Vec<f64>> = nodes.par_iter().map(of_node).collect();
+            of_nodes.into_iter().flatten().chain([replicates[0].overlaps().into_iter().fold(1.0, f64::min)]).collect()
+        });
+        let each = 2 * functions.len() + 1;
+        let curve =
+            |place: usize| -> Vec<WithError> { numbers.chunks_exact(each).map(|node| [node[2 * place], node[2 * place + 1]]).collect() };
         Curves {
             size: self.size,
-            binder_cumulant: curve(&|averages| averages.binder_cumulant()[0]),
-            correlation_length: if self.histograms.has_waves() { curve(&|averages| averages.correlation_length()[0]) } else { Vec::new() },
-            magnetization: curve(&|averages| averages.moments[0]),
-            connected_susceptibility: curve(&Averages::connected_susceptibility),
-            specific_heat: curve(&|averages| averages.specific_heat),
-            energy: curve(&|averages| averages.energy),
-            effective_draws: averages.iter().map(|node| node[0].effective_draws).collect(),
-            smallest_overlap: self.replicates[0].overlaps().into_iter().fold(1.0, f64::min),
+            binder_cumulant: curve(0),
+            correlation_length: if self.histograms.has_waves() { curve(1) } else { Vec::new() },
+            magnetization: curve(2),
+            connected_susceptibility: curve(3),
+            specific_heat: curve(4),
+            energy: curve(5),
+            effective_draws: numbers.chunks_exact(each).map(|node| node[each - 1]).collect(),
+            smallest_overlap: numbers[numbers.len() - 1],
             coupling: nodes,
         }
     }
 
     /// The peak of a function of the averages inside the couplings sampled: places and heights of all replicates.
     pub fn peak(&self, of: &(dyn Fn(&Averages) -> f64 + Sync)) -> Option<[Vec<f64>; 2]> {
+        let numbers =
+            self.kept(std::iter::empty(), || self.find_peak(of).map(|[places, heights]| [places, heights].concat()).unwrap_or_default());
+        let (places, heights) = numbers.split_at(numbers.len() / 2);
+        (!places.is_empty()).then(|| [places.to_vec(), heights.to_vec()])
+    }
+
+    fn find_peak(&self, of: &(dyn Fn(&Averages) -> f64 + Sync)) -> Option<[Vec<f64>; 2]> {
         let nodes = self.nodes();
         let heights: Vec<f64> = nodes.par_iter().map(|&coupling| of(&self.replicates[0].at(coupling))).collect();
         let top = (0..NODES).max_by(|&one, &other| heights[one].total_cmp(&heights[other]))?;
@@ -137,7 +193,7 @@ fn equal(small: &Size, large: &Size, of: &(dyn Fn(&Averages) -> f64 + Sync), nea
 }
 
 /// Crossings of each size with the next one, and with its double where that is not the next.
-pub(super) fn crossings(sizes: &[Size], observable: &str, of: &(dyn Fn(&Averages) -> f64 + Sync)) -> Vec<Crossing> {
+pub(super) fn crossings(sizes: &[Size<'_>], observable: &str, of: &(dyn Fn(&Averages) -> f64 + Sync)) -> Vec<Crossing> {
     let mut found = Vec::new();
     for (index, small) in sizes.iter().enumerate() {
         for (other, large) in sizes.iter().enumerate().skip(index + 1) {
@@ -146,13 +202,17 @@ pub(super) fn crossings(sizes: &[Size], observable: &str, of: &(dyn Fn(&Averages
             if !(is_double || !has_double && other == index + 1) {
                 continue;
             }
-            if let Some(pairs) = equal(small, large, of, None) {
-                let (couplings, values): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
+            let numbers = small.kept(std::iter::once(large.size as f64), || {
+                let (couplings, values): (Vec<f64>, Vec<f64>) = equal(small, large, of, None).unwrap_or_default().into_iter().unzip();
+                [couplings, values].concat()
+            });
+            let (couplings, values) = numbers.split_at(numbers.len() / 2);
+            if !couplings.is_empty() {
                 found.push(Crossing {
                     observable: observable.to_string(),
                     sizes: [small.size, large.size],
-                    coupling: with_error(&couplings),
-                    value: with_error(&values),
+                    coupling: with_error(couplings),
+                    value: with_error(values),
                 });
             }
         }

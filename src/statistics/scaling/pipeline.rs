@@ -5,6 +5,7 @@ use super::features::{Size, collapse, crossings, peak};
 use super::fits::{Chosen, Datum, Wanted, results, scan};
 use super::{Curves, Scaling, ScalingFit, SizeData};
 use crate::lattice::Geometry;
+use crate::ledger::{Ledger, Nobody};
 use crate::statistics::reweighting::{Averages, Histograms};
 use rayon::prelude::*;
 
@@ -40,11 +41,11 @@ pub(super) type Function<'a> = &'a (dyn Fn(&Averages) -> f64 + Sync);
 
 /// [`analyse_on`] the square lattice.
 pub fn analyse(data: &[SizeData]) -> Option<Scaling> {
-    analyse_on(Geometry::Square, data)
+    analyse_on(Geometry::Square, data, &Nobody)
 }
 
-/// Carries out the analysis. `None` for chains, with fewer than three sizes, with a size of fewer than two couplings, or with chains too short to be cut into blocks.
-pub fn analyse_on(geometry: Geometry, data: &[SizeData]) -> Option<Scaling> {
+/// Carries out the analysis, whose steps are kept in `ledger`. `None` for chains, with fewer than three sizes, with a size of fewer than two couplings, or with chains too short to be cut into blocks.
+pub fn analyse_on(geometry: Geometry, data: &[SizeData], ledger: &dyn Ledger) -> Option<Scaling> {
     let corrections = Corrections::of(geometry)?;
     let chains = data.iter().flat_map(|size| &size.ensembles).map(|(_, chains)| chains.len());
     let shortest = data.iter().flat_map(|size| &size.ensembles).flat_map(|(_, chains)| chains.iter()).map(|chain| chain.len()).min()?;
@@ -56,15 +57,15 @@ pub fn analyse_on(geometry: Geometry, data: &[SizeData]) -> Option<Scaling> {
     if parts == 0 || parts * fewest < 4 {
         return None;
     }
-    let sizes: Vec<Size> =
-        data.par_iter().map(|size| Size::new(size.size, Histograms::on(geometry, size.size, &size.ensembles, parts, BLOCKS))).collect();
+    let of_size = |size: &SizeData| Size::new(size.size, Histograms::on(geometry, size.size, &size.ensembles, parts, BLOCKS), ledger);
+    let sizes: Vec<Size> = data.par_iter().map(of_size).collect();
     Pipeline { geometry, corrections, has_waves: sizes.iter().all(|size| size.histograms.has_waves()), sizes, fits: Vec::new() }.run()
 }
 
-struct Pipeline {
+struct Pipeline<'a> {
     geometry: Geometry,
     corrections: Corrections,
-    sizes: Vec<Size>,
+    sizes: Vec<Size<'a>>,
     has_waves: bool,
     fits: Vec<ScalingFit>,
 }
@@ -82,7 +83,7 @@ const LOGARITHM_OF_MAGNETIZATION: Function<'static> = &|averages| averages.momen
 const LOGARITHM_OF_SUSCEPTIBILITY: Function<'static> = &|averages| (averages.sites * averages.moments[1]).ln();
 const HEAT: Function<'static> = &|averages| averages.specific_heat;
 
-impl Pipeline {
+impl Pipeline<'_> {
     fn run(mut self) -> Option<Scaling> {
         let replicates = self.sizes[0].replicates.len();
         // The first look: where the two largest sizes cross.
