@@ -160,7 +160,7 @@ fn analyse_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     });
     let is_root = session.comm().is_root();
     let state = || if is_root { notes.items() } else { Items::default() };
-    let found = session.beside_rounds(Stage::Analysis, work, &state)?;
+    let found = session.beside_rounds(Stage::Analysis, work, &state, &|| notes.has_news())?;
     notes.finish();
     session.on_root(|desk| {
         let Some((scaling, tables, sampling, configurations)) = found else { return Ok(()) };
@@ -206,7 +206,8 @@ fn renormalize_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
         move || renormalize::run(seed, &section, &sets, trained.as_ref().map(|trained| trained.subject(seed)).as_ref(), &beside, &notes)
     });
     let is_root = session.comm().is_root();
-    let record = session.beside_rounds(Stage::Renormalization, work, &|| if is_root { notes.items() } else { Items::default() })?;
+    let state = || if is_root { notes.items() } else { Items::default() };
+    let record = session.beside_rounds(Stage::Renormalization, work, &state, &|| notes.has_news())?;
     notes.finish();
     session.on_root(|desk| record.map_or(Ok(()), |record| desk.keep_renormalization(record))).map(drop)
 }

@@ -89,13 +89,11 @@ fn ranks_receive_the_sums_of_the_others() {
         found["communication"]["bytes_per_minibatch"][0].as_u64().unwrap() as f64
     };
     assert_eq!(bytes("1"), 0.0);
-    // Four bytes for each weight and bias, of the shards that the rank does not have; padding adds little.
-    let of_shard = 4.0 * (1024.0 * 512.0 + 1024.0 + 512.0);
-    for (ranks, others) in [("2", 4.0), ("4", 6.0), ("8", 7.0), ("256", 8.0)] {
-        let ratio = bytes(ranks) / (others * of_shard);
-        // The first of 256 ranks has a shard or none.
-        let least = if ranks == "256" { 0.85 } else { 0.98 };
-        assert!((least..1.02).contains(&ratio), "{ranks} ranks: {ratio}");
+    // Four bytes for each number: the sums of the other ranks for the panels of the rank, the new weights of all other panels, and the biases of the shards that the rank does not have.
+    let (of_panel, of_shard) = (4.0 * 1024.0 * 16.0, 4.0 * (1024.0 + 512.0));
+    for (ranks, panels, others, shards) in [("2", 16.0, 1.0, 4.0), ("4", 8.0, 3.0, 6.0), ("8", 4.0, 7.0, 7.0), ("256", 1.0, 7.0, 7.0)] {
+        let ratio = bytes(ranks) / ((panels * others + 32.0 - panels) * of_panel + shards * of_shard);
+        assert!((0.98..1.02).contains(&ratio), "{ranks} ranks: {ratio}");
     }
     let words = runs::succeed(kadanoff().arg("estimate").arg(&job).args(["--ranks", "16", "--threads", "2"]));
     let words = String::from_utf8_lossy(&words.stderr).into_owned();

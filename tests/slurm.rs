@@ -254,6 +254,8 @@ fn every_script_of_jobs_on_a_real_slurm() {
     let (long, short) = (write("long.toml", "20000"), write("short.toml", "2000"));
     let patience = Duration::from_secs(100);
 
+    let (nodes, kind) = if cfg!(feature = "mpi") { ("--nodes=2", "pmix") } else { ("--nodes=1", "none") };
+
     // Undisturbed, outside SLURM.
     let whole = place.join("whole");
     succeed(kadanoff().arg("run").arg(&long).arg("--out").arg(&whole).args(["--threads", "2"]));
@@ -270,8 +272,12 @@ fn every_script_of_jobs_on_a_real_slurm() {
     assert_eq!(chain.len(), 3);
     assert!(cluster.about(&chain[2]).contains(&format!("Dependency=afterok:{}", chain[1])), "{}", cluster.about(&chain[2]));
 
+    // One minute is all that SLURM gives this one, and it is told so in SLURM_JOB_END_TIME alone: what the signal of the script's own would have said comes too late to be of use.
+    let (endless, announced) = (write("endless.toml", "100000000"), place.join("announced"));
+    let limited = ["--cpus-per-task=1", "--mem=0", "--time=1", "--signal=CONT@1"];
+    let ends = cluster.submit(&limited, "jobs/single-node.sh", &[&endless, &announced], &[("SLURM_MPI_TYPE", kind)]);
+
     // Two stops and requeues, the second time on one node; with MPI a rank a node, otherwise one process where SLURM puts it.
-    let (nodes, kind) = if cfg!(feature = "mpi") { ("--nodes=2", "pmix") } else { ("--nodes=1", "none") };
     let requeued = place.join("requeued");
     let settings = [("KADANOFF_OPTIONS", "--stop-after 900ms --checkpoint-every 200ms"), ("KADANOFF_MPI", kind)];
     let options = [nodes, "--ntasks-per-node=1", "--cpus-per-task=1", "--mem=0"];
@@ -340,9 +346,20 @@ fn every_script_of_jobs_on_a_real_slurm() {
     assert!(!refused.status.success() && words.contains(expected), "{words}");
     assert!(!alone.exists());
 
+    // The announced end: stopped in time, exit code 75, back into the queue.
+    let begun = Instant::now();
+    let stops = || std::fs::read_to_string(announced.join("log.txt")).unwrap_or_default();
+    let restarts = || field(&cluster.about(&ends), "Restarts").parse::<u32>().unwrap_or(0);
+    while !stops().contains("stopped because the end of the SLURM job is near") || restarts() == 0 {
+        assert!(begun.elapsed() < patience, "{}\n{}\n{}", stops(), cluster.about(&ends), cluster.outputs());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(!cluster.ask("scancel", &[&ends]).contains("error"));
+    cluster.wait(&ends, patience);
+    succeed(kadanoff().arg("check").arg(&announced));
+
     if std::env::var("KADANOFF_LONG").is_ok_and(|value| value == "1") {
         // The time limit: SIGTERM to every task, SIGKILL five seconds later. The job knows no end of its own here, so that the signal is what stops it.
-        let endless = write("endless.toml", "100000000");
         let killed = place.join("killed");
         let wrapper = place.join("unaware");
         std::fs::write(&wrapper, format!("#!/bin/sh\nunset SLURM_JOB_END_TIME\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_kadanoff"))).unwrap();

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a job that writes a checkpoint waits for the states it asked for, and for the first result of its own: so that every job gets on, however short it is.
+/// How long a job that writes a checkpoint waits for the states it asked for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Results of finished parts have names that begin so.
 const PART: &str = "part ";
@@ -71,7 +71,7 @@ impl Notes {
         self.progress.note_now();
         self.calls.ask();
         let begun = Instant::now();
-        while !(self.calls.are_answered() && self.has_news.load(Ordering::Relaxed)) && begun.elapsed() < PATIENCE {
+        while !self.calls.are_answered() && begun.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(2));
         }
         let mut items = Items::default();
@@ -85,6 +85,11 @@ impl Notes {
             items.push(number as u64, std::iter::once(name.len() as u64).chain(packed).chain(words.iter().copied()));
         }
         items
+    }
+
+    /// Whether this job has added anything.
+    pub fn has_news(&self) -> bool {
+        self.has_news.load(Ordering::Relaxed)
     }
 
     /// The stage is over.

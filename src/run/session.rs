@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How often rank 0 looks at the clock and at signals while a thread of its own works.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a job waits for the first result of such work, even if it is to stop.
+const FIRST_NEWS: Duration = Duration::from_secs(5);
 /// The stack of each of its threads, that of a main thread.
 const STACK: usize = 8 << 20;
 
@@ -123,7 +125,7 @@ impl<'a> Session<'a> {
     }
 
     /// Does `work` on a thread of rank 0 while all ranks come together round after round, so that the job can stop in the midst of it. `state` makes the checkpoint that a later
-    /// job goes on from. The result is on rank 0 only. Collective.
+    /// job goes on from, and `has_news` says whether this job has added anything to it. The result is on rank 0 only. Collective.
     ///
     /// # Errors
     /// What `work` fails with, on all ranks; [`Error::Stopped`] if the job stops: the thread is then left alone until the process ends.
@@ -132,6 +134,7 @@ impl<'a> Session<'a> {
         stage: Stage,
         work: Option<impl FnOnce() -> Result<T> + Send + 'static>,
         state: &dyn Fn() -> Items,
+        has_news: &dyn Fn() -> bool,
     ) -> Result<Option<T>> {
         let (sender, results) = mpsc::channel();
         let cannot = |why: &dyn std::fmt::Display| Error::InputOutput(format!("cannot start a thread: {why}"));
@@ -143,10 +146,12 @@ impl<'a> Session<'a> {
             builder.spawn(move || drop(sender.send(pool.install(work)))).map_err(|why| cannot(&why))
         });
         let worker = comm::agree(self.comm, worker.transpose())?;
-        let mut result = None;
+        let (mut result, begun) = (None, Instant::now());
         loop {
             let round = self.begin_round();
-            while worker.is_some() && result.is_none() && !round.is_over() {
+            // Every job gets on, however short it is: it stays until it has something new, or for a while.
+            let stays = || begun.elapsed() < FIRST_NEWS && !has_news();
+            while worker.is_some() && result.is_none() && (!round.is_over() || stays()) {
                 match results.recv_timeout(LOOK) {
                     Ok(found) => result = Some(found),
                     Err(RecvTimeoutError::Timeout) => {}

@@ -131,13 +131,17 @@ fn random_data(section: &TrainSection, layer: usize, rows: usize) -> TrainingDat
     }
 }
 
-/// The first rank of several: does its own share and receives zeros from the others. Counts what it would receive.
-struct FirstRank {
+/// The last rank of several, whose share is the largest: does its own part and receives zeros from the others. Counts what it would receive.
+struct LastRank {
     ranks: usize,
     received: Cell<u64>,
 }
 
-impl ShardExchange for FirstRank {
+impl ShardExchange for LastRank {
+    fn rank(&self) -> usize {
+        self.ranks - 1
+    }
+
     fn ranks(&self) -> usize {
         self.ranks
     }
@@ -147,7 +151,7 @@ impl ShardExchange for FirstRank {
     }
 
     fn gather_parts(&self, own: &[f32], _counts: &[usize], all: &mut [f32]) {
-        let (mine, others) = all.split_at_mut(own.len());
+        let (others, mine) = all.split_at_mut(all.len() - own.len());
         mine.copy_from_slice(own);
         others.fill(0.0);
         self.received.set(self.received.get() + 4 * others.len() as u64);
@@ -177,14 +181,14 @@ fn small_trainer<'a>(
     options: &TrainingOptions,
     data: &'a TrainingData,
     held_out: &'a TrainingData,
-    exchange: &'a FirstRank,
+    exchange: &'a LastRank,
 ) -> Result<Trainer<'a>> {
     learning::with_law(Trainer::new(data, held_out, options.clone(), exchange)?, section)
 }
 
 /// Trains a layer for a moment on random data.
 pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> Result<LayerCost> {
-    let exchange = FirstRank { ranks: ranks.max(1), received: Cell::new(0) };
+    let exchange = LastRank { ranks: ranks.max(1), received: Cell::new(0) };
     let options = learning::options(seed, section, layer);
     let rows = section.samples.min(MOST_SAMPLES.max(2 * section.minibatch));
     let data = random_data(section, layer, rows);
