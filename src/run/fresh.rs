@@ -105,7 +105,7 @@ impl FreshData {
     ///
     /// # Errors
     /// [`Error::Stopped`] if the job stops; what cannot be written.
-    pub fn draw(&mut self, session: &mut Session, state: impl Fn(&FreshData) -> Items) -> Result<BitMatrix> {
+    pub fn draw(&mut self, session: &mut Session, mut state: impl FnMut(&FreshData) -> Items) -> Result<BitMatrix> {
         let comm = session.comm();
         loop {
             let round = session.begin_round();

@@ -278,9 +278,9 @@ impl<'a> Line<'a> {
     }
 
     /// The items of a checkpoint.
-    fn items(&self, fresh: Option<&FreshData>) -> Items {
+    fn items(&mut self, fresh: Option<&FreshData>) -> Items {
         let mut items = Items::default();
-        for ((layer, trainer), progressed) in self.own.clone().zip(&self.trainers).zip(&self.progressed) {
+        for ((layer, trainer), progressed) in self.own.clone().zip(&mut self.trainers).zip(&self.progressed) {
             layer_state::push(&mut items, layer, (self.task.network, layer), &trainer.snapshot(), progressed, true);
         }
         layer_state::push_fresh(&mut items, fresh);

@@ -74,7 +74,7 @@ pub fn train(tasks: &[Task], stored: &[u8], session: &mut Session) -> Result<Opt
         }
         session.end_round(Stage::Training, || {
             let mut items = Items::default();
-            networks.iter().for_each(|network| network.push(&mut items));
+            networks.iter_mut().for_each(|network| network.push(&mut items));
             items
         })?;
     }
@@ -200,13 +200,13 @@ impl<'a> Network<'a> {
     }
 
     /// Adds the items of a checkpoint: those it came from, if it has not been taken up.
-    fn push(&self, items: &mut Items) {
+    fn push(&mut self, items: &mut Items) {
         if self.running.is_none() && !self.is_done() {
             items.append(&self.stored_bytes);
             return;
         }
         self.layers.iter().enumerate().for_each(|(layer, done)| layer_state::push_done(items, self.number, layer, done));
-        if let Some((trainer, progressed)) = &self.running {
+        if let Some((trainer, progressed)) = &mut self.running {
             let place = (self.number, self.layers.len());
             layer_state::push(items, self.number, place, &trainer.snapshot(), progressed, true);
         }

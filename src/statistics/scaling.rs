@@ -16,7 +16,7 @@ use crate::lattice::Geometry;
 use crate::measure::Series;
 use serde::{Deserialize, Serialize};
 
-pub use bootstrap::Bootstrap;
+pub use bootstrap::{Bootstrap, RESAMPLES};
 pub use pipeline::{analyse, analyse_on};
 
 /// All ensembles of one size.

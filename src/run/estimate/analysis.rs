@@ -10,6 +10,7 @@ use crate::random::{Purpose, Stream};
 use crate::run::analysis;
 use crate::run::sample::Plan;
 use crate::statistics::reweighting::Histograms;
+use crate::statistics::scaling::RESAMPLES;
 use crate::statistics::{self, relaxation};
 use crate::store::ConfigurationSet;
 use std::hint::black_box;
@@ -25,6 +26,8 @@ const MOST_CONFIGURATIONS: usize = 400;
 const REPLICATES: f64 = 49.0;
 const ANSWERS: f64 = 162.0;
 const ANSWERS_OF_CROSSINGS: f64 = 228.0;
+/// Averages that a resample of the bootstrap asks of a size: about the first look, and at the critical coupling for each of the powers.
+const ANSWERS_OF_RESAMPLE: f64 = 5.0;
 /// The specific heat of a site near a critical point, about, where it is not known exactly.
 const SPECIFIC_HEAT: f64 = 2.5;
 
@@ -105,7 +108,8 @@ fn scaling(plan: &Plan, sizes: &[usize], chains: &[Series]) -> f64 {
             // Energies are four apart.
             let width = sites * heat / (middle * middle) * (high - low) + 8.0 * (sites * heat).sqrt() / middle;
             let levels = (0.25 * width).min(all_draws);
-            levels * REPLICATES * ((ANSWERS + ANSWERS_OF_CROSSINGS) * of_level + combined) + of_draw * all_draws
+            let resamples = RESAMPLES as f64 * (ANSWERS_OF_RESAMPLE * of_level + combined);
+            levels * (REPLICATES * ((ANSWERS + ANSWERS_OF_CROSSINGS) * of_level + combined) + resamples) + of_draw * all_draws
         })
         .sum()
 }

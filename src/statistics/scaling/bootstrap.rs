@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Resamples: an error of 5 % of the error.
-const RESAMPLES: u64 = 200;
+pub const RESAMPLES: u64 = 200;
 /// The seed of the stream.
 const SEED: u64 = 0;
 
@@ -28,7 +28,7 @@ pub struct Bootstrap {
 /// The fits that were chosen, and where the curves were expanded.
 pub(super) struct Way<'a> {
     /// The sizes.
-    pub sizes: &'a [Size],
+    pub sizes: &'a [Size<'a>],
     /// The coupling at which the curves were expanded for the critical coupling.
     pub start: f64,
     /// The curves whose crossing it is.
@@ -58,10 +58,15 @@ impl Way<'_> {
         results
     }
 
-    /// The bootstrap of all results, in their order.
+    /// The bootstrap of all results, in their order. Finished resamples are kept, so that a job that is interrupted goes on from there.
     pub fn bootstrap(&self) -> Vec<Bootstrap> {
+        let ledger = self.sizes[0].ledger;
         let blocks = self.sizes[0].histograms.blocks();
         let one = |number: u64| {
+            let name = format!("resample {number}");
+            if let Some(words) = ledger.found(&name) {
+                return words.into_iter().map(f64::from_bits).collect();
+            }
             let mut stream = Stream::new(SEED, Purpose::Resampling, number);
             let ensembles: Vec<Reweighting> = self
                 .sizes
@@ -72,7 +77,9 @@ impl Way<'_> {
                     size.histograms.combine_times(&times, Some(size.replicates[0].free_energies()))
                 })
                 .collect();
-            self.go(&ensembles)
+            let values = self.go(&ensembles);
+            ledger.keep(&name, values.iter().map(|value| value.to_bits()).collect());
+            values
         };
         let all: Vec<Vec<f64>> = (0..RESAMPLES).into_par_iter().map(one).collect();
         (0..all[0].len()).map(|result| spread(all.iter().map(|values| values[result]).collect(), blocks)).collect()

@@ -19,7 +19,7 @@ pub(super) struct Size<'a> {
     pub size: usize,
     pub histograms: Histograms,
     pub replicates: Vec<Reweighting>,
-    ledger: &'a dyn Ledger,
+    pub ledger: &'a dyn Ledger,
     /// Questions that were asked.
     questions: AtomicUsize,
 }
