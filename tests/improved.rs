@@ -127,7 +127,8 @@ fn a_frozen_lattice_is_one_cluster_and_a_free_one_has_none() {
             sampler.cluster_moments().unwrap()
         };
         let sites = (side * side) as f64;
-        let mut both: [Box<dyn Fn(f64) -> Box<dyn Sampler>>; 2] = [
+        type Build = Box<dyn Fn(f64) -> Box<dyn Sampler>>;
+        let mut both: [Build; 2] = [
             Box::new(move |coupling| Box::new(SwendsenWang::new(torus, coupling, Start::Cold, SEED, 1).unwrap())),
             Box::new(move |coupling| Box::new(SiteClusters::new(torus, coupling, Start::Cold, SEED, 1).unwrap())),
         ];

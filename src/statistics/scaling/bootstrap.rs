@@ -25,6 +25,9 @@ pub struct Bootstrap {
     pub interval: [f64; 2],
 }
 
+/// A fit at the critical coupling: its data of each size, the fit, and what is made of the first parameter.
+pub(super) type Power<'a> = (&'a [Function<'static>], &'a Chosen, fn(f64) -> f64);
+
 /// The fits that were chosen, and where the curves were expanded.
 pub(super) struct Way<'a> {
     /// The sizes.
@@ -35,8 +38,8 @@ pub(super) struct Way<'a> {
     pub curves: &'a [Function<'static>],
     /// The fit of critical coupling and amplitudes.
     pub critical: &'a Chosen,
-    /// Fits at the critical coupling: their data of each size, and what is made of the first parameter.
-    pub powers: Vec<(&'a [Function<'static>], &'a Chosen, fn(f64) -> f64)>,
+    /// The fits at the critical coupling.
+    pub powers: Vec<Power<'a>>,
 }
 
 impl Way<'_> {

@@ -1,6 +1,6 @@
 //! The whole way from series to exponents.
 
-use super::bootstrap::Way;
+use super::bootstrap::{Power, Way};
 use super::features::{Size, collapse, crossings, peak};
 use super::fits::{Chosen, Datum, Wanted, results, scan};
 use super::{Curves, Scaling, ScalingFit, SizeData};
@@ -150,7 +150,7 @@ impl Pipeline<'_> {
         }
         let (mut results, covariance) = results(&quantities);
         let curves_used = self.curve_count();
-        let mut powers: Vec<(&[Function<'static>], &Chosen, fn(f64) -> f64)> = vec![
+        let mut powers: Vec<Power> = vec![
             (&LOGARITHMS_OF_SLOPES[..curves_used], &nu, |slope| 1.0 / slope),
             (&[LOGARITHM_OF_MAGNETIZATION], &beta, |slope| -slope),
             (&[LOGARITHM_OF_SUSCEPTIBILITY], &gamma, |slope| slope),
