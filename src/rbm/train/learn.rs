@@ -109,11 +109,13 @@ impl StepOf<'_> {
     pub fn of_panels(&self, panels: Range<usize>, sums: &[Vector], weights: &mut [Vector], velocity: &mut [Vector]) -> Vec<Squares> {
         let rows = weights.len() / panels.len();
         let parts = sums.chunks_exact(rows).zip(weights.chunks_exact_mut(rows)).zip(velocity.chunks_exact_mut(rows));
-        let of_panel = |(panel, ((sums, weights), velocity)): (usize, ((&[Vector], &mut [Vector]), &mut [Vector]))| {
-            let hidden_shift = Vector(self.hidden_sums[panel].0.map(|sum| self.half * sum));
-            update::learn(self.set, sums, &self.visible_shift, &hidden_shift, mask(panel, self.hidden), &self.step, velocity, weights)
-        };
-        panels.zip(parts).map(of_panel).collect()
+        panels
+            .zip(parts)
+            .map(|(panel, ((sums, weights), velocity))| {
+                let hidden_shift = Vector(self.hidden_sums[panel].0.map(|sum| self.half * sum));
+                update::learn(self.set, sums, &self.visible_shift, &hidden_shift, mask(panel, self.hidden), &self.step, velocity, weights)
+            })
+            .collect()
     }
 }
 

@@ -78,7 +78,7 @@ mod tests {
             scratch.total[0].0[0].to_bits()
         };
         for shards in [1, 2, 3, 4, 5, 7, 8, 13, 64] {
-            let whole = sum(shards, &[0..shards]);
+            let whole = sum(shards, std::slice::from_ref(&(0..shards)));
             for ranks in 1..10 {
                 let parts: Vec<Range<usize>> = (0..ranks).map(|rank| shards * rank / ranks..shards * (rank + 1) / ranks).collect();
                 assert_eq!(sum(shards, &parts), whole, "{shards} shards on {ranks} ranks");
@@ -88,6 +88,6 @@ mod tests {
         assert_eq!(branches(0..6, &(3..6)), [3..4, 4..6]);
         // The mutant: from left to right is another sum.
         let in_a_row = (0..13).fold(0f32, |sum, number| sum + shard(number).0[0]);
-        assert_ne!(in_a_row.to_bits(), sum(13, &[0..13]));
+        assert_ne!(in_a_row.to_bits(), sum(13, std::slice::from_ref(&(0..13))));
     }
 }
