@@ -46,8 +46,12 @@ fn jobs_shorter_than_the_analysis_come_to_its_end_with_the_same_bits() {
     loop {
         let program = if cfg!(feature = "mpi") && jobs % 5 == 1 { mpirun("2") } else { kadanoff() };
         let mut command = run(&job, &parts, program);
-        // As short as can be, but for the sampling, and for the rest of an analysis that has been stopped often enough.
-        let limit = if log("sampling done") == 1 && sizes.len() < 12 { "1ms" } else { "80ms" };
+        // As short as can be in the analysis; longer in the sampling, and when all that is left is to say that it is done.
+        let limit = match (log("sampling done"), log("analysis done")) {
+            (0, _) => "60ms",
+            (_, 0) if sizes.len() < 40 => "1ms",
+            _ => "1h",
+        };
         command.args(["--stop-after", limit]).env("RAYON_NUM_THREADS", ["1", "2"][jobs % 2]);
         let output = command.output().unwrap();
         jobs += 1;

@@ -109,13 +109,13 @@ impl StepOf<'_> {
     pub fn of_panels(&self, panels: Range<usize>, sums: &[Vector], weights: &mut [Vector], velocity: &mut [Vector]) -> Vec<Squares> {
         let rows = weights.len() / panels.len();
         let parts = sums.chunks_exact(rows).zip(weights.chunks_exact_mut(rows)).zip(velocity.chunks_exact_mut(rows));
-        let mut squares = Vec::with_capacity(panels.len());
-        for (panel, ((sums, weights), velocity)) in panels.zip(parts) {
-            let hidden_shift = Vector(self.hidden_sums[panel].0.map(|sum| self.half * sum));
-            let mask = mask(panel, self.hidden);
-            squares.push(update::learn(self.set, sums, &self.visible_shift, &hidden_shift, mask, &self.step, velocity, weights));
-        }
-        squares
+        panels
+            .zip(parts)
+            .map(|(panel, ((sums, weights), velocity))| {
+                let hidden_shift = Vector(self.hidden_sums[panel].0.map(|sum| self.half * sum));
+                update::learn(self.set, sums, &self.visible_shift, &hidden_shift, mask(panel, self.hidden), &self.step, velocity, weights)
+            })
+            .collect()
     }
 }
 
