@@ -19,14 +19,8 @@ const REFERENCE: [[[f64; 2]; 6]; 4] = [
     [[0.9461, 0.0052], [1.0017, 0.0051], [1.0017, 0.0054], [0.9900, 0.0080], [1.8706, 0.0006], [1.8734, 0.0006]],
 ];
 const CORRELATIONS: [f64; 4] = [0.70440, 0.71196, 0.73154, 0.77143];
-const COLUMNS: [&str; 6] = [
-    "thermal_exponent_1",
-    "thermal_exponent_2",
-    "thermal_exponent_3",
-    "thermal_exponent_4",
-    "magnetic_exponent_1",
-    "magnetic_exponent_2",
-];
+const COLUMNS: [&str; 6] =
+    ["thermal_exponent_1", "thermal_exponent_2", "thermal_exponent_3", "thermal_exponent_4", "magnetic_exponent_1", "magnetic_exponent_2"];
 
 /// The largest deviation of the rows from `first` on from the steps of the reference, in standard errors of both.
 fn largest_deviation(table: &TableRecord, first: usize, steps: std::ops::Range<usize>) -> f64 {

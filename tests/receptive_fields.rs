@@ -45,7 +45,10 @@ fn mean(record: &RunRecord, column: &str) -> Vec<f64> {
 
 #[track_caller]
 fn near(found: &[f64], wanted: [f64; 3], tolerance: f64) {
-    assert!(found.len() == 3 && found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < tolerance), "{found:?}, not {wanted:?}");
+    assert!(
+        found.len() == 3 && found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < tolerance),
+        "{found:?}, not {wanted:?}"
+    );
 }
 
 #[track_caller]

@@ -248,7 +248,12 @@ mod tests {
         for (text, tables) in [
             (format!("{one}[renormalize]\nstandards = false\n{LIKELIHOOD}"), 4),
             (format!("{one}{SCAN}[renormalize]\nstandards = false\ncontrols = true\ncouplings = true\n{LIKELIHOOD}"), 9),
-            (format!("{one}[renormalize]\nstandards = false\nmapping = false\nside_by_side = false\nmonte_carlo = true\nlikelihood = false\n{flow}"), 5),
+            (
+                format!(
+                    "{one}[renormalize]\nstandards = false\nmapping = false\nside_by_side = false\nmonte_carlo = true\nlikelihood = false\n{flow}"
+                ),
+                5,
+            ),
         ] {
             let (record, done, total) = outcome(&text);
             assert_eq!((done, record.tables.len()), (total, tables), "{text}");
