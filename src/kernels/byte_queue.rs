@@ -21,6 +21,7 @@
 use super::byte_law::{ByteLaw, First};
 use super::byte_look_up::{BYTES, Bytes};
 use super::vector::{BLOCK, Generator};
+use std::mem::MaybeUninit;
 
 /// The most blocks that are drawn at a time.
 pub const GROUP: usize = 16;
@@ -53,6 +54,16 @@ impl ByteQueue {
     /// If there are more.
     #[inline(always)]
     pub fn fill<V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>, blocks: &mut [V]) {
+        // SAFETY: what may be unset lies in memory like what is set, and `fill_new` writes nothing but set blocks.
+        self.fill_new(law, generator, unsafe { &mut *(std::ptr::from_mut(blocks) as *mut [MaybeUninit<V>]) });
+    }
+
+    /// The same into blocks that may be unset before, which spares a small lattice the time to clear them. All are set afterwards, and given back.
+    ///
+    /// # Panics
+    /// If there are more than [`GROUP`].
+    #[inline(always)]
+    pub fn fill_new<'a, V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>, blocks: &'a mut [MaybeUninit<V>]) -> &'a [V] {
         assert!(blocks.len() <= GROUP, "a group has at most {GROUP} blocks");
         if self.end - self.first < LOW {
             self.top_up(law, generator);
@@ -63,26 +74,25 @@ impl ByteQueue {
         match &law.first {
             First::Columns(columns) => {
                 let columns = V::prepare(columns);
-                // Two at a time, so that the state goes round without being copied.
-                let (pairs, last) = blocks.as_chunks_mut();
-                for [one, other] in pairs {
-                    first += by_columns(&mut state, &columns, marker, ahead(bytes, first), one);
-                    first += by_columns(&mut state, &columns, marker, ahead(bytes, first), other);
-                }
-                if let [one] = last {
-                    first += by_columns(&mut state, &columns, marker, ahead(bytes, first), one);
-                }
+                let queue = (bytes, marker);
+                first = if V::lower_is_zero(&columns) {
+                    by_columns::<V, true>(&mut state, &columns, queue, first, blocks)
+                } else {
+                    by_columns::<V, false>(&mut state, &columns, queue, first, blocks)
+                };
             }
             First::Alias(alias) => {
-                for block in blocks {
+                for block in &mut *blocks {
                     let (columns, chances) = (state.step(), state.step());
                     let (filled, used) = columns.in_alias(chances, alias).fill_marked(marker, ahead(bytes, first));
-                    *block = filled;
+                    block.write(filled);
                     first += used;
                 }
             }
         }
         (*generator, self.first) = (state, first);
+        // SAFETY: either loop has written all of them.
+        unsafe { blocks.assume_init_ref() }
     }
 
     #[inline(always)]
@@ -162,11 +172,40 @@ impl ByteQueue {
     }
 }
 
-/// Draws a block whose level 1 are columns. Returns how many bytes of the queue it used.
+/// Draws blocks whose level 1 are columns, of which the lower half are zero if `UPPER` says so. The queue is used from `first` on; returns where it goes on.
 #[inline(always)]
-fn by_columns<V: Bytes>(state: &mut Generator<V>, columns: &V::Prepared, marker: u8, queue: &[u8; BYTES], block: &mut V) -> usize {
-    let (filled, used) = state.step().in_columns(columns).fill_marked(marker, queue);
-    *block = filled;
+fn by_columns<V: Bytes, const UPPER: bool>(
+    state: &mut Generator<V>,
+    columns: &V::Prepared,
+    (bytes, marker): (&[u8; CAPACITY], u8),
+    mut first: usize,
+    blocks: &mut [MaybeUninit<V>],
+) -> usize {
+    // Two at a time, so that the state goes round without being copied.
+    let (pairs, last) = blocks.as_chunks_mut();
+    for [one, other] in pairs {
+        first += one_by_columns::<V, UPPER>(state, columns, marker, ahead(bytes, first), one);
+        first += one_by_columns::<V, UPPER>(state, columns, marker, ahead(bytes, first), other);
+    }
+    if let [one] = last {
+        first += one_by_columns::<V, UPPER>(state, columns, marker, ahead(bytes, first), one);
+    }
+    first
+}
+
+/// Draws one of them. Returns how many bytes of the queue it used.
+#[inline(always)]
+fn one_by_columns<V: Bytes, const UPPER: bool>(
+    state: &mut Generator<V>,
+    columns: &V::Prepared,
+    marker: u8,
+    queue: &[u8; BYTES],
+    block: &mut MaybeUninit<V>,
+) -> usize {
+    let drawn = state.step();
+    let chosen = if UPPER { drawn.in_upper_columns(columns) } else { drawn.in_columns(columns) };
+    let (filled, used) = chosen.fill_marked(marker, queue);
+    block.write(filled);
     used
 }
 

@@ -7,7 +7,7 @@
 use super::byte_law::ByteLaw;
 use super::checkerboard::{Masks, Rows, unsatisfied};
 use super::fixed_point::Probability;
-use super::local_update::{Laws, Rule, Source, on_every_instruction_set, update};
+use super::local_update::{Ahead, Laws, Rule, Source, on_every_instruction_set, update};
 use super::vector::{Halves, Vector};
 use super::{Chosen, InstructionSet, dispatch};
 #[cfg(target_arch = "x86_64")]

@@ -19,6 +19,8 @@ use super::checkerboard::{Existing, Masks, Rows, SPARE, Shape, Sideways, TakeNei
 use super::generator::Lanes;
 use super::vector::{BLOCK, Block, Generator, Vector};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// The laws of the two bits of a rule at one coupling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,46 @@ impl Source {
     }
 }
 
+/// The words that will be wanted after those in work: they are called into the second cache meanwhile. Where they are not in it a core otherwise waits for the
+/// memory in one colour and not at all in the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ahead([usize; 2]);
+
+impl Ahead {
+    /// Nothing is known of what comes next.
+    pub const NOTHING: Ahead = Ahead([0; 2]);
+
+    /// Both colours of the lines that come next.
+    pub fn new(colours: [&[u64]; 2]) -> Self {
+        Ahead(colours.map(|words| words.as_ptr() as usize))
+    }
+
+    /// Calls some words of either colour.
+    #[inline(always)]
+    fn call(self, words: Range<usize>) {
+        if self != Self::NOTHING {
+            for word in words.step_by(BLOCK) {
+                for colour in self.0 {
+                    prefetch(colour + word * size_of::<u64>());
+                }
+            }
+        }
+    }
+}
+
+/// Calls the cache line of an address into the second cache.
+#[inline(always)]
+fn prefetch(address: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and never faults, whatever the address; the instruction is as old as the target.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(address as *const i8);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 /// How a spin moves.
 pub trait Rule: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// Whether it wants fair bits.
@@ -52,13 +94,32 @@ pub trait Rule: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn new_spins<V: Vector>(spins: V, neighbours: [V; 4], bits: [V; 2], fair: V) -> V;
 
     /// Updates `rows` of one colour once. `own` begins with the first of them and has a block to spare after the last; `other` is the other colour from its
-    /// top halo on, with two blocks to spare; `masks` are those of the board.
-    fn update_rows(set: InstructionSet, own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source);
+    /// top halo on, with two blocks to spare; `masks` are those of the board; what comes `ahead` is called into the cache meanwhile.
+    #[allow(clippy::too_many_arguments)]
+    fn update_rows(
+        set: InstructionSet,
+        own: &mut [u64],
+        other: &[u64],
+        rows: Rows,
+        masks: &Masks,
+        laws: &Laws,
+        source: &mut Source,
+        ahead: Ahead,
+    );
 }
 
 /// The body of [`Rule::update_rows`] for a rule, which each rule compiles for every instruction set.
+#[allow(clippy::too_many_arguments)]
 #[inline(always)]
-pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) {
+pub(super) fn update<R: Rule, V: Bytes>(
+    own: &mut [u64],
+    other: &[u64],
+    rows: Rows,
+    masks: &Masks,
+    laws: &Laws,
+    source: &mut Source,
+    ahead: Ahead,
+) {
     let (words, width) = (rows.count * rows.width, rows.width);
     // The state stays in registers or on the stack of this function for all rows.
     let mut generator = Generator::<V>::new(&source.lanes);
@@ -67,8 +128,8 @@ pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Ro
     let steady = sideways.steady_lines::<V>();
     // No slot is to be left alone: all exist, and the last block ends with the last row.
     let (full, all) = (rows.are_full() && words.is_multiple_of(BLOCK), V::splat(u64::MAX));
-    let mut side = [0; GROUP * BLOCK + SPARE];
-    let mut bits = [[V::splat(0); GROUP]; 2];
+    let mut side = if rows.shape() == Shape::Long { vec![0; GROUP * BLOCK + SPARE] } else { Vec::new() };
+    let mut bits = [[MaybeUninit::<V>::uninit(); GROUP]; 2];
     for group in (0..words).step_by(GROUP * BLOCK) {
         let blocks = (words - group).div_ceil(BLOCK).min(GROUP);
         let length = blocks * BLOCK;
@@ -76,14 +137,16 @@ pub(super) fn update<R: Rule, V: Bytes>(own: &mut [u64], other: &[u64], rows: Ro
         if rows.shape() == Shape::Long {
             sideways_long(other, rows, group, length, &mut side);
         }
-        for ((queue, law), bits) in source.queues.iter_mut().zip(&laws.0).zip(&mut bits) {
-            queue.fill(law, &mut generator, &mut bits[..blocks]);
+        ahead.call(group..group + length);
+        let mut drawn: [&[V]; 2] = [&[]; 2];
+        for (((queue, law), bits), drawn) in source.queues.iter_mut().zip(&laws.0).zip(&mut bits).zip(&mut drawn) {
+            *drawn = queue.fill_new(law, &mut generator, &mut bits[..blocks]);
         }
         let at = rows.first * width + group;
         let mut blocks = Blocks::<R, V> {
             own: own[group..group + length].as_chunks_mut().0,
             vertical: [at, at + width, at + 2 * width].map(|from| other[from..from + length].as_chunks().0),
-            bits: [&bits[0][..blocks], &bits[1][..blocks]],
+            bits: drawn,
             generator: &mut generator,
             rule: PhantomData,
         };
@@ -162,21 +225,21 @@ impl<R: Rule, V: Bytes> TakeNeighbours<V> for Blocks<'_, R, V> {
 /// [`Rule::update_rows`] of a rule: [`update`] for each instruction set.
 macro_rules! on_every_instruction_set {
     ($rule:ident) => {
-        fn update_rows(set: InstructionSet, own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) {
+        fn update_rows(set: InstructionSet, own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source, ahead: Ahead) {
             #[cfg(target_arch = "x86_64")]
             dispatch! {
-                fn register(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) = update::<$rule, Register>;
+                fn register(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source, ahead: Ahead) = update::<$rule, Register>;
             }
             #[cfg(target_arch = "x86_64")]
             dispatch! {
-                fn pair(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source) = update::<$rule, Pair>;
+                fn pair(own: &mut [u64], other: &[u64], rows: Rows, masks: &Masks, laws: &Laws, source: &mut Source, ahead: Ahead) = update::<$rule, Pair>;
             }
             match set.chosen_kind() {
                 #[cfg(target_arch = "x86_64")]
-                Chosen::Avx512 => register(set, own, other, rows, masks, laws, source),
+                Chosen::Avx512 => register(set, own, other, rows, masks, laws, source, ahead),
                 #[cfg(target_arch = "x86_64")]
-                Chosen::Avx2 => pair(set, own, other, rows, masks, laws, source),
-                _ => update::<$rule, Halves>(own, other, rows, masks, laws, source),
+                Chosen::Avx2 => pair(set, own, other, rows, masks, laws, source, ahead),
+                _ => update::<$rule, Halves>(own, other, rows, masks, laws, source, ahead),
             }
         }
     };

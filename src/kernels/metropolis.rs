@@ -6,9 +6,9 @@
 //! coupling: those of [`super::fixed_point`] and of the laws built from them.
 
 use super::byte_law::ByteLaw;
-use super::checkerboard::{Masks, Rows, unsatisfied};
+use super::checkerboard::{Masks, Rows};
 use super::fixed_point::Probability;
-use super::local_update::{Laws, Rule, Source, on_every_instruction_set, update};
+use super::local_update::{Ahead, Laws, Rule, Source, on_every_instruction_set, update};
 use super::vector::{Halves, Vector};
 use super::{Chosen, InstructionSet, dispatch};
 #[cfg(target_arch = "x86_64")]
@@ -35,9 +35,12 @@ impl Rule for Metropolis {
 
     #[inline(always)]
     fn new_spins<V: Vector>(spins: V, neighbours: [V; 4], [any, single]: [V; 2], _fair: V) -> V {
-        let count = unsatisfied(spins, neighbours);
-        let two_or_more = count.carry | (count.sum & count.fourth);
-        spins ^ (two_or_more | any | (single & (count.sum | count.fourth)))
+        let [above, same, below, side] = neighbours;
+        let (odd, majority) = (above.parity(same, below), above.majority(same, below));
+        // With o, m and f for the odd bit and the majority of three bonds and the fourth bond, unsatisfied = 1: the flip is m | (o & f) | any | (single & (o | f)), where
+        // (o & f) | (single & (o | f)) is a majority again; and a majority changes sign with its bits, so that the spin enters once.
+        let fourth = odd.majority(side, single ^ spins);
+        spins ^ ((majority ^ spins) | (fourth ^ spins) | any)
     }
 
     on_every_instruction_set!(Metropolis);

@@ -239,17 +239,15 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
         for (((above, below), (never, once)), fours) in above.iter().zip(below).zip(draws).zip(&mut state.fours) {
             let right = V::from_block(own[if column + 1 == side { 0 } else { column + 1 }].0);
             let (spin, above, below) = (V::from_block(own[column].0), V::from_block(above[parity].0), V::from_block(below[parity].0));
-            // Unsatisfied bonds: odd + 2 majority among three neighbours, and the fourth. Sum and majority change sign with all of their bits.
-            let odd = left.parity(right, above) ^ spin;
-            let majority = left.majority(right, above) ^ spin;
-            let fourth = below ^ spin;
-            let flip = majority | (odd & fourth) | *never | (*once & (odd | fourth));
-            own[column].0 = (spin ^ flip).to_block();
+            // Among three bonds; the spin enters late, because sum and majority change sign with all of their bits.
+            let (odd, majority) = (left.parity(right, above), left.majority(right, above));
+            let fourth = odd.majority(below, *once ^ spin);
+            let new = spin ^ ((majority ^ spin) | (fourth ^ spin) | *never);
+            own[column].0 = new.to_block();
             if COUNTED {
-                // A flip turns satisfied bonds into unsatisfied ones and the other way round.
                 let carry;
-                (ones, carry) = full_adder(ones, odd ^ flip, fourth ^ flip);
-                (twos, *fours) = full_adder(twos, carry, majority ^ flip);
+                (ones, carry) = full_adder(ones, odd ^ new, below ^ new);
+                (twos, *fours) = full_adder(twos, carry, majority ^ new);
             }
             if colour == 0 {
                 prefetch(ahead.wrapping_add(column));

@@ -95,7 +95,9 @@ impl<R: Local> LocalUpdate<R> {
 impl<R: Local> Sampler for LocalUpdate<R> {
     fn sweep(&mut self) -> u64 {
         let (set, laws) = (self.instruction_set, &self.laws);
-        self.board.sweep(&mut self.sources, |source, own, other, rows, masks| R::update_rows(set, own, other, rows, masks, laws, source));
+        self.board.sweep(&mut self.sources, |source, own, other, rows, masks, ahead| {
+            R::update_rows(set, own, other, rows, masks, laws, source, ahead);
+        });
         self.board.torus().sites() as u64
     }
 

@@ -14,16 +14,19 @@
 //! The lines are cut into strips ([`strip`]) that depend on the side alone. Each has a random stream of its own, and threads take turns with them.
 //! [`Checkerboard::sweep`] says in which order the colours and lines of the strips are updated.
 
+mod strided;
 pub mod strip;
 
 use super::{Configuration, WORD_BITS};
 use crate::kernels::InstructionSet;
 use crate::kernels::checkerboard::{Masks, Rows};
+use crate::kernels::local_update::Ahead;
 use crate::kernels::profile::Counters;
 use crate::lattice::SquareTorus;
 use crate::measure::{Measurement, Observer};
 use rayon::prelude::*;
 use std::ops::Range;
+use strided::{Bits, at_even_places, columns_of, set_line, to_even_places};
 use strip::Strip;
 
 /// A strip has at least this many words of a colour (256 KiB): it fits into the cache of a core, and what it needs besides its spins is small beside them.
@@ -76,28 +79,30 @@ impl Checkerboard {
         let mut board = Self::new(torus);
         let (side, width, count, columns) = (torus.side(), board.rows.width, board.rows.count, board.rows.columns);
         let (mut word, mut left) = (0, 0);
-        let mut lines = [vec![0; width], vec![0; width]];
+        // Of even and odd x, in their order.
+        let mut halves = [Bits::new(columns), Bits::new(columns)];
         for row in 0..side {
-            lines.iter_mut().for_each(|line| line.fill(0));
-            // Column c of a colour is bit c / width of word c mod width.
-            let (mut place, mut bit) = (0, row / count * columns);
-            for _ in 0..columns {
-                for parity in 0..2 {
-                    if left == 0 {
-                        (word, left) = (next_word(), WORD_BITS);
-                    }
-                    lines[(row + parity) % 2][place] |= (word & 1) << bit;
-                    word >>= 1;
-                    left -= 1;
+            halves.iter_mut().for_each(Bits::clear);
+            let mut missing = side;
+            while missing > 0 {
+                if left == 0 {
+                    (word, left) = (next_word(), WORD_BITS);
                 }
-                place += 1;
-                if place == width {
-                    (place, bit) = (0, bit + 1);
-                }
+                // Both are even.
+                let taken = left.min(missing);
+                let sites = word & u64::MAX >> (WORD_BITS - taken);
+                halves[0].push(at_even_places(sites), taken / 2);
+                halves[1].push(at_even_places(sites >> 1), taken / 2);
+                word = if taken == WORD_BITS { 0 } else { word >> taken };
+                (left, missing) = (left - taken, missing - taken);
             }
-            for (colour, line) in lines.iter().enumerate() {
-                let own = board.line_mut(colour, row % count);
-                own.iter_mut().zip(line).for_each(|(own, word)| *own |= word);
+            for (parity, half) in halves.iter().enumerate() {
+                let line = board.line_mut((row + parity) % 2, row % count);
+                if width == 1 {
+                    line[0] |= half.get(0) << (row / count * columns);
+                } else {
+                    set_line(half, line);
+                }
             }
         }
         board.refresh_halos();
@@ -119,21 +124,29 @@ impl Checkerboard {
         let Rows { columns, width, count, .. } = self.rows;
         let mut words = Vec::with_capacity(self.torus.sites().div_ceil(WORD_BITS));
         let (mut word, mut filled) = (0, 0);
+        // Of even and odd x, in their order.
+        let mut halves = [Bits::new(columns), Bits::new(columns)];
         for row in 0..self.torus.side() {
-            let lines = [row, row + 1].map(|colour| self.line(colour % 2, row % count));
-            let (mut place, mut bit) = (0, row / count * columns);
-            for _ in 0..columns {
-                for line in lines {
-                    word |= (line[place] >> bit & 1) << filled;
-                    filled += 1;
-                    if filled == WORD_BITS {
-                        words.push(word);
-                        (word, filled) = (0, 0);
-                    }
+            for (parity, half) in halves.iter_mut().enumerate() {
+                let line = self.line((row + parity) % 2, row % count);
+                if width == 1 {
+                    half.clear();
+                    let bits = line[0] >> (row / count * columns);
+                    half.push(bits & u64::MAX >> (WORD_BITS - columns), columns);
+                } else {
+                    columns_of(line, columns, half);
                 }
-                place += 1;
-                if place == width {
-                    (place, bit) = (0, bit + 1);
+            }
+            for first in (0..columns).step_by(WORD_BITS / 2) {
+                let [even, odd] = [0, 1].map(|parity: usize| to_even_places(halves[parity].get(first) & u64::MAX >> (WORD_BITS / 2)));
+                let (sites, count) = (even | odd << 1, 2 * (columns - first).min(WORD_BITS / 2));
+                word |= sites << filled;
+                filled += count;
+                if filled >= WORD_BITS {
+                    words.push(word);
+                    filled -= WORD_BITS;
+                    // What did not fit any more.
+                    word = if filled == 0 { 0 } else { sites >> (count - filled) };
                 }
             }
         }
@@ -156,7 +169,7 @@ impl Checkerboard {
         let unsatisfied = if let [strip] = self.strips.as_slice() {
             strip.profile(set, self.rows, None, counters)
         } else {
-            // Strips are counted apart, each in a copy with the line below it, which fits into the cache.
+            // Strips are counted apart, each with the line below it, which is in the next strip.
             let below = |strip: usize| self.strips[(strip + 1) % self.strips.len()].first_lines();
             let side = self.torus.side();
             let count = |strips: &[Strip]| {
@@ -184,37 +197,40 @@ impl Checkerboard {
     }
 
     /// Updates every spin once, with one source of random numbers for each strip. `update` is given own rows, the other colour from the line above the first
-    /// row on, which rows, and the masks of the board; it has to be able to read, and leave as it was, up to a block after the last own row.
+    /// row on, which rows, the masks of the board, and which words will be wanted next; it has to be able to read, and leave as it was, up to a block after the last own row.
     ///
     /// A board of one strip updates colour 0, then colour 1. With several strips, each of them updates colour 0, then the lines of colour 1 that have both
     /// neighbours in the strip; when all have done so, each updates the first line of colour 1, then the last one. So a strip passes through the cache once.
     ///
     /// # Panics
     /// If there is not one source a strip.
-    pub fn sweep<S: Send>(&mut self, sources: &mut [S], update: impl Fn(&mut S, &mut [u64], &[u64], Rows, &Masks) + Sync) {
+    pub fn sweep<S: Send>(&mut self, sources: &mut [S], update: impl Fn(&mut S, &mut [u64], &[u64], Rows, &Masks, Ahead) + Sync) {
         assert_eq!(sources.len(), self.strips.len(), "one source of random numbers a strip");
         let (rows, masks) = (self.rows, &self.masks);
         if let ([strip], [source]) = (self.strips.as_mut_slice(), &mut *sources) {
             for colour in 0..2 {
-                strip.update(colour, 0..rows.count, rows, |own, other, rows| update(source, own, other, rows, masks));
+                strip.update(colour, 0..rows.count, rows, |own, other, rows| update(source, own, other, rows, masks, Ahead::NOTHING));
                 strip.close(colour, rows, masks);
             }
             return;
         }
         let edge = 2 * rows.width;
+        let following: Vec<Ahead> = (1..=self.strips.len()).map(|next| self.strips[next % self.strips.len()].ahead()).collect();
         let [first, second] = &mut self.edges;
         let seen = &*second;
-        self.strips.par_iter_mut().zip(&mut *sources).zip(first.par_chunks_mut(edge)).for_each(|((strip, source), edges)| {
+        let work = self.strips.par_iter_mut().zip(&mut *sources).zip(first.par_chunks_mut(edge)).zip(following);
+        work.for_each(|(((strip, source), edges), following)| {
             strip.take_edges(1, seen, rows, masks);
-            strip.update(0, 0..strip.count_lines(), rows, |own, other, rows| update(source, own, other, rows, masks));
+            strip.update(0, 0..strip.count_lines(), rows, |own, other, rows| update(source, own, other, rows, masks, Ahead::NOTHING));
             strip.write_edges(0, edges);
-            strip.update(1, 1..strip.count_lines() - 1, rows, |own, other, rows| update(source, own, other, rows, masks));
+            // The second colour finds all it needs in the cache.
+            strip.update(1, 1..strip.count_lines() - 1, rows, |own, other, rows| update(source, own, other, rows, masks, following));
         });
         let seen = &*first;
         self.strips.par_iter_mut().zip(sources).zip(second.par_chunks_mut(edge)).for_each(|((strip, source), edges)| {
             strip.take_edges(0, seen, rows, masks);
             for line in [0, strip.count_lines() - 1] {
-                strip.update(1, line..line + 1, rows, |own, other, rows| update(source, own, other, rows, masks));
+                strip.update(1, line..line + 1, rows, |own, other, rows| update(source, own, other, rows, masks, Ahead::NOTHING));
             }
             strip.write_edges(1, edges);
         });

@@ -1,6 +1,7 @@
 //! Up spins of columns and rows in the layouts of the cluster samplers, packed rows and tiles, and the waves that come of columns and rows in any layout.
 
-use super::{Counters, counts_of_bits, full_adder, ripple};
+use super::Counters;
+use super::folded::{counts_of_bits, full_adder, ripple};
 use crate::kernels::dispatch;
 use crate::kernels::tiles::{TILE, TileGrid};
 

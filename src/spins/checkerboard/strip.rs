@@ -6,7 +6,8 @@
 
 use crate::kernels::InstructionSet;
 use crate::kernels::checkerboard::{Counts, Masks, Rows, count};
-use crate::kernels::profile::{Counters, count_profile};
+use crate::kernels::local_update::Ahead;
+use crate::kernels::profile::{Colours, Counters, count_profile};
 use crate::kernels::vector::BLOCK;
 use std::ops::Range;
 
@@ -62,6 +63,11 @@ impl Strip {
         &mut self.colours[colour][self.starts[colour]..][..self.count * self.width]
     }
 
+    /// The lines of both colours, to be called into the cache.
+    pub fn ahead(&self) -> Ahead {
+        Ahead::new([0, 1].map(|colour| self.lines(colour)))
+    }
+
     /// A colour from its top halo on.
     fn with_halo(&self, colour: usize) -> &[u64] {
         &self.colours[colour][self.starts[colour] - self.width..]
@@ -82,25 +88,18 @@ impl Strip {
         count(set, self.with_halo(1), self.with_halo(0), rows, masks)
     }
 
-    /// The first line of both colours.
+    /// The first line of both colours, with a block to spare.
     pub fn first_lines(&self) -> [&[u64]; 2] {
-        [0, 1].map(|colour| &self.lines(colour)[..self.width])
+        [0, 1].map(|colour| &self.lines(colour)[..self.width + BLOCK])
     }
 
-    /// Counts up spins of columns and rows, and unsatisfied bonds where [`count_profile`] can. `below` are the lines below the last one; without them the halos count,
-    /// which must then be new.
+    /// Counts up spins of columns and rows, and unsatisfied bonds where [`count_profile`] can. `below` are the lines below the last one, with a block to spare; without them
+    /// the halos count, which must then be new.
     pub fn profile(&self, set: InstructionSet, rows: Rows, below: Option<[&[u64]; 2]>, counters: &mut Counters) -> Option<u64> {
         let rows = Rows { colour: 0, first: 0, origin: 0, count: self.count, ..rows };
-        let Some(below) = below else { return count_profile(set, self.with_halo(0), self.with_halo(1), rows, counters) };
-        let [even, odd] = [0, 1].map(|colour| {
-            let mut lines = Vec::with_capacity((self.count + 2) * self.width + BLOCK);
-            lines.resize(self.width, 0);
-            lines.extend_from_slice(self.lines(colour));
-            lines.extend_from_slice(below[colour]);
-            lines.resize(lines.len() + BLOCK, 0);
-            lines
-        });
-        count_profile(set, &even, &odd, rows, counters)
+        let lines = [self.with_halo(0), self.with_halo(1)];
+        let below = below.unwrap_or(lines.map(|words| &words[(self.count + 1) * self.width..]));
+        count_profile(set, Colours { lines, below }, rows, counters)
     }
 
     /// Copies the first and the last line to where other strips see them.
