@@ -284,7 +284,7 @@ mod tests {
             let (first, last) = (&trajectory.points[0], trajectory.points.last().unwrap());
             assert_eq!((first.step, last.step), (0, 300));
             let start = crate::exact::square(8, trajectory.start);
-            assert!((first.energy[0] - start.energy_per_site).abs() < 5.0 * first.energy[1] && first.energy[1] < 0.01, "{first:?}");
+            assert!((first.energy[0] - start.energy_per_site).abs() < 5.0 * first.energy[1] && first.energy[1] < 0.012, "{first:?}");
             assert!((last.energy[0] - exact.energy_per_site).abs() < 4.0 * last.energy[1] && last.energy[1] < 0.008, "{last:?}");
             let [coupling, error] = last.coupling.unwrap();
             assert!((coupling - 0.408).abs() < 4.0 * error && error < 0.0025, "{last:?}");
@@ -301,7 +301,7 @@ mod tests {
         let zero = crossings(&[found[0].clone(), found[2].clone()]);
         assert!(matches!(zero.as_slice(), [Crossing { attracts: true, .. }]), "{zero:?}");
         let [coupling, error] = zero[0].coupling;
-        assert!((coupling - 0.408).abs() < 4.0 * error && error < 0.005, "{zero:?}");
+        assert!((coupling - 0.408).abs() < 4.0 * error && error < 0.01, "{zero:?}");
         // A machine of 10 % stronger weights is a mutant that must be seen.
         let mut mutant = machine.clone();
         for row in 0..mutant.visible() {
