@@ -46,6 +46,8 @@ pub enum Control {
     ShuffledSites = 21,
     /// The order of the weights of a layer in the control of random weights; the index is the layer.
     PermutedWeights = 22,
+    /// Hidden states at which the two coarse Hamiltonians of a trained machine are compared.
+    HiddenStates = 23,
     /// Exact samples of an Ising chain; the index is the configuration.
     RingSamples = 16,
     /// The seeds of the stack that is trained on them.

@@ -26,6 +26,7 @@ pub mod layers;
 pub mod learning;
 pub mod likelihood;
 pub mod locality;
+pub mod mapping;
 pub mod memory;
 pub mod networks;
 pub mod notes;
@@ -189,7 +190,7 @@ fn renormalize_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.renormalize.as_ref().filter(|_| session.is_missing(Stage::Renormalization, job)) else { return Ok(()) };
     let kept = comm::agree(session.comm(), notes::read(&session.resume(Stage::Renormalization)?))?;
     let before = notes::work_done(&kept);
-    let (work_of_part, total) = renormalize::work(section);
+    let (work_of_part, total) = renormalize::work(job, section);
     let progress = session.progress("renormalization", "steps", before, total.max(before));
     let notes = Arc::new(Notes::new(kept, work_of_part, progress));
     let subject = session.on_root(|desk| {

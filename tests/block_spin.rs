@@ -64,6 +64,12 @@ fn majority_blocks_have_the_reference_values() {
         agrees(summary.block_agreement, direct, 0.0003);
         agrees(summary.iterated_block_agreement.unwrap(), iterated, 0.0003);
         agrees(summary.block_correlation.unwrap(), correlation, correlation_error);
+        // What the table of the reference asks for: 0.002 and 0.003; the smallest blocks of 5000 configurations are known to 0.003 only.
+        let within =
+            |found: [f64; 2], reference: f64, tolerance: f64| assert!((found[0] - reference).abs() < tolerance, "{found:?}, {reference}");
+        within(summary.block_agreement, direct, 0.002);
+        within(summary.iterated_block_agreement.unwrap(), iterated, 0.002);
+        within(summary.block_correlation.unwrap(), correlation, if long { 0.003 } else { 0.009 });
     }
     // The exact energy says that the sample is what it should be: <nn> = 1.1518211507677 / 2 a bond.
     let bonds: Vec<f64> = configurations.iter().map(|configuration| -configuration.energy() as f64 / 3200.0).collect();

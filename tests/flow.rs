@@ -5,7 +5,7 @@
 mod runs;
 
 use kadanoff::exact::square;
-use runs::{kadanoff, outcome, succeed, write_job};
+use runs::{kadanoff, mpirun, outcome, succeed, write_job};
 
 /// Two layers on kept configurations of three couplings in equal shares, and the flow of the first.
 const SEVERAL: &str = r#"
@@ -47,6 +47,11 @@ fn a_network_of_several_couplings_and_its_flow_are_the_same_wherever_they_are_ma
     }
     let expected = outcome(&whole);
     assert!(expected == outcome(&pieces));
+    if cfg!(feature = "mpi") {
+        let many = folder.path().join("many");
+        succeed(mpirun("3").arg("run").arg(&job).arg("--out").arg(&many).args(["--threads", "1"]));
+        assert!(expected == outcome(&many), "three ranks changed the result");
+    }
 
     let record = expected.0;
     let training = record.training.unwrap();
@@ -141,4 +146,20 @@ fn the_exact_method_learns_the_mean_of_the_laws_of_its_couplings() {
     let mean: Vec<f64> = warm.iter().zip(&cold).map(|(one, other)| (one + other) / 2.0).collect();
     let found = [divergence(&mean), divergence(&warm), divergence(&cold)];
     assert!(found[0] < 0.15 && found[1] > 0.25 && found[2] > 0.25, "{found:?}");
+}
+
+/// The job itself, in minutes: with KADANOFF_LONG=1 alone. The published direction is towards T_c from all temperatures.
+#[test]
+fn the_flow_of_the_job_leads_towards_the_critical_point() {
+    if std::env::var("KADANOFF_LONG").is_ok_and(|value| value == "1") {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("run");
+        succeed(kadanoff().arg("run").arg(write_job(folder.path(), include_str!("../jobs/flow.toml"))).arg("--out").arg(&directory));
+        let renormalization = kadanoff::store::read_run(&directory).unwrap().renormalization.unwrap();
+        let (ends, fixed_points) = (renormalization.table("flow_ends").unwrap(), renormalization.table("flow_fixed_points").unwrap());
+        let closer = (0..22).filter(|&row| ends.get(row, "approach").is_some_and(|[approach, error]| approach > 3.0 * error)).count();
+        assert!(ends.rows.len() == 22 && closer >= 20, "{closer} of 22");
+        let [difference, _] = fixed_points.get(0, "difference").unwrap();
+        assert!(difference.abs() < 0.05 && fixed_points.get(0, "chi_squared").unwrap()[0] < 2.0, "{fixed_points:?}");
+    }
 }

@@ -4,7 +4,7 @@
 #[path = "support/runs.rs"]
 mod runs;
 
-use runs::{kadanoff, outcome, succeed, write_job};
+use runs::{kadanoff, mpirun, outcome, succeed, write_job};
 
 /// Two layers on fresh data of two couplings, with chains at four temperatures.
 const TEMPERED: &str = r#"
@@ -60,6 +60,11 @@ fn tempered_chains_on_fresh_data_go_on_with_the_same_bits_wherever_they_were_sto
     assert!(submissions > 1, "the run was too short to be interrupted");
     let (expected, found) = (outcome(&whole), outcome(&pieces));
     assert!(expected == found, "after {submissions} submissions");
+    if cfg!(feature = "mpi") {
+        let many = folder.path().join("many");
+        succeed(mpirun("3").arg("run").arg(&job).arg("--out").arg(&many).args(["--threads", "1"]));
+        assert!(expected == outcome(&many), "three ranks, fresh configurations of two couplings");
+    }
     let training = expected.0.training.unwrap();
     assert!(training.fresh && training.method == "tempered" && training.chains == 30);
     for layer in &training.layers {
@@ -76,7 +81,12 @@ fn the_job_of_the_converged_machine_converges() {
     let directory = folder.path().join("run");
     succeed(kadanoff().arg("run").arg(&job).arg("--out").arg(&directory));
     let record = kadanoff::store::read_run(&directory).unwrap();
-    let likelihood = record.renormalization.unwrap().likelihood.unwrap();
+    let renormalization = record.renormalization.unwrap();
+    // By sums over all 65,536 configurations: the divergence in nats, and the standard deviation of ln Tr_h e^T, which is 0.010 where this job stops.
+    let mapping = renormalization.mappings.iter().find(|mapping| mapping.name.starts_with("the trained machine")).unwrap().summary;
+    assert!(mapping.divergence > 0.0 && mapping.divergence < 1e-4, "{mapping:?}");
+    assert!(mapping.trace_violation.sqrt() < 0.012 && mapping.hamiltonian_difference < 1e-10, "{mapping:?}");
+    let likelihood = renormalization.likelihood.unwrap();
     // The divergence is half the variance of the residual where both are small; its estimate over 2,000 configurations knows it to 0.0004 nats. ln Tr_h e^T is constant to the same order.
     let divergence = likelihood.divergence.unwrap();
     assert!(likelihood.exact_log_partition_function.is_some());

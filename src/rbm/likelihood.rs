@@ -62,8 +62,13 @@ pub struct Likelihood {
 impl Options {
     /// The steps that [`assess`] tells a ledger of.
     pub fn steps(&self) -> u64 {
+        self.annealing_steps() + 2 * self.sampling_chains as u64 * self.sampling_sweeps as u64
+    }
+
+    /// Those of annealing alone, which [`stack::assess`] tells of.
+    pub fn annealing_steps(&self) -> u64 {
         let walks = self.annealing_chains + self.annealing_chains.min(self.sampling_chains);
-        walks as u64 * self.annealing_temperatures as u64 + 2 * self.sampling_chains as u64 * self.sampling_sweeps as u64
+        walks as u64 * self.annealing_temperatures as u64
     }
 }
 

@@ -10,6 +10,8 @@ use std::f64::consts::{PI, TAU};
 
 /// Units for which the circle of the radius of gyration is drawn too: with more, the circles hide everything.
 const CIRCLED_UNITS: usize = 100;
+/// Discs and circles that cover the lattice more often than this would hide each other.
+const MOST_COVER: f64 = 4.0;
 /// Corners of the polygon that stands for a disc.
 const CORNERS: usize = 40;
 
@@ -47,7 +49,8 @@ pub(super) fn add(section: &mut Section, layers: &[ReceptiveFieldSummary]) {
         "Centres and sizes of the receptive fields on the periodic lattice, one square a layer.",
         format!(
             "<b>Centres of the receptive fields</b> on the torus. The area of a disc is the participation ratio of its unit; thin circles (layers of at most {CIRCLED_UNITS} units) have \
-             the radius of gyration, which the tails of a field dominate. Share of the cells of the ideal tiling that hold a centre: {}; points thrown at random would \
+             the radius of gyration, which the tails of a field dominate. Where either would cover the lattice more than {MOST_COVER} times, the fields are not local and only \
+             their centres are shown. Share of the cells of the ideal tiling that hold a centre: {}; points thrown at random would \
              fill 63 %.",
             list(&tiling)
         ),
@@ -56,14 +59,17 @@ pub(super) fn add(section: &mut Section, layers: &[ReceptiveFieldSummary]) {
 
 fn paint(drawing: &mut Drawing, panel: &Panel, layer: &ReceptiveFieldSummary, side: f64, colour: style::Colour) {
     let live = || layer.measures.iter().filter(|measures| measures.centre.iter().all(|position| position.is_finite()));
-    for measures in live() {
+    let is_readable = |area: &dyn Fn(&FieldMeasures) -> f64| live().map(area).sum::<f64>() <= MOST_COVER * side * side;
+    let with_discs = is_readable(&|measures| measures.participation_ratio);
+    for measures in live().filter(|_| with_discs) {
         let radius = (measures.participation_ratio / PI).sqrt();
         for points in circles(measures, radius, side) {
             let inside: Vec<[f64; 2]> = clip(points, side).into_iter().filter_map(|[x, y]| panel.at(x, y)).collect();
             drawing.polygon(&inside, colour, 0.22);
         }
     }
-    for measures in live().filter(|_| layer.units <= CIRCLED_UNITS) {
+    let with_circles = layer.units <= CIRCLED_UNITS && is_readable(&|measures| PI * measures.radius_of_gyration.powi(2));
+    for measures in live().filter(|_| with_circles) {
         for points in circles(measures, measures.radius_of_gyration, side) {
             let closed = points.iter().chain(points.first()).map(|point| (point[0], point[1]));
             panel.curve(drawing, closed, style::tint(colour, 0.8), 0.7);

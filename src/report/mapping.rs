@@ -6,10 +6,17 @@ use crate::record::NamedMapping;
 
 /// Differences that rounding explains.
 const ROUNDING: f64 = 1e-9;
+/// Divergences and variances below this are printed as 0.
+const NOTHING: f64 = 1e-12;
 
 /// Whether the numbers of one machine satisfy what must hold identically: Eq. 21, and the mean trace being Z_lambda / Z.
 pub(super) fn holds(mapping: &NamedMapping) -> bool {
     mapping.summary.hamiltonian_difference.abs() <= ROUNDING && identity_difference(mapping).abs() <= ROUNDING
+}
+
+/// A number that is 0 where rounding explains it.
+fn beyond_rounding(value: f64, digits: usize) -> String {
+    if value.abs() < NOTHING { "0".to_string() } else { significant(value, digits) }
 }
 
 /// <Tr_h e^T> Z / Z_lambda - 1.
@@ -50,7 +57,7 @@ fn finding(mappings: &[NamedMapping]) -> String {
         mappings.iter().map(|mapping| mapping.summary.divergence).filter(|divergence| divergence.is_finite()).collect();
     let range = match (divergences.iter().copied().reduce(f64::min), divergences.iter().copied().reduce(f64::max)) {
         (Some(low), Some(high)) => {
-            format!(", while their divergence from the data runs from {} to {} nats", significant(low, 3), significant(high, 3))
+            format!(", while their divergence from the data runs from {} to {} nats", beyond_rounding(low, 3), beyond_rounding(high, 3))
         }
         _ => String::new(),
     };
@@ -66,7 +73,7 @@ fn finding(mappings: &[NamedMapping]) -> String {
 fn table(mappings: &[NamedMapping]) -> Table {
     let mut table = Table::new(
         "The mapping by enumeration of small machines. Energies and Hamiltonians are in units of <i>k</i><sub>B</sub><i>T</i>; logarithms, Δ<i>F</i> and the divergence in nats; the \
-         mean trace is a pure number, the variance in nats².",
+         mean trace is a pure number, the variance in nats². A divergence or variance below 10<sup>−12</sup> is printed as 0.",
         &[
             "machine",
             "max |<i>H</i><sup>RG</sup> − <i>H</i><sup>RBM</sup>|",
@@ -87,8 +94,8 @@ fn table(mappings: &[NamedMapping]) -> Table {
             fixed(mapping.summary.machine_log_partition_function, 6),
             fixed(mapping.summary.free_energy_difference, 6),
             significant(mapping.summary.mean_trace, 6),
-            significant(mapping.summary.divergence, 4),
-            significant(mapping.summary.trace_violation, 4),
+            beyond_rounding(mapping.summary.divergence, 4),
+            beyond_rounding(mapping.summary.trace_violation, 4),
         ]);
     }
     table

@@ -10,9 +10,10 @@ const DIGITS: usize = 8;
 /// A cell as text: a mean with its error in parentheses, or a number.
 pub(super) fn cell(cell: &Cell, digits: usize) -> String {
     match (cell.value, cell.error) {
-        (Some(value), Some(error)) => with_error(value, error),
-        (Some(value), None) if value.fract() == 0.0 && value.abs() < 1e6 => format!("{value}").replace('-', "−"),
-        (Some(value), None) => significant(value, digits),
+        // In a column with errors, exact numbers have the error 0.
+        (Some(value), Some(error)) if error != 0.0 => with_error(value, error),
+        (Some(value), _) if value.fract() == 0.0 && value.abs() < 1e6 => format!("{value}").replace('-', "−"),
+        (Some(value), _) => significant(value, digits),
         (None, _) => DASH.to_string(),
     }
 }

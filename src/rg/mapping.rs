@@ -12,6 +12,7 @@
 //! known answers, among them counterexamples to what one might read into the mapping.
 
 pub mod examples;
+pub mod trained;
 
 pub use examples::{NamedMapping, standard_mappings};
 

@@ -92,6 +92,12 @@ impl Notes {
         self.has_news.load(Ordering::Relaxed)
     }
 
+    /// The work done, that of earlier jobs included.
+    #[cfg(test)]
+    pub fn work(&self) -> u64 {
+        self.work.load(Ordering::Relaxed)
+    }
+
     /// The stage is over.
     pub fn finish(&self) {
         self.progress.finish();

@@ -274,12 +274,12 @@ pub fn machine(layer: &LayerRecord) -> Rbm {
 
 /// A trained stack with what it takes to judge it.
 pub struct TrainedStack {
-    torus: SquareTorus,
-    machines: Vec<Rbm>,
-    dead_units: Vec<Vec<usize>>,
-    held_out: BitMatrix,
-    means: Vec<f64>,
-    couplings: Vec<f64>,
+    pub(super) torus: SquareTorus,
+    pub(super) machines: Vec<Rbm>,
+    pub(super) dead_units: Vec<Vec<usize>>,
+    pub(super) held_out: BitMatrix,
+    pub(super) means: Vec<f64>,
+    pub(super) couplings: Vec<f64>,
 }
 
 impl TrainedStack {

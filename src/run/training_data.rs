@@ -41,6 +41,17 @@ pub fn split(section: &TrainSection, sets: &[ConfigurationSet]) -> Result<(BitMa
     Ok((interleave(&training), interleave(&held_out)))
 }
 
+/// The configurations that a network of lattices of side `size` learned from, of all `couplings`, if `held_out` of them were not; `None` if some are not there.
+pub fn trained_on(sets: &[ConfigurationSet], size: usize, couplings: &[f64], held_out: usize) -> Option<BitMatrix> {
+    let of_coupling = |(index, coupling): (usize, &f64)| {
+        let set = sets.iter().find(|set| set.size == size && set.coupling == *coupling)?;
+        let kept = set.spins.rows().checked_sub(comm::share(held_out, index, couplings.len()).len())?;
+        Some(set.spins.slice_rows(0..kept))
+    };
+    let parts: Option<Vec<BitMatrix>> = couplings.iter().enumerate().map(of_coupling).collect();
+    parts.map(|parts| interleave(&parts))
+}
+
 /// The rows of several matrices, which take turns; those that have no more are passed over. So any first rows hold all couplings alike.
 pub fn interleave(parts: &[BitMatrix]) -> BitMatrix {
     let columns = parts.first().map_or(0, BitMatrix::columns);

@@ -70,6 +70,22 @@ impl Comm for Thread {
         all.iter_mut().zip(bytes.as_chunks().0).for_each(|(number, bytes)| *number = f32::from_le_bytes(*bytes));
     }
 
+    fn all_to_all(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize) {
+        assert!(sent.iter().chain(received).all(|&count| count <= longest), "{sent:?} {received:?} {longest}");
+        assert_eq!((own.len(), all.len()), (sent.iter().sum(), received.iter().sum()));
+        let counts = self.meet(sent.iter().flat_map(|&count| (count as u64).to_le_bytes()).collect());
+        let numbers = self.meet(own.iter().flat_map(|number| number.to_le_bytes()).collect());
+        let mut parts = Vec::new();
+        for (from, (counts, numbers)) in counts.iter().zip(&numbers).enumerate() {
+            let count = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes) as usize;
+            let counts: Vec<usize> = counts.as_chunks().0.iter().map(count).collect();
+            assert_eq!(counts[self.rank], received[from]);
+            let start: usize = counts[..self.rank].iter().sum();
+            parts.extend_from_slice(&numbers.as_chunks().0[start..start + received[from]]);
+        }
+        all.iter_mut().zip(parts).for_each(|(number, bytes)| *number = f32::from_le_bytes(bytes));
+    }
+
     fn maximum(&self, own: u64) -> u64 {
         let all = self.meet(own.to_le_bytes().to_vec());
         all.iter().map(|bytes| u64::from_le_bytes(*bytes.first_chunk().unwrap())).max().unwrap()
