@@ -11,6 +11,7 @@
 
 pub mod chains;
 pub mod exact;
+mod exchange;
 mod gradient;
 mod learn;
 mod reconstruct;
@@ -19,6 +20,7 @@ mod streamed;
 mod together;
 mod tree;
 
+pub use exchange::{Alone, ShardExchange};
 pub use snapshot::{PassSnapshot, Snapshot};
 pub use streamed::order_of_samples;
 
@@ -36,58 +38,6 @@ use gradient::{Side, Statistics};
 use learn::Sums;
 use std::borrow::Cow;
 use std::ops::Range;
-
-/// How the shards of a minibatch are divided over ranks, and how their sums come together. Ranks call everything together.
-pub trait ShardExchange {
-    /// The number of this rank, from 0.
-    fn rank(&self) -> usize {
-        0
-    }
-
-    /// The number of ranks.
-    fn ranks(&self) -> usize {
-        1
-    }
-
-    /// The part of a rank of so many shards or panels: all ranks together own all of them, contiguously, in rank order.
-    fn part_of(&self, rank: usize, items: usize) -> Range<usize>;
-
-    /// The shards of this rank.
-    fn own_shards(&self, shards: usize) -> Range<usize> {
-        self.part_of(self.rank(), shards)
-    }
-
-    /// Brings the numbers of all ranks to every rank: `counts` are those of each.
-    fn gather_parts(&self, own: &[f32], counts: &[usize], all: &mut [f32]);
-
-    /// Sends each rank numbers of its own: `sent[r]` of `own` go to rank r, `received[r]` of `all` come from it. No rank sends or receives more than `longest`, which is the same on all.
-    fn scatter(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize);
-
-    /// Brings the sums of all shards to every rank: `own` holds those of this rank's shards one after the other, `all` takes those of all `shards` in order.
-    fn gather(&self, shards: usize, own: &[f32], all: &mut [f32]) {
-        let length = all.len() / shards;
-        let counts: Vec<usize> = (0..self.ranks()).map(|rank| self.part_of(rank, shards).len() * length).collect();
-        self.gather_parts(own, &counts, all);
-    }
-}
-
-/// One rank that owns all shards.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Alone;
-
-impl ShardExchange for Alone {
-    fn part_of(&self, _rank: usize, items: usize) -> Range<usize> {
-        0..items
-    }
-
-    fn gather_parts(&self, own: &[f32], _counts: &[usize], all: &mut [f32]) {
-        all.copy_from_slice(own);
-    }
-
-    fn scatter(&self, own: &[f32], _sent: &[usize], all: &mut [f32], _received: &[usize], _longest: usize) {
-        all.copy_from_slice(own);
-    }
-}
 
 /// A pass over the training data that has begun.
 struct Pass {
