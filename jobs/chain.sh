@@ -37,6 +37,11 @@ submit() {
 set -euo pipefail
 # module load hdf5
 threads=\${SLURM_CPUS_PER_TASK:-1}
+# SLURM says when the job ends from its version 23.02 on; an older one is asked, so that kadanoff stops in time even if a signal gets lost.
+if [[ -z \${SLURM_JOB_END_TIME:-} && -n \${SLURM_JOB_ID:-} ]]; then
+  SLURM_JOB_END_TIME=\$(date -d "\$(squeue --noheader --jobs="\$SLURM_JOB_ID" --format=%e)" +%s 2>/dev/null) || SLURM_JOB_END_TIME=''
+  export SLURM_JOB_END_TIME
+fi
 code=0
 srun $mpi --ntasks=1 --cpus-per-task="\$threads" --cpu-bind=cores "$program" run "$run_file" --out "$folder" --threads "\$threads" --until $until ${KADANOFF_OPTIONS:-} || code=\$?
 if [[ \$code == 75 ]]; then

@@ -43,6 +43,11 @@ threads=${SLURM_CPUS_PER_TASK:-1}
 ranks=$((${SLURM_JOB_NUM_NODES:-1} * ${SLURM_NTASKS_PER_NODE:-1}))
 # --mpi must be a kind that your MPI was built with (srun --mpi=list); with the wrong one every process believes that it is alone, and kadanoff refuses to begin.
 # --cpu-bind=cores gives each rank its own cores. --kill-on-bad-exit ends all ranks when one is killed.
+# SLURM says when the job ends from its version 23.02 on; an older one is asked, so that kadanoff stops in time even if a signal gets lost.
+if [[ -z ${SLURM_JOB_END_TIME:-} && -n ${SLURM_JOB_ID:-} ]]; then
+  SLURM_JOB_END_TIME=$(date -d "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%e)" +%s 2>/dev/null) || SLURM_JOB_END_TIME=''
+  export SLURM_JOB_END_TIME
+fi
 code=0
 srun --mpi="${KADANOFF_MPI:-pmix}" --nodes="${SLURM_JOB_NUM_NODES:-1}" --ntasks="$ranks" --cpus-per-task="$threads" --cpu-bind=cores --kill-on-bad-exit=1 \
   "$program" run "$run_file" --out "$folder" --threads "$threads" "${options[@]}" || code=$?

@@ -39,6 +39,11 @@ fi
 # A binary that was built with MPI needs to be told of SLURM's side of it even for one process.
 mpi=()
 if [[ $(ldd "$program" 2>/dev/null) == *libmpi* ]]; then mpi=(--mpi="${KADANOFF_MPI:-pmix}"); fi
+# SLURM says when the job ends from its version 23.02 on; an older one is asked, so that kadanoff stops in time even if a signal gets lost.
+if [[ -z ${SLURM_JOB_END_TIME:-} && -n ${SLURM_JOB_ID:-} ]]; then
+  SLURM_JOB_END_TIME=$(date -d "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%e)" +%s 2>/dev/null) || SLURM_JOB_END_TIME=''
+  export SLURM_JOB_END_TIME
+fi
 code=0
 srun "${mpi[@]}" --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}" || code=$?
 

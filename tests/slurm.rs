@@ -272,7 +272,7 @@ fn every_script_of_jobs_on_a_real_slurm() {
     assert_eq!(chain.len(), 3);
     assert!(cluster.about(&chain[2]).contains(&format!("Dependency=afterok:{}", chain[1])), "{}", cluster.about(&chain[2]));
 
-    // One minute is all that SLURM gives this one, and it is told so in SLURM_JOB_END_TIME alone: what the signal of the script's own would have said comes too late to be of use.
+    // One minute is all that SLURM gives this one, and it is told so in SLURM_JOB_END_TIME alone, by SLURM or by the script: what the signal of the script's own would have said comes too late to be of use.
     let (endless, announced) = (write("endless.toml", "100000000"), place.join("announced"));
     let limited = ["--cpus-per-task=1", "--mem=0", "--time=1", "--signal=CONT@1"];
     let ends = cluster.submit(&limited, "jobs/single-node.sh", &[&endless, &announced], &[("SLURM_MPI_TYPE", kind)]);
