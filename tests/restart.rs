@@ -259,7 +259,7 @@ fn fault_07_a_second_sigterm_ends_the_job_at_once_and_the_last_checkpoint_stands
 fn fault_01_03_28_29_killed_at_random_on_changing_threads_ranks_and_instruction_sets() {
     let kills = rounds(8, 100);
     // A longer run, so that all of a hundred kills meet it.
-    let job = if kills > 20 { JOB.replace("sweeps = 8000", "sweeps = 24000").replace("[30, 10]", "[100, 40]") } else { JOB.to_string() };
+    let job = if kills > 20 { JOB.replace("sweeps = 8000", "sweeps = 72000").replace("[30, 10]", "[300, 120]") } else { JOB.to_string() };
     killed_at_random(&job, kills);
 }
 
