@@ -6,7 +6,7 @@
 //! ([`super::Reconstruction`]), so that CD-k for large k is the exact gradient and the kernels for bits serve.
 //!
 //! A minibatch is cut into shards, contiguous and as even as can be. Each shard has its own random streams, new in every epoch, and its own sums, which
-//! are added in the order of a [`tree`] over the shards. Ranks own shards ([`together`]), threads take panels of units: neither can be seen in the result. All ranks hold the whole
+//! are added in the order of a tree over the shards (`train/tree.rs`). Ranks own shards (`train/together.rs`), threads take panels of units: neither can be seen in the result. All ranks hold the whole
 //! training data and the same machine, and call everything together.
 
 pub mod chains;
