@@ -51,14 +51,16 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
     }
     let (mut in_one_dimension, mut beside) = (0.0, 0.0);
     if let Some(wanted) = section.decimation {
-        let small = DecimationSection { epochs: wanted.epochs.min(2), samples: wanted.samples.min(2000), ..wanted };
+        // So many epochs and samples that they stand out of what takes the same time in both.
+        let small = DecimationSection { epochs: wanted.epochs.min(6), samples: wanted.samples.min(20_000), ..wanted };
         let begun = Instant::now();
         decimation::run(DecimationSection { epochs: 1, ..small }, job.seed)?;
         let once = begun.elapsed().as_secs_f64();
         let begun = Instant::now();
         decimation::run(small, job.seed)?;
-        // One epoch more, at the full number of samples; what does not grow with either stays.
-        let epoch = (begun.elapsed().as_secs_f64() - once).max(0.0) * wanted.samples as f64 / small.samples as f64;
+        let further = (small.epochs - 1).max(1) as f64;
+        // An epoch at the full number of samples; what does not grow with either stays.
+        let epoch = (begun.elapsed().as_secs_f64() - once).max(0.0) / further * wanted.samples as f64 / small.samples as f64;
         in_one_dimension += once + epoch * wanted.epochs as f64;
     }
     let Some(train) = &job.train else { return Ok(seconds + in_one_dimension) };
