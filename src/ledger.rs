@@ -20,6 +20,16 @@ pub trait Ledger: Sync {
     }
 }
 
+/// The numbers that a calculation of this name kept, or that are calculated now and kept.
+pub fn kept_numbers(ledger: &dyn Ledger, name: &str, calculate: impl FnOnce() -> Vec<f64>) -> Vec<f64> {
+    if let Some(words) = ledger.found(name) {
+        return words.into_iter().map(f64::from_bits).collect();
+    }
+    let numbers = calculate();
+    ledger.keep(name, numbers.iter().map(|number| number.to_bits()).collect());
+    numbers
+}
+
 /// Nobody waits.
 pub struct Nobody;
 

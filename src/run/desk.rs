@@ -144,12 +144,13 @@ impl Desk {
     /// # Errors
     /// [`Error::Refused`] if all checkpoints are damaged or foreign; [`Error::InputOutput`].
     pub fn analysis_is_missing(&mut self, job: &RunFile) -> Result<bool> {
-        if self.record.sampling.is_none() || self.record.training.is_some() || self.record.renormalization.is_some() {
+        let goes_on = self.record.training.is_some() || self.record.renormalization.is_some();
+        if self.record.sampling.is_none() || goes_on || !self.is_missing(Stage::Analysis, job) {
             return Ok(false);
         }
         let later = [Stage::Training, Stage::Renormalization].map(|stage| stage as u64);
         let (checkpoint, _) = self.checkpoints.read(self.run_file_hash())?;
-        Ok(self.is_missing(Stage::Analysis, job) && checkpoint.is_none_or(|checkpoint| !later.contains(&checkpoint.stage)))
+        Ok(checkpoint.is_none_or(|checkpoint| !later.contains(&checkpoint.stage)))
     }
 
     /// Puts the sampling stage into the files: configurations first, so that a recorded stage has them.

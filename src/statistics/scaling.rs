@@ -17,7 +17,7 @@ use crate::measure::Series;
 use serde::{Deserialize, Serialize};
 
 pub use bootstrap::{Bootstrap, RESAMPLES};
-pub use pipeline::{analyse, analyse_on};
+pub use pipeline::{BLOCKS, analyse, analyse_on};
 
 /// All ensembles of one size.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use crate::random::{Purpose, Stream};
 use crate::run::analysis;
 use crate::run::sample::Plan;
 use crate::statistics::reweighting::Histograms;
-use crate::statistics::scaling::RESAMPLES;
+use crate::statistics::scaling::{BLOCKS, RESAMPLES};
 use crate::statistics::{self, relaxation};
 use crate::store::ConfigurationSet;
 use std::hint::black_box;
@@ -23,7 +23,7 @@ const MOST_CHAINS: usize = 8;
 const MOST_CONFIGURATIONS: usize = 400;
 /// The replicates of the jackknife over the analysis, and how often each of them is asked for its averages at a coupling: for values, curves and peaks of a size, and to find where two sizes
 /// cross, which each size does twice or so for each of two observables.
-const REPLICATES: f64 = 49.0;
+const REPLICATES: f64 = (BLOCKS + 1) as f64;
 const ANSWERS: f64 = 162.0;
 const ANSWERS_OF_CROSSINGS: f64 = 228.0;
 /// Averages that a resample of the bootstrap asks of a size: about the first look, and at the critical coupling for each of the powers.
@@ -87,7 +87,7 @@ pub fn analysis(job: &RunFile, plan: &Plan) -> Result<f64> {
 fn scaling(plan: &Plan, sizes: &[usize], chains: &[Series]) -> f64 {
     let couplings = plan.section.coupling_count();
     let ensembles: Vec<(f64, &[Series])> = (0..couplings).map(|index| (0.4 + 1e-3 * index as f64, chains)).collect();
-    let made_up = || Histograms::new(16, &ensembles, 6, 48);
+    let made_up = || Histograms::new(16, &ensembles, 6, BLOCKS);
     let draws = chains.iter().map(Series::len).sum::<usize>() as f64;
     let of_draw = seconds(made_up) / (draws * couplings as f64);
     let histograms = made_up();

@@ -6,6 +6,7 @@
 use super::features::Size;
 use super::fits::Chosen;
 use super::pipeline::Function;
+use crate::ledger::kept_numbers;
 use crate::random::{Purpose, Stream};
 use crate::statistics::reweighting::{Averages, Reweighting};
 use rayon::prelude::*;
@@ -66,10 +67,6 @@ impl Way<'_> {
         let ledger = self.sizes[0].ledger;
         let blocks = self.sizes[0].histograms.blocks();
         let one = |number: u64| {
-            let name = format!("resample {number}");
-            if let Some(words) = ledger.found(&name) {
-                return words.into_iter().map(f64::from_bits).collect();
-            }
             let mut stream = Stream::new(SEED, Purpose::Resampling, number);
             let ensembles: Vec<Reweighting> = self
                 .sizes
@@ -80,11 +77,10 @@ impl Way<'_> {
                     size.histograms.combine_times(&times, Some(size.replicates[0].free_energies()))
                 })
                 .collect();
-            let values = self.go(&ensembles);
-            ledger.keep(&name, values.iter().map(|value| value.to_bits()).collect());
-            values
+            self.go(&ensembles)
         };
-        let all: Vec<Vec<f64>> = (0..RESAMPLES).into_par_iter().map(one).collect();
+        let kept = |number: u64| kept_numbers(ledger, &format!("resample {number}"), || one(number));
+        let all: Vec<Vec<f64>> = (0..RESAMPLES).into_par_iter().map(kept).collect();
         (0..all[0].len()).map(|result| spread(all.iter().map(|values| values[result]).collect(), blocks)).collect()
     }
 }

@@ -2,7 +2,7 @@
 //! draws and the others with one block left out, and give a number with its error.
 
 use super::{Collapse, Crossing, Curves, Peak, WithError, with_error};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, kept_numbers};
 use crate::statistics::reweighting::{Averages, Histograms, Reweighting};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,12 +49,7 @@ impl<'a> Size<'a> {
         // The numbers of Fowler, Noll and Vo's hash.
         let given = given.fold(0xCBF2_9CE4_8422_2325_u64, |hash, number| (hash ^ number.to_bits()).wrapping_mul(0x0100_0000_01B3));
         let name = format!("answer {question} of L = {}, {given:x}", self.size);
-        if let Some(words) = self.ledger.found(&name) {
-            return words.into_iter().map(f64::from_bits).collect();
-        }
-        let numbers = calculate();
-        self.ledger.keep(&name, numbers.iter().map(|number| number.to_bits()).collect());
-        numbers
+        kept_numbers(self.ledger, &name, calculate)
     }
 
     /// A function of the averages at a coupling that may differ between the replicates.

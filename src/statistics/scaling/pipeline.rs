@@ -10,7 +10,7 @@ use crate::statistics::reweighting::{Averages, Histograms};
 use rayon::prelude::*;
 
 /// About so many blocks of the jackknife: its errors have an error of a tenth of themselves.
-const BLOCKS: usize = 48;
+pub const BLOCKS: usize = 48;
 /// A block must be longer than this many draws.
 const SHORTEST_BLOCK: usize = 50;
 /// What is known beforehand of the corrections to scaling of a class.
