@@ -8,17 +8,18 @@ use runs::{kadanoff, mpirun, outcome, succeed, write_job};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A short sampling, and behind it finite-size scaling, relaxation times and two-point functions.
+/// A short sampling, and behind it finite-size scaling, relaxation times and two-point functions: enough for more than a dozen of the shortest jobs, which last a round of ten
+/// milliseconds or a part of the analysis, whichever is longer.
 const JOB: &str = r#"
 seed = 8
 
 [lattice]
-sizes = [8, 12, 16]
+sizes = [8, 12, 16, 20, 24, 32]
 
 [sample]
-window = { center = "critical", width = 1.6, points = 3 }
+window = { center = "critical", width = 1.6, points = 9 }
 algorithm = "swendsen-wang"
-replicas = 4
+replicas = 2
 thermalization = 50
 sweeps = 1500
 configurations = 40
