@@ -101,7 +101,10 @@ impl Observer {
         let along = |up: &[u32]| profile::power(set, up, &self.cosine, &self.sine);
         match self.torus.dimension() {
             1 => along(&self.counters.columns),
-            2 => 0.5 * (along(&self.counters.columns) + along(&self.counters.rows)),
+            2 => {
+                let [columns, rows] = profile::power_of_both(set, &self.counters.columns, &self.counters.rows, &self.cosine, &self.sine);
+                0.5 * (columns + rows)
+            }
             _ => (along(&self.counters.columns) + along(&self.counters.rows) + along(&self.layers)) / 3.0,
         }
     }

@@ -146,6 +146,15 @@ pub struct Counts {
     pub up: u64,
 }
 
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Counts { unsatisfied: 0, up: 0 }, |sum, part| Counts {
+            unsatisfied: sum.unsatisfied + part.unsatisfied,
+            up: sum.up + part.up,
+        })
+    }
+}
+
 /// Counts unsatisfied bonds and spins up. `own` is the colour of `rows` and `other` the other one, each from its top halo on. Every bond has one end of
 /// either colour.
 pub fn count(set: InstructionSet, own: &[u64], other: &[u64], rows: Rows, masks: &Masks) -> Counts {

@@ -10,7 +10,7 @@
 //! `Walk` goes down the lattice sixteen rows at a time, block of eight words by block; where a row is no whole number of blocks the last one is masked. Small lattices of which several
 //! rows share a word go word by word through `narrow`. The layouts of the cluster samplers are in `layouts`.
 
-use super::checkerboard::Rows;
+use super::checkerboard::{Counts, Rows};
 #[cfg(target_arch = "x86_64")]
 use super::vector::Register;
 use super::vector::{BLOCK, Block, Halves, Vector};
@@ -21,7 +21,7 @@ mod layouts;
 mod spread;
 
 use folded::narrow_body;
-pub use layouts::{count_packed, count_tiles, power};
+pub use layouts::{count_packed, count_tiles, power, power_of_both};
 use spread::spread;
 
 /// The counters of all columns and rows of one lattice, to be used again and again.
@@ -70,9 +70,9 @@ pub struct Colours<'a> {
     pub below: [&'a [u64]; 2],
 }
 
-/// Counts up spins of all columns and rows of a checkerboard. Returns the number of unsatisfied bonds; `None` where several rows share a word, whose bonds
-/// [`super::checkerboard::count`] counts.
-pub fn count_profile(set: InstructionSet, colours: Colours, rows: Rows, counters: &mut Counters) -> Option<u64> {
+/// Counts up spins of all columns and rows of a checkerboard. Returns the unsatisfied bonds and all up spins; `None` where several rows share a word, whose
+/// bonds [`super::checkerboard::count`] counts.
+pub fn count_profile(set: InstructionSet, colours: Colours, rows: Rows, counters: &mut Counters) -> Option<Counts> {
     if rows.folds > 1 {
         narrow(set, colours.lines[0], colours.lines[1], rows, counters);
         return None;
@@ -86,17 +86,17 @@ pub fn count_profile(set: InstructionSet, colours: Colours, rows: Rows, counters
 
 #[cfg(target_arch = "x86_64")]
 dispatch! {
-    fn wide_register(colours: Colours, rows: Rows, counters: &mut Counters) -> u64 = wide::<Register>;
+    fn wide_register(colours: Colours, rows: Rows, counters: &mut Counters) -> Counts = wide::<Register>;
 }
 dispatch! {
-    fn wide_halves(colours: Colours, rows: Rows, counters: &mut Counters) -> u64 = wide::<Halves>;
+    fn wide_halves(colours: Colours, rows: Rows, counters: &mut Counters) -> Counts = wide::<Halves>;
 }
 dispatch! {
     fn narrow(even: &[u64], odd: &[u64], rows: Rows, counters: &mut Counters) = narrow_body;
 }
 
 #[inline(always)]
-fn wide<V: Vector>(colours: Colours, rows: Rows, counters: &mut Counters) -> u64 {
+fn wide<V: Vector>(colours: Colours, rows: Rows, counters: &mut Counters) -> Counts {
     let (single, full) = (rows.width == BLOCK, rows.are_full());
     match (single, full, rows.width.is_multiple_of(BLOCK)) {
         (true, true, _) => walk::<V, true, true, true>(colours, rows, counters),
@@ -111,12 +111,11 @@ fn wide<V: Vector>(colours: Colours, rows: Rows, counters: &mut Counters) -> u64
 struct Walk<'a, V, const SINGLE: bool, const FULL: bool, const WHOLE: bool> {
     colours: Colours<'a>,
     rows: Rows,
-    /// Where the present row begins.
-    line: usize,
+    /// The lines of the rows that are taken together, from the first of them on; and the line after them.
+    group: [&'a [u64]; 2],
+    after: [&'a [u64]; 2],
     /// The first word of the block in a row.
     offset: usize,
-    /// The block is the last of a row.
-    is_last: bool,
     ends: Ends<V>,
     /// The present row of both colours.
     present: [V; 2],
@@ -159,7 +158,11 @@ impl<V: Vector> Ends<V> {
 }
 
 #[inline(always)]
-fn walk<V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool>(colours: Colours, rows: Rows, counters: &mut Counters) -> u64 {
+fn walk<V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool>(
+    colours: Colours,
+    rows: Rows,
+    counters: &mut Counters,
+) -> Counts {
     let (count, blocks) = (rows.count, rows.width.div_ceil(BLOCK));
     let depth = ((usize::BITS - count.leading_zeros()) as usize).max(CARRIED);
     assert!(depth <= MOST_PLANES, "a strip has fewer than 2^{MOST_PLANES} rows");
@@ -170,9 +173,9 @@ fn walk<V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool>(colo
     let mut walk = Walk::<V, SINGLE, FULL, WHOLE> {
         colours,
         rows,
-        line: 0,
+        group: colours.lines,
+        after: colours.below,
         offset: 0,
-        is_last: true,
         ends: Ends::new(rows, 0),
         present: [nothing; 2],
         planes: [[nothing; 2]; CARRIED],
@@ -181,22 +184,25 @@ fn walk<V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool>(colo
         bytes: nothing,
     };
     let groups = count / TOGETHER;
-    for group in 0..groups {
-        let row = group * TOGETHER;
+    let mut up = nothing;
+    let mut carries = vec![[nothing; 2]; blocks];
+    for (group, rows) in counters.rows[..count].as_chunks_mut::<TOGETHER>().0.iter_mut().enumerate() {
         let mut sums = [nothing; 2];
-        for block in 0..blocks {
-            let own = block * 2 * depth..(block + 1) * 2 * depth;
-            let (planes, waiting) = (&mut counters.planes[own.clone()], &mut counters.waiting[own]);
-            walk.enter(row, block, planes);
-            let first = walk.eight_rows();
-            sums[0] = sums[0].add(walk.row_sums());
-            let second = walk.eight_rows();
-            sums[1] = sums[1].add(walk.row_sums());
-            let carry = walk.add::<3>(first, second);
-            walk.leave(planes);
-            raise(planes, waiting, group, carry);
+        let planes = counters.planes.chunks_exact_mut(2 * depth).zip(counters.waiting.chunks_exact_mut(2 * depth));
+        for ((block, carry), (planes, waiting)) in carries.iter_mut().enumerate().zip(planes) {
+            let (lower, upper) = planes.split_at_mut(2 * CARRIED);
+            let lower = lower.first_chunk_mut().expect("planes that are carried");
+            // That of the group before: what has branches or can fail comes first, so that nothing keeps the compiler from mixing the instructions of all rows.
+            if group > 0 {
+                raise(upper, waiting, group - 1, *carry);
+            }
+            walk.enter(group * TOGETHER, TOGETHER, block, lower);
+            let rows = if SINGLE || block + 1 == blocks { walk.sixteen_rows::<true>(carry) } else { walk.sixteen_rows::<false>(carry) };
+            sums = [sums[0].add(rows[0]), sums[1].add(rows[1])];
+            walk.leave(lower);
         }
-        for (rows, sums) in counters.rows[row..row + TOGETHER].as_chunks_mut::<BLOCK>().0.iter_mut().zip(sums) {
+        for (rows, sums) in rows.as_chunks_mut::<BLOCK>().0.iter_mut().zip(sums) {
+            up = up.add(sums);
             *rows = sums.to_block().map(|sum| sum as u32);
         }
     }
@@ -204,8 +210,10 @@ fn walk<V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool>(colo
         let mut sums = nothing;
         for block in 0..blocks {
             let planes = &mut counters.planes[block * 2 * depth..(block + 1) * 2 * depth];
-            walk.enter(row, block, planes);
-            let mut carry = walk.two_rows();
+            let (lower, upper) = planes.split_at_mut(2 * CARRIED);
+            let lower = lower.first_chunk_mut().expect("planes that are carried");
+            walk.enter(row, 2, block, lower);
+            let mut carry = if block + 1 == blocks { walk.two_rows::<true>(0, 2) } else { walk.two_rows::<false>(0, 2) };
             for plane in 1..CARRIED {
                 for parity in 0..2 {
                     let sum = walk.planes[plane][parity];
@@ -213,32 +221,36 @@ fn walk<V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool>(colo
                 }
             }
             sums = sums.add(walk.row_sums());
-            walk.leave(planes);
-            ripple_planes(planes, CARRIED, carry);
+            walk.leave(lower);
+            ripple_planes(upper, 0, carry);
         }
-        // The latest are on top.
+        // The latest are on top, and there are no others.
+        up = up.add(sums);
         let sums = sums.to_block();
         counters.rows[row..row + 2].iter_mut().zip(&sums[BLOCK - 2..]).for_each(|(row, sum)| *row = *sum as u32);
     }
     for block in 0..blocks {
         let own = block * 2 * depth..(block + 1) * 2 * depth;
-        let (planes, waiting) = (&mut counters.planes[own.clone()], &counters.waiting[own]);
+        let (planes, waiting) = (&mut counters.planes[own.clone()], &mut counters.waiting[own]);
+        if groups > 0 {
+            raise(&mut planes[2 * CARRIED..], waiting, groups - 1, carries[block]);
+        }
         // Groups are counted by what waits, as in a binary number.
-        for plane in (CARRIED..depth).filter(|plane| groups >> (plane - CARRIED) & 1 == 1) {
-            ripple_planes(planes, plane, [V::from_block(waiting[2 * plane].0), V::from_block(waiting[2 * plane + 1].0)]);
+        for plane in (0..depth - CARRIED).filter(|plane| groups >> plane & 1 == 1) {
+            ripple_planes(planes, CARRIED + plane, [V::from_block(waiting[2 * plane].0), V::from_block(waiting[2 * plane + 1].0)]);
         }
         spread::<V>(planes, rows, block, &mut counters.columns);
     }
     let sum = |counts: V| counts.to_block().iter().sum::<u64>();
-    2 * (sum(walk.two) + 2 * sum(walk.four))
+    Counts { unsatisfied: 2 * (sum(walk.two) + 2 * sum(walk.four)), up: sum(up) }
 }
 
 /// Adds the carry of a group of rows to what was carried before: two carries of the same weight and a plane make a plane and a carry of twice the weight, and one
 /// alone waits.
 #[inline(always)]
 fn raise<V: Vector>(planes: &mut [Plane], waiting: &mut [Plane], group: usize, mut carry: [V; 2]) {
-    let mut plane = CARRIED;
-    while group >> (plane - CARRIED) & 1 == 1 {
+    let mut plane = 0;
+    while group >> plane & 1 == 1 {
         for parity in 0..2 {
             let at = 2 * plane + parity;
             let (sum, other) = (V::from_block(planes[at].0), V::from_block(waiting[at].0));
@@ -265,16 +277,21 @@ fn ripple_planes<V: Vector>(planes: &mut [Plane], plane: usize, mut carry: [V; 2
 }
 
 impl<'a, V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool> Walk<'a, V, SINGLE, FULL, WHOLE> {
-    /// Goes to a block of a row, of which `planes` are the counters.
+    /// Goes to a block of the rows from `row` on, `count` of which will be taken together; `planes` are the counters of the block.
     #[inline(always)]
-    fn enter(&mut self, row: usize, block: usize, planes: &[Plane]) {
+    fn enter(&mut self, row: usize, count: usize, block: usize, planes: &[Plane; 2 * CARRIED]) {
         let width = self.rows.width;
-        (self.line, self.offset) = ((row + 1) * width, block * BLOCK);
-        self.is_last = SINGLE || self.offset + BLOCK >= width;
+        self.offset = block * BLOCK;
         if !SINGLE {
             self.ends = Ends::new(self.rows, self.offset);
         }
-        self.present = self.load(self.lines(self.line));
+        let (first, after) = ((row + 1) * width, (row + 1 + count) * width);
+        self.group = self.colours.lines.map(|words| &words[first..]);
+        self.after = if row + count == self.rows.count { self.colours.below } else { self.colours.lines.map(|words| &words[after..]) };
+        // One look for all loads of the group, the last of which begin at the second word of the last block.
+        let enough = |words: &[u64], rows: usize| words.len() > (rows - 1) * width + self.offset + BLOCK;
+        assert!(self.group.iter().all(|words| enough(words, count)) && self.after.iter().all(|words| words.len() > self.offset + BLOCK));
+        self.present = self.load(self.group, 0);
         for (plane, pair) in self.planes.iter_mut().zip(planes.chunks_exact(2)) {
             *plane = [V::from_block(pair[0].0), V::from_block(pair[1].0)];
         }
@@ -282,22 +299,17 @@ impl<'a, V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool> Wal
 
     /// Puts the counters back.
     #[inline(always)]
-    fn leave(&self, planes: &mut [Plane]) {
+    fn leave(&self, planes: &mut [Plane; 2 * CARRIED]) {
         for (plane, pair) in self.planes.iter().zip(planes.chunks_exact_mut(2)) {
             (pair[0].0, pair[1].0) = (plane[0].to_block(), plane[1].to_block());
         }
     }
 
-    /// Both colours from a line on.
+    /// The block of the line that begins at word `line`.
     #[inline(always)]
-    fn lines(&self, line: usize) -> [&'a [u64]; 2] {
-        if line == (self.rows.count + 1) * self.rows.width { self.colours.below } else { self.colours.lines.map(|words| &words[line..]) }
-    }
-
-    /// The block of a line.
-    #[inline(always)]
-    fn load(&self, lines: [&[u64]; 2]) -> [V; 2] {
-        let (even, odd) = (V::load(lines[0], self.offset), V::load(lines[1], self.offset));
+    fn load(&self, lines: [&[u64]; 2], line: usize) -> [V; 2] {
+        // SAFETY: `enter` has looked.
+        let [even, odd] = lines.map(|words| unsafe { V::load_known(words, line + self.offset) });
         if WHOLE { [even, odd] } else { [even & self.ends.inside, odd & self.ends.inside] }
     }
 
@@ -313,29 +325,25 @@ impl<'a, V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool> Wal
         carry
     }
 
-    /// The next column of each slot of a row that begins with `line`, of which `present` is the block.
+    /// The next column of each slot of the row whose line begins at word `line` of `words`.
     #[inline(always)]
-    fn forth(&self, line: &[u64], present: V) -> V {
+    fn forth<const LAST: bool>(&self, words: &[u64], line: usize) -> V {
+        // SAFETY: `enter` has looked. Volatile, so that the word is read again: the compiler would take it out of the register that has it, which costs more.
+        let first = || unsafe { words.as_ptr().add(line).read_volatile() };
+        // SAFETY: as above.
+        let next = unsafe { V::load_known(words, line + self.offset + 1) };
         // The last word has the first one of the row after it, one bit higher.
         let next = if SINGLE {
-            let next = present.next_words();
-            if FULL {
-                next.rotate_left_each(V::from_block([0, 0, 0, 0, 0, 0, 0, 63]))
-            } else {
-                next.shift_right_each(V::from_block([0, 0, 0, 0, 0, 0, 0, 1]))
-            }
+            next.with_last(if FULL { first().rotate_left(63) } else { first() >> 1 })
+        } else if LAST {
+            let round = V::splat(if FULL { first().rotate_left(63) } else { first() >> 1 });
+            let next = next ^ ((next ^ round) & self.ends.word);
+            if WHOLE { next } else { next & self.ends.inside }
         } else {
-            let next = V::load(line, self.offset + 1);
-            if self.is_last {
-                let round = V::splat(if FULL { line[0].rotate_left(63) } else { line[0] >> 1 });
-                let next = next ^ ((next ^ round) & self.ends.word);
-                if WHOLE { next } else { next & self.ends.inside }
-            } else {
-                next
-            }
+            next
         };
         // After the last column comes column 0, where a clear bit is so far.
-        if FULL { next } else { next | (V::splat((line[0] & 1).wrapping_neg()) & self.ends.seam) }
+        if FULL { next } else { next | (V::splat((first() & 1).wrapping_neg()) & self.ends.seam) }
     }
 
     /// Counts the plaquettes between this row and the next.
@@ -353,35 +361,46 @@ impl<'a, V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool> Wal
         self.bytes = self.bytes.push_byte(even.ones().add(odd.ones()));
     }
 
-    /// An even row and the odd one below it.
+    /// An even row and the odd one below it, the first of which is number `row` of `count` that are taken together.
     #[inline(always)]
-    fn two_rows(&mut self) -> [V; 2] {
+    fn two_rows<const LAST: bool>(&mut self, row: usize, count: usize) -> [V; 2] {
         let [even, odd] = self.present;
         self.count_row();
-        let line = self.lines(self.line + self.rows.width);
-        let below = self.load(line);
+        let line = (row + 1) * self.rows.width;
+        let below = self.load(self.group, line);
         self.plaquettes([even, below[0], odd, below[1]]);
         let carry = self.add::<0>([even, odd], [below[1], below[0]]);
         self.present = below;
         self.count_row();
-        self.line += 2 * self.rows.width;
-        let next = self.lines(self.line);
-        self.present = self.load(next);
-        let (a, other) = (self.forth(line[1], below[1]), self.forth(next[0], self.present[0]));
+        let a = self.forth::<LAST>(self.group[1], line);
+        let (lines, line) = if row + 2 == count { (self.after, 0) } else { (self.group, (row + 2) * self.rows.width) };
+        self.present = self.load(lines, line);
+        let other = self.forth::<LAST>(lines[0], line);
         self.plaquettes([below[0], other, a, self.present[1]]);
         carry
     }
 
     #[inline(always)]
-    fn four_rows(&mut self) -> [V; 2] {
-        let (first, second) = (self.two_rows(), self.two_rows());
+    fn four_rows<const LAST: bool>(&mut self, row: usize) -> [V; 2] {
+        let (first, second) = (self.two_rows::<LAST>(row, TOGETHER), self.two_rows::<LAST>(row + 2, TOGETHER));
         self.add::<1>(first, second)
     }
 
     #[inline(always)]
-    fn eight_rows(&mut self) -> [V; 2] {
-        let (first, second) = (self.four_rows(), self.four_rows());
+    fn eight_rows<const LAST: bool>(&mut self, row: usize) -> [V; 2] {
+        let (first, second) = (self.four_rows::<LAST>(row), self.four_rows::<LAST>(row + 4));
         self.add::<2>(first, second)
+    }
+
+    /// All rows that are taken together, in one block, which is the last of a row or not. Leaves the carries of the columns, and returns the counts of the rows.
+    #[inline(always)]
+    fn sixteen_rows<const LAST: bool>(&mut self, carry: &mut [V; 2]) -> [V; 2] {
+        let first = self.eight_rows::<LAST>(0);
+        let upper = self.row_sums();
+        let second = self.eight_rows::<LAST>(BLOCK);
+        let lower = self.row_sums();
+        *carry = self.add::<3>(first, second);
+        [upper, lower]
     }
 
     /// The counts of the last rows in this block, eight at most, the latest on top.

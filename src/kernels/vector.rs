@@ -55,11 +55,12 @@ pub trait Vector:
     fn ones(self) -> Self {
         Self::from_block(self.to_block().map(|word| u64::from(word.count_ones())))
     }
-    /// Each word takes the place of the one before it, the first that of the last.
+    /// The last word replaced.
     #[inline(always)]
-    fn next_words(self) -> Self {
-        let [a, b, c, d, e, f, g, h] = self.to_block();
-        Self::from_block([b, c, d, e, f, g, h, a])
+    fn with_last(self, word: u64) -> Self {
+        let mut words = self.to_block();
+        words[BLOCK - 1] = word;
+        Self::from_block(words)
     }
 
     /// Word i becomes word `places[i]`, which is in the same half of the block.
@@ -110,6 +111,26 @@ pub trait Vector:
         let mut block = [0; BLOCK];
         block.copy_from_slice(&words[at..at + BLOCK]);
         Self::from_block(block)
+    }
+
+    /// Eight words of a slice, from `at` on, where it was seen before that there are so many. For loops in which the check of every load would keep the compiler from mixing the
+    /// instructions of one step with those of the next.
+    ///
+    /// # Safety
+    /// `at + BLOCK <= words.len()`.
+    #[inline(always)]
+    unsafe fn load_known(words: &[u64], at: usize) -> Self {
+        debug_assert!(at + BLOCK <= words.len());
+        // SAFETY: the caller vouches for the words; a Block may lie wherever a word may.
+        Self::from_block(unsafe { words.as_ptr().add(at).cast::<Block>().read() })
+    }
+
+    /// Writes the lower and the upper half of each word.
+    #[inline(always)]
+    fn store_halves(self, numbers: &mut [u32; 2 * BLOCK]) {
+        for (numbers, word) in numbers.as_chunks_mut::<2>().0.iter_mut().zip(self.to_block()) {
+            *numbers = [word as u32, (word >> 32) as u32];
+        }
     }
 
     /// Writes eight words of a slice, from `at` on.
@@ -333,8 +354,13 @@ mod register {
             Register(unsafe { _mm512_sad_epu8(turned, _mm512_setzero_si512()) }).to_block()
         }
         #[inline(always)]
-        fn next_words(self) -> Self {
-            Register(unsafe { _mm512_alignr_epi64::<1>(self.0, self.0) })
+        fn store_halves(self, numbers: &mut [u32; 2 * BLOCK]) {
+            // SAFETY: both are 64 bytes, and any bits are a value of either. The lower half of a word comes first on this processor.
+            *numbers = unsafe { std::mem::transmute::<__m512i, [u32; 2 * BLOCK]>(self.0) };
+        }
+        #[inline(always)]
+        fn with_last(self, word: u64) -> Self {
+            Register(unsafe { _mm512_mask_set1_epi64(self.0, 1 << (BLOCK - 1), word as i64) })
         }
     }
 }

@@ -19,7 +19,7 @@ pub mod strip;
 
 use super::{Configuration, WORD_BITS};
 use crate::kernels::InstructionSet;
-use crate::kernels::checkerboard::{Masks, Rows};
+use crate::kernels::checkerboard::{Counts, Masks, Rows};
 use crate::kernels::local_update::Ahead;
 use crate::kernels::profile::Counters;
 use crate::lattice::SquareTorus;
@@ -158,42 +158,45 @@ impl Checkerboard {
 
     /// Energy and magnetization, counted on the packed words.
     pub fn measure(&self, set: InstructionSet) -> Measurement {
-        let counts: Vec<_> = self.strips.par_iter().map(|strip| strip.count(set, self.rows, &self.masks)).collect();
-        let (unsatisfied, up): (u64, u64) = counts.iter().fold((0, 0), |sum, counts| (sum.0 + counts.unsatisfied, sum.1 + counts.up));
-        Measurement { energy: 2 * unsatisfied as i64 - self.torus.bonds() as i64, magnetization: 2 * up as i64 - self.torus.sites() as i64 }
+        self.measurement(self.strips.par_iter().map(|strip| strip.count(set, self.rows, &self.masks)).sum())
+    }
+
+    fn measurement(&self, counts: Counts) -> Measurement {
+        Measurement {
+            energy: 2 * counts.unsatisfied as i64 - self.torus.bonds() as i64,
+            magnetization: 2 * counts.up as i64 - self.torus.sites() as i64,
+        }
     }
 
     /// The same, and the up spins of every column and row.
     pub fn observe(&self, set: InstructionSet, observer: &mut Observer) -> Measurement {
         let counters = &mut observer.counters;
-        let unsatisfied = if let [strip] = self.strips.as_slice() {
+        let counts = if let [strip] = self.strips.as_slice() {
             strip.profile(set, self.rows, None, counters)
         } else {
             // Strips are counted apart, each with the line below it, which is in the next strip.
             let below = |strip: usize| self.strips[(strip + 1) % self.strips.len()].first_lines();
             let side = self.torus.side();
             let count = |strips: &[Strip]| {
-                let (mut sum, mut own, mut bonds) = (Counters::new(side), Counters::new(side), Some(0));
+                let (mut sum, mut own, mut counts) = (Counters::new(side), Counters::new(side), Vec::new());
                 for strip in strips {
-                    let unsatisfied = strip.profile(set, self.rows, Some(below(strip.number())), &mut own);
-                    bonds = bonds.zip(unsatisfied).map(|(bonds, more)| bonds + more);
+                    counts.push(strip.profile(set, self.rows, Some(below(strip.number())), &mut own));
                     sum.rows[strip.first_line()..][..strip.count_lines()].copy_from_slice(&own.rows[..strip.count_lines()]);
                     sum.columns.iter_mut().zip(&own.columns).for_each(|(sum, up)| *sum += up);
                 }
-                (bonds, sum)
+                (counts, sum)
             };
             let share = self.strips.len().div_ceil(rayon::current_num_threads());
-            let parts: Vec<(Option<u64>, Counters)> = self.strips.par_chunks(share).map(count).collect();
+            let parts: Vec<(Vec<Option<Counts>>, Counters)> = self.strips.par_chunks(share).map(count).collect();
             counters.columns.fill(0);
             counters.rows.fill(0);
             for (_, part) in &parts {
                 counters.columns.iter_mut().zip(&part.columns).for_each(|(sum, up)| *sum += up);
                 counters.rows.iter_mut().zip(&part.rows).for_each(|(sum, up)| *sum += up);
             }
-            parts.iter().map(|(bonds, _)| *bonds).sum()
+            parts.into_iter().flat_map(|(counts, _)| counts).sum()
         };
-        let energy = unsatisfied.map_or_else(|| self.measure(set).energy, |bonds| 2 * bonds as i64 - self.torus.bonds() as i64);
-        Measurement { energy, magnetization: observer.magnetization() }
+        counts.map_or_else(|| self.measure(set), |counts| self.measurement(counts))
     }
 
     /// Updates every spin once, with one source of random numbers for each strip. `update` is given own rows, the other colour from the line above the first

@@ -231,10 +231,10 @@ pub fn sideways_long(other: &[u64], rows: Rows, start: usize, length: usize, out
         let row = (line + 1) * width;
         let part = (width - word).min(length - filled);
         let back = rows.looks_back(line);
-        let mut from = if back { row + word - 1 } else { row + word + 1 };
-        for target in (filled..filled + part).step_by(BLOCK) {
-            out[target..target + BLOCK].copy_from_slice(&other[from..from + BLOCK]);
-            from += BLOCK;
+        let (from, blocks) = (if back { row + word - 1 } else { row + word + 1 }, part.next_multiple_of(BLOCK));
+        let (from, to) = (other[from..from + blocks].as_chunks::<BLOCK>().0, out[filled..filled + blocks].as_chunks_mut::<BLOCK>().0);
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
         }
         if back {
             if word == 0 {

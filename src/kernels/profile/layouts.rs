@@ -4,6 +4,7 @@ use super::Counters;
 use super::folded::{counts_of_bits, full_adder, ripple};
 use crate::kernels::dispatch;
 use crate::kernels::tiles::{TILE, TileGrid};
+use wide::{f64x4, i32x4, u32x8};
 
 /// Adds the up spins of rows of packed sites to the counts of columns and rows: row y begins at word `y * stride`, its site x is bit x mod 64 of word x / 64, and the bits
 /// past the end of a row are clear. There are as many rows as there are counters of them.
@@ -99,40 +100,90 @@ dispatch! {
 /// Numbers that are summed side by side: part of the definition of the result.
 const SIDE_BY_SIDE: usize = 8;
 
-#[inline(always)]
-fn power_body(up: &[u32], cosine: &[f64], sine: &[f64]) -> f64 {
-    let terms = cosine.len();
-    // Opposite phases have opposite signs: half a period is enough, where it is whole.
-    let opposite = if up.len() == terms { &[][..] } else { &up[terms..] };
-    let (mut real, mut imaginary) = ([0.0; SIDE_BY_SIDE], [0.0; SIDE_BY_SIDE]);
-    let mut differences = [0.0; SIDE_BY_SIDE];
-    for start in (0..terms).step_by(SIDE_BY_SIDE) {
-        let count = SIDE_BY_SIDE.min(terms - start);
-        if count == SIDE_BY_SIDE && !opposite.is_empty() {
-            let (up, opposite) = (&up[start..start + SIDE_BY_SIDE], &opposite[start..start + SIDE_BY_SIDE]);
-            for lane in 0..SIDE_BY_SIDE {
-                differences[lane] = f64::from(up[lane] as i32 - opposite[lane] as i32);
-            }
-        } else {
-            differences.fill(0.0);
-            for lane in 0..count {
-                let other = opposite.get(start + lane).copied().unwrap_or(0);
-                differences[lane] = f64::from(up[start + lane] as i32 - other as i32);
-            }
-        }
-        let (cosine, sine) = (&cosine[start..start + count], &sine[start..start + count]);
-        for lane in 0..count {
-            real[lane] += differences[lane] * cosine[lane];
-            imaginary[lane] += differences[lane] * sine[lane];
+/// Numbers side by side.
+type Lanes = [f64; SIDE_BY_SIDE];
+
+/// The real and the imaginary part of the sum over one axis on their way.
+#[derive(Clone, Copy)]
+struct Wave {
+    real: [f64x4; 2],
+    imaginary: [f64x4; 2],
+}
+
+impl Wave {
+    const NOTHING: Wave = Wave { real: [f64x4::ZERO; 2], imaginary: [f64x4::ZERO; 2] };
+
+    /// Adds the terms of places side by side; opposite phases have opposite signs.
+    #[inline(always)]
+    fn add(&mut self, up: &[u32; SIDE_BY_SIDE], opposite: &[u32; SIDE_BY_SIDE], cosine: &Lanes, sine: &Lanes) {
+        let [a, b, c, d, e, f, g, h] = (u32x8::new(*up) - u32x8::new(*opposite)).to_array().map(|difference| difference as i32);
+        let differences = [[a, b, c, d], [e, f, g, h]].map(|half| f64x4::from_i32x4(i32x4::new(half)));
+        let halves = |&[a, b, c, d, e, f, g, h]: &Lanes| [f64x4::new([a, b, c, d]), f64x4::new([e, f, g, h])];
+        let (cosine, sine) = (halves(cosine), halves(sine));
+        for half in 0..2 {
+            self.real[half] += differences[half] * cosine[half];
+            self.imaginary[half] += differences[half] * sine[half];
         }
     }
-    let (real, imaginary) = (real.iter().sum::<f64>(), imaginary.iter().sum::<f64>());
-    // Spins are twice the up spins, less a constant that has no part in the wave.
-    4.0 * (real * real + imaginary * imaginary)
+
+    /// Spins are twice the up spins, less a constant that has no part in the wave.
+    #[inline(always)]
+    fn power(self) -> f64 {
+        let sum = |halves: [f64x4; 2]| halves.map(f64x4::to_array).iter().flatten().sum::<f64>();
+        let (real, imaginary) = (sum(self.real), sum(self.imaginary));
+        4.0 * (real * real + imaginary * imaginary)
+    }
+}
+
+#[inline(always)]
+fn powers_body<const AXES: usize>(up: [&[u32]; AXES], cosine: &[f64], sine: &[f64]) -> [f64; AXES] {
+    let terms = cosine.len();
+    // Half a period is enough, where it is whole.
+    let halves = up.map(|up| up.split_at(terms));
+    let mut waves = [Wave::NOTHING; AXES];
+    let (cosines, sines) = (cosine.as_chunks().0, sine.as_chunks().0);
+    let whole = cosines.len();
+    if halves.iter().all(|(up, opposite)| up.len() == opposite.len()) {
+        let halves = halves.map(|(up, opposite)| (&up.as_chunks().0[..whole], &opposite.as_chunks().0[..whole]));
+        for (place, (cosine, sine)) in cosines.iter().zip(sines).enumerate() {
+            for (wave, (up, opposite)) in waves.iter_mut().zip(&halves) {
+                wave.add(&up[place], &opposite[place], cosine, sine);
+            }
+        }
+    } else {
+        let halves = halves.map(|(up, _)| &up.as_chunks().0[..whole]);
+        for (place, (cosine, sine)) in cosines.iter().zip(sines).enumerate() {
+            for (wave, up) in waves.iter_mut().zip(&halves) {
+                wave.add(&up[place], &[0; SIDE_BY_SIDE], cosine, sine);
+            }
+        }
+    }
+    let rest = whole * SIDE_BY_SIDE..terms;
+    for (wave, (up, opposite)) in waves.iter_mut().zip(halves).filter(|_| !rest.is_empty()) {
+        let padded = |words: &[u32]| std::array::from_fn(|lane| words.get(rest.start + lane).copied().unwrap_or(0));
+        let phases = |numbers: &[f64]| std::array::from_fn(|lane| numbers.get(rest.start + lane).copied().unwrap_or(0.0));
+        wave.add(&padded(up), &padded(opposite), &phases(cosine), &phases(sine));
+    }
+    waves.map(Wave::power)
+}
+
+#[inline(always)]
+fn power_body(up: &[u32], cosine: &[f64], sine: &[f64]) -> f64 {
+    powers_body([up], cosine, sine)[0]
+}
+
+#[inline(always)]
+fn power_of_both_body(columns: &[u32], rows: &[u32], cosine: &[f64], sine: &[f64]) -> [f64; 2] {
+    powers_body([columns, rows], cosine, sine)
 }
 
 dispatch! {
     /// The squared modulus of `sum over j of m_j e^(2 pi i j / L)`, where m_j = 2 `up[j]` - L are the magnetizations of the L columns or rows. `cosine` and `sine` hold the
     /// phases of j = 0, 1, ...: L / 2 of them where L is even, else L. The order of the sums is fixed.
     pub fn power(up: &[u32], cosine: &[f64], sine: &[f64]) -> f64 = power_body;
+}
+
+dispatch! {
+    /// [`power`] of columns and of rows, in one go.
+    pub fn power_of_both(columns: &[u32], rows: &[u32], cosine: &[f64], sine: &[f64]) -> [f64; 2] = power_of_both_body;
 }

@@ -24,6 +24,8 @@ pub(super) fn spread<V: Vector>(planes: &[Plane], rows: Rows, block: usize, colu
         }
     }
     let lower = V::splat(LOWER_BYTES);
+    let present = (width - block * BLOCK).min(BLOCK);
+    let is_full = rows.are_full() && present == BLOCK;
     for low in 0..8 {
         // Four counts a word, of the columns of even and odd bytes.
         let mut counts = [[lower; 2]; 2];
@@ -31,26 +33,33 @@ pub(super) fn spread<V: Vector>(planes: &[Plane], rows: Rows, block: usize, colu
             let (first, second) = (bytes[0][low], bytes[1][low]);
             *counts = [select(lower, first, second.shift_left::<8>()), select(lower, first.shift_right::<8>(), second)];
         }
-        for byte in 0..8 {
-            let (even, odd) =
-                (counts[0][byte % 2].shift_right_by(8 * (byte & 6) as u32), counts[1][byte % 2].shift_right_by(8 * (byte & 6) as u32));
-            let pairs = (even & V::splat(0xFFFF)) | (odd & V::splat(0xFFFF)).shift_left::<32>();
-            let first = (8 * byte + low) * width + block * BLOCK;
-            let present = (width - block * BLOCK).min(rows.columns.saturating_sub(first));
-            let pairs = pairs.to_block();
-            if present >= BLOCK {
-                let columns = &mut columns[2 * first..2 * (first + BLOCK)];
-                for (columns, pair) in columns.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
-                    *columns = [pair as u32, (pair >> 32) as u32];
-                }
-            } else {
-                for (place, pair) in pairs.iter().enumerate().take(present) {
-                    columns[2 * (first + place)] = *pair as u32;
-                    columns[2 * (first + place) + 1] = (*pair >> 32) as u32;
+        for byte in 0..2 {
+            let pairs = pairs(counts[0][byte], counts[1][byte]);
+            for (quarter, pairs) in pairs.iter().enumerate() {
+                let first = (8 * (2 * quarter + byte) + low) * width + block * BLOCK;
+                if is_full && let Some(columns) = columns[2 * first..].first_chunk_mut() {
+                    pairs.store_halves(columns);
+                } else {
+                    let mut all = [0; 2 * BLOCK];
+                    pairs.store_halves(&mut all);
+                    let present = 2 * present.min(rows.columns.saturating_sub(first));
+                    columns[2 * first.min(rows.columns)..][..present].copy_from_slice(&all[..present]);
                 }
             }
         }
     }
+}
+
+/// The counts in the words of the lower bytes of even and of odd x, side by side: the first of each word, the second, and so on.
+#[inline(always)]
+fn pairs<V: Vector>(even: V, odd: V) -> [V; 4] {
+    let (first, pair) = (V::splat(0xFFFF), V::splat(0xFFFF_0000_FFFF));
+    [
+        select(first, even, odd.shift_left::<32>()) & pair,
+        select(first, even.shift_right::<16>(), odd.shift_left::<16>()) & pair,
+        select(first, even.shift_right::<32>(), odd) & pair,
+        select(first, even.shift_right::<48>(), odd.shift_right::<16>()) & pair,
+    ]
 }
 
 /// Transposes 8 x 8 bits of each byte: bit i of vector j becomes bit j of vector i.
