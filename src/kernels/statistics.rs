@@ -4,7 +4,7 @@
 //! choose among the sums of [`SAMPLES_PER_GROUP`] of them. One table serves all visible units.
 //!
 //! Order of the sums, for each (i, j) by itself: a shard starts at +0, takes the samples of the data ascending (bits: one table entry a group; numbers: one
-//! fused v * p a sample), then those of the model with the sign changed. The finished shard is added to the total, shards ascending. How many groups share
+//! fused v * p a sample), then those of the model with the sign changed. The finished shard is added to the total, or is it. How many groups share
 //! one pass over memory, and how many panels, changes nothing.
 
 use super::dispatch;
@@ -55,8 +55,31 @@ pub struct Sums<'a> {
     pub total: &'a mut [Vector],
     /// This pass is the first of its shard: it starts at zero.
     pub begins: bool,
-    /// This pass is the last of its shard: it ends in `total`.
-    pub ends: bool,
+    /// Where this pass ends.
+    pub end: End,
+}
+
+/// Where the sums of a pass go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The shard is unfinished.
+    Partial,
+    /// Into `total`, where nothing is that counts. A finished sum is never -0, so that this is what adding it to +0 gives.
+    Set,
+    /// They are added to `total`.
+    Add,
+}
+
+impl End {
+    /// Puts a sum in its place.
+    #[inline(always)]
+    fn put<N: Numbers>(self, sum: N, partial: &mut Vector, total: &mut Vector) {
+        match self {
+            End::Partial => sum.store(partial),
+            End::Set => sum.store(total),
+            End::Add => N::load(total).plus(sum).store(total),
+        }
+    }
 }
 
 /// Probabilities of the hidden units: those of hidden panel p are `all[p * stride..]`, a vector a sample.
@@ -146,14 +169,16 @@ fn add_pass<N: Numbers, const PANELS: usize>(
 ) {
     let count = fill_tables::<N, PANELS>(data, false, tables);
     let count = count + fill_tables::<N, PANELS>(model, true, &mut tables[count..]);
-    let Sums { partial, total, begins, ends, .. } = sums;
+    let Sums { partial, total, begins, end, .. } = sums;
     let rows = total.len() / PANELS;
     let (partial, total) = (split::<PANELS>(partial, rows), split::<PANELS>(total, rows));
     // The common cases by themselves, so that the compiler unrolls their loops.
-    match (begins && ends, count) {
-        (true, 10) => add_tables::<N, PANELS, 2>(choices, stride, tables, total),
-        (true, 5) => add_tables::<N, PANELS, 1>(choices, stride, tables, total),
-        _ => add_any_tables::<N, PANELS>(choices, stride, &tables[..count], partial, total, begins, ends),
+    match (begins, end, count) {
+        (true, End::Set, 10) => add_tables::<N, PANELS, 2, true>(choices, stride, tables, total),
+        (true, End::Add, 10) => add_tables::<N, PANELS, 2, false>(choices, stride, tables, total),
+        (true, End::Set, 5) => add_tables::<N, PANELS, 1, true>(choices, stride, tables, total),
+        (true, End::Add, 5) => add_tables::<N, PANELS, 1, false>(choices, stride, tables, total),
+        _ => add_any_tables::<N, PANELS>(choices, stride, &tables[..count], partial, total, begins, end),
     }
 }
 
@@ -168,9 +193,9 @@ fn add_word<N: Numbers, const PANELS: usize>(sums: &mut [N; PANELS], tables: &[[
     }
 }
 
-/// A shard of one pass.
+/// A shard of one pass, which is the first of its branch or not.
 #[inline(always)]
-fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize>(
+fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize, const FIRST: bool>(
     choices: &[Choices],
     stride: usize,
     tables: &Tables<PANELS>,
@@ -190,7 +215,7 @@ fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize>(
             }
             for panel in 0..PANELS {
                 let total = &mut rows[panel][lane];
-                N::load(total).plus(sums[panel]).store(total);
+                if FIRST { sums[panel].store(total) } else { N::load(total).plus(sums[panel]).store(total) }
             }
         }
     }
@@ -205,7 +230,7 @@ fn add_any_tables<N: Numbers, const PANELS: usize>(
     partial: [&mut [Vector]; PANELS],
     total: [&mut [Vector]; PANELS],
     begins: bool,
-    ends: bool,
+    end: End,
 ) {
     for row in 0..total[0].len() {
         let choices = &choices[row / Vector::WIDTH * stride];
@@ -214,12 +239,7 @@ fn add_any_tables<N: Numbers, const PANELS: usize>(
             add_word::<N, PANELS>(&mut sums, tables, word.0[row % Vector::WIDTH].to_bits() as usize);
         }
         for panel in 0..PANELS {
-            if ends {
-                let total = &mut total[panel][row];
-                N::load(total).plus(sums[panel]).store(total);
-            } else {
-                sums[panel].store(&mut partial[panel][row]);
-            }
+            end.put(sums[panel], &mut partial[panel][row], &mut total[panel][row]);
         }
     }
 }
@@ -266,7 +286,7 @@ fn multiply_units<N: Numbers, const PANELS: usize, const UNITS: usize>(
     negative: bool,
     sums: Sums<'_>,
 ) {
-    let Sums { partial, total, begins, ends, .. } = sums;
+    let Sums { partial, total, begins, end, .. } = sums;
     let length = total.len() / PANELS;
     let (partial, total) = (split::<PANELS>(partial, length), split::<PANELS>(total, length));
     let hidden: [&[Vector]; PANELS] = std::array::from_fn(|panel| &rows.all[panel * rows.stride + rows.first..][..rows.count]);
@@ -289,13 +309,8 @@ fn multiply_units<N: Numbers, const PANELS: usize, const UNITS: usize>(
         }
         for panel in 0..PANELS {
             for unit in 0..UNITS {
-                let sum = sums[unit][panel];
-                if ends {
-                    let total = &mut total[panel][start + unit];
-                    N::load(total).plus(sum).store(total);
-                } else {
-                    sum.store(&mut partial[panel][start + unit]);
-                }
+                let row = start + unit;
+                end.put(sums[unit][panel], &mut partial[panel][row], &mut total[panel][row]);
             }
         }
     }
@@ -324,7 +339,7 @@ mod tests {
         let mut stream = Stream::new(2, Purpose::Check, 32);
         for visible in [1usize, 7, 63, 65, 1000] {
             let panels = visible.div_ceil(16);
-            for samples in [1usize, 3, 100, 257] {
+            for (samples, last) in [1usize, 3, 100, 257].into_iter().flat_map(|samples| [(samples, End::Add), (samples, End::Set)]) {
                 let groups = samples.div_ceil(SAMPLES_PER_GROUP);
                 let mut bits = vec![0u16; panels * samples];
                 let mut numbers = vec![Vector::ZERO; panels * samples];
@@ -338,7 +353,9 @@ mod tests {
                 let mut draw = || (0..samples).map(|_| Vector(std::array::from_fn(|_| stream.uniform() as f32))).collect::<Vec<_>>();
                 let (data, model) = (draw(), draw());
                 let negated: Vec<Vector> = model.iter().map(|row| row.negated()).collect();
-                let start = Vector::splat(0.25);
+                // What stands in the total before, and what it counts.
+                let (before, start) = if last == End::Add { (0.25, 0.25) } else { (f32::NAN, 0.0) };
+                let (before, start) = (Vector::splat(before), Vector::splat(start));
 
                 let mut naive = vec![start; panels * 16];
                 for unit in 0..panels * 16 {
@@ -376,7 +393,7 @@ mod tests {
                         // Passes of ten tables and of two: the bits may not depend on it.
                         for most in [TABLES_PER_PASS, 2] {
                             let (mut partial, mut total) =
-                                (vec![Vector::ZERO; hidden_panels * panels * 16], vec![start; hidden_panels * panels * 16]);
+                                (vec![Vector::ZERO; hidden_panels * panels * 16], vec![before; hidden_panels * panels * 16]);
                             let mut scratch = Scratch::default();
                             let passes = (2 * groups).div_ceil(most);
                             let in_samples = |group: usize| samples.min(group * SAMPLES_PER_GROUP);
@@ -392,17 +409,17 @@ mod tests {
                                 }
                                 let data = rows(&data_rows, of_data.start, of_data.len());
                                 let model = rows(&model_rows, of_model.start, of_model.len());
-                                let (begins, ends) = (pass == 0, pass + 1 == passes);
-                                let sums = Sums { panels: hidden_panels, partial: &mut partial, total: &mut total, begins, ends };
+                                let (begins, end) = (pass == 0, if pass + 1 == passes { last } else { End::Partial });
+                                let sums = Sums { panels: hidden_panels, partial: &mut partial, total: &mut total, begins, end };
                                 add_bits(set, &choices, 1, data, model, &mut scratch, sums);
                             }
                             assert!(total == expected(&naive), "{set}: {visible} units, {samples} samples, bits, {most} tables a pass");
                         }
                         let (mut partial, mut total) =
-                            (vec![Vector::ZERO; hidden_panels * panels * 16], vec![start; hidden_panels * panels * 16]);
+                            (vec![Vector::ZERO; hidden_panels * panels * 16], vec![before; hidden_panels * panels * 16]);
                         for (negative, all) in [(false, &data_rows), (true, &model_rows)] {
-                            let sums =
-                                Sums { panels: hidden_panels, partial: &mut partial, total: &mut total, begins: !negative, ends: negative };
+                            let end = if negative { last } else { End::Partial };
+                            let sums = Sums { panels: hidden_panels, partial: &mut partial, total: &mut total, begins: !negative, end };
                             add_numbers(set, &numbers, samples, 0, rows(all, 0, samples), negative, sums);
                         }
                         assert!(total == expected(&naive_numbers), "{set}: {visible} units, {samples} samples, numbers");

@@ -1,8 +1,9 @@
 //! The sums of a minibatch's gradient, shard by shard: statistics of the data minus statistics of the model.
 
+use super::tree::Place;
 use crate::kernels::InstructionSet;
 use crate::kernels::float_vector::Vector;
-use crate::kernels::statistics::{self, Choices, Rows, Sums, TABLES_PER_PASS};
+use crate::kernels::statistics::{self, Choices, End, Rows, Sums, TABLES_PER_PASS};
 use crate::kernels::tables::{ABREAST, SAMPLES_PER_GROUP};
 use crate::rbm::panels::{Machine, Units, least_lots};
 use rayon::prelude::*;
@@ -144,8 +145,8 @@ impl<'a> Statistics<'a> {
         self.passes.len()
     }
 
-    /// Adds sum_s v_i p_j of the data minus that of the model, over one strip, to `scratch.total` for the units j of a lot of hidden panels.
-    pub fn add_products(&self, panels: Range<usize>, strip: usize, scratch: &mut Scratch) {
+    /// Adds sum_s v_i p_j of the data minus that of the model, over one strip, to `scratch.total` for the units j of a lot of hidden panels, or puts it there.
+    pub fn add_products(&self, panels: Range<usize>, strip: usize, place: Place, scratch: &mut Scratch) {
         let rows = |side: usize, range: &Range<usize>| {
             let (side, samples) = (&self.sides[side], self.sides[side].samples());
             let all = &side.hidden[panels.start * samples..panels.end * samples];
@@ -153,10 +154,18 @@ impl<'a> Statistics<'a> {
         };
         let passes = &self.passes[strip];
         let length = scratch.total.len() / ABREAST * panels.len();
+        if passes.is_empty() && place == Place::First {
+            scratch.total.fill(Vector::ZERO);
+        }
         for (index, pass) in passes.iter().enumerate() {
             let Scratch { partial, total, tables, .. } = &mut *scratch;
             let (partial, total) = (&mut partial[..length], &mut total[..length]);
-            let sums = Sums { panels: panels.len(), partial, total, begins: index == 0, ends: index + 1 == passes.len() };
+            let end = match place {
+                _ if index + 1 < passes.len() => End::Partial,
+                Place::First => End::Set,
+                Place::Next => End::Add,
+            };
+            let sums = Sums { panels: panels.len(), partial, total, begins: index == 0, end };
             match pass {
                 Pass::Tables([data, model], place) => {
                     let choices = &self.choices[*place..];

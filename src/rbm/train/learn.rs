@@ -57,12 +57,12 @@ impl Sums<'_> {
         (visible_sums, hidden_sums, squared_error)
     }
 
-    /// Adds the products v_i p_j of a lot of hidden panels to `scratch.total`, panels of `rows` vectors, for a rank that has all shards.
-    fn add_products(self, panels: Range<usize>, rows: usize, scratch: &mut Scratch) {
+    /// Puts the sums of the products v_i p_j of a lot of hidden panels into `scratch.total`, panels of `rows` vectors, for a rank that has all shards.
+    fn put_products(self, panels: Range<usize>, rows: usize, scratch: &mut Scratch) {
         match self {
-            Sums::Samples(statistics) => tree::add_up(0..statistics.strips(), scratch, &|branch, scratch| {
+            Sums::Samples(statistics) => tree::add_up(0..statistics.strips(), scratch, &|branch, place, scratch| {
                 if branch.len() == 1 {
-                    statistics.add_products(panels.clone(), branch.start, scratch);
+                    statistics.add_products(panels.clone(), branch.start, place, scratch);
                 }
                 branch.len() == 1
             }),
@@ -70,7 +70,8 @@ impl Sums<'_> {
                 for (panel, total) in panels.zip(scratch.total.chunks_exact_mut(rows)) {
                     for (total, row) in total.iter_mut().zip(gradient.weights.chunks_exact(gradient.hidden.len())) {
                         let numbers = row[panel * WIDTH..].iter().take(WIDTH);
-                        total.0.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum += number as f32);
+                        *total = Vector::ZERO;
+                        total.0.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum = number as f32);
                     }
                 }
             }
@@ -182,8 +183,7 @@ impl Trainer<'_> {
                 |loan, (index, (weights, velocity))| {
                     let scratch = loan.scratch();
                     let panels = lot(index, hidden_panels);
-                    scratch.total.fill(Vector::ZERO);
-                    sums.add_products(panels.clone(), rows, scratch);
+                    sums.put_products(panels.clone(), rows, scratch);
                     step.of_panels(panels, &scratch.total, weights, velocity)
                 },
             )

@@ -1,9 +1,10 @@
 //! The step of learning of several ranks. Each has the samples of its shards, and takes the step for its part of the hidden panels: it gets the sums of the other ranks for these, and
 //! gives them the new weights. So a rank sends and receives about twice the weights, however many ranks there are, if they have whole branches of the tree of shards.
 
+use super::Trainer;
 use super::gradient::{Scratch, Statistics};
 use super::learn::StepOf;
-use super::{Trainer, tree};
+use super::tree::{self, Place};
 use crate::kernels::float_vector::Vector;
 use crate::kernels::tables::ABREAST;
 use crate::kernels::update::Squares;
@@ -56,10 +57,10 @@ impl Trainer<'_> {
         let total: usize = branches.iter().map(Vec::len).sum();
         let most = branches.iter().map(Vec::len).max().unwrap_or(0);
         // The sums of one of this rank's shards.
-        let of_shard = |panels: &Range<usize>, branch: &Range<usize>, scratch: &mut Scratch| {
+        let of_shard = |panels: &Range<usize>, branch: &Range<usize>, place: Place, scratch: &mut Scratch| {
             let is_own = branch.len() == 1 && own_shards.contains(&branch.start);
             if is_own {
-                statistics.add_products(panels.clone(), branch.start - own_shards.start, scratch);
+                statistics.add_products(panels.clone(), branch.start - own_shards.start, place, scratch);
             }
             is_own
         };
@@ -90,8 +91,7 @@ impl Trainer<'_> {
                 || pool.lend(rows),
                 |loan, (panels, branch, numbers)| {
                     let scratch = loan.scratch();
-                    scratch.total.fill(Vector::ZERO);
-                    tree::add_up(branch.clone(), scratch, &|branch, scratch| of_shard(&panels, branch, scratch));
+                    tree::add_up(branch.clone(), scratch, &|branch, place, scratch| of_shard(&panels, branch, place, scratch));
                     numbers.chunks_exact_mut(WIDTH).zip(&scratch.total).for_each(|(numbers, sum)| numbers.copy_from_slice(&sum.0));
                 },
             );
@@ -120,15 +120,17 @@ impl Trainer<'_> {
                         let scratch = loan.scratch();
                         let lot = lot(index, own.len());
                         let panels = first + own.start + lot.start..first + own.start + lot.end;
-                        scratch.total.fill(Vector::ZERO);
-                        tree::add_up(0..shards, scratch, &|branch, scratch| {
+                        tree::add_up(0..shards, scratch, &|branch, order, scratch| {
                             let Ok(found) = places.binary_search_by_key(&branch.start, |(branch, _)| branch.start) else {
-                                return of_shard(&panels, branch, scratch);
+                                return of_shard(&panels, branch, order, scratch);
                             };
                             let (sent, place) = &places[found];
                             if sent == branch {
                                 let numbers = others[place + lot.start * length..place + lot.end * length].chunks_exact(WIDTH);
-                                scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| add_numbers(sum, numbers));
+                                scratch.total.iter_mut().zip(numbers).for_each(|(sum, numbers)| match order {
+                                    Place::First => sum.0.copy_from_slice(numbers),
+                                    Place::Next => add_numbers(sum, numbers),
+                                });
                             }
                             sent == branch
                         });

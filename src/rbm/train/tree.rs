@@ -22,19 +22,31 @@ pub fn branches(all: Range<usize>, own: &Range<usize>) -> Vec<Range<usize>> {
     [branches(all.start..middle, own), branches(middle..all.end, own)].concat()
 }
 
-/// Adds the sums of all shards of a branch to `scratch.total`, which is zero before. `add` adds those of a smaller branch, if it has them in one piece; single shards it must have.
-pub fn add_up(branch: Range<usize>, scratch: &mut Scratch, add: &dyn Fn(&Range<usize>, &mut Scratch) -> bool) {
-    if branch.is_empty() || add(&branch, scratch) || branch.len() == 1 {
+/// How the sums of one branch come to those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// There are none: what stands in `scratch.total` is of no account and is overwritten.
+    First,
+    /// They are added to `scratch.total`.
+    Next,
+}
+
+/// Puts the sum of all shards of a branch into `scratch.total`, whatever stands there. `add` adds that of a smaller branch, if it has it in one piece, and says whether it does; single
+/// shards it must have.
+pub fn add_up(branch: Range<usize>, scratch: &mut Scratch, add: &dyn Fn(&Range<usize>, Place, &mut Scratch) -> bool) {
+    if branch.is_empty() {
+        scratch.total.fill(Vector::ZERO);
+    }
+    if branch.is_empty() || add(&branch, Place::First, scratch) || branch.len() == 1 {
         return;
     }
     let middle = middle(&branch);
     add_up(branch.start..middle, scratch, add);
     let right = middle..branch.end;
-    if add(&right, scratch) || right.len() == 1 {
+    if add(&right, Place::Next, scratch) || right.len() == 1 {
         return;
     }
     let mut other = scratch.spare.pop().unwrap_or_default();
-    other.clear();
     other.resize(scratch.total.len(), Vector::ZERO);
     std::mem::swap(&mut scratch.total, &mut other);
     add_up(right, scratch, add);
@@ -46,6 +58,7 @@ pub fn add_up(branch: Range<usize>, scratch: &mut Scratch, add: &dyn Fn(&Range<u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::tables::ABREAST;
 
     #[test]
     fn every_division_into_parts_has_the_sum_of_the_whole_tree() {
@@ -53,26 +66,32 @@ mod tests {
         let shard = |number: usize| Vector::splat(1.0 / (3.0 + number as f32));
         let sum = |shards: usize, parts: &[Range<usize>]| {
             let mut scratch = Scratch::new(1);
-            let single = |branch: &Range<usize>, scratch: &mut Scratch| {
+            let put = |place: Place, scratch: &mut Scratch, sum: &Vector| {
+                scratch.total[0] = if place == Place::First { *sum } else { scratch.total[0].plus(sum) };
+            };
+            let single = |branch: &Range<usize>, place: Place, scratch: &mut Scratch| {
                 if branch.len() == 1 {
-                    scratch.total[0] = scratch.total[0].plus(&shard(branch.start));
+                    put(place, scratch, &shard(branch.start));
                 }
                 branch.len() == 1
             };
+            // Memory that was used before.
+            let used = Vector::splat(f32::NAN);
+            scratch.spare = vec![vec![used; ABREAST]; 3];
             let sent: Vec<(Range<usize>, Vector)> = parts
                 .iter()
                 .flat_map(|own| branches(0..shards, own))
                 .map(|branch| {
-                    scratch.total.fill(Vector::ZERO);
+                    scratch.total.fill(used);
                     add_up(branch.clone(), &mut scratch, &single);
                     (branch, scratch.total[0])
                 })
                 .collect();
             assert_eq!(sent.iter().flat_map(|(branch, _)| branch.clone()).collect::<Vec<_>>(), (0..shards).collect::<Vec<_>>());
-            scratch.total.fill(Vector::ZERO);
-            add_up(0..shards, &mut scratch, &|branch, scratch| {
+            scratch.total.fill(used);
+            add_up(0..shards, &mut scratch, &|branch, place, scratch| {
                 let found = sent.iter().find(|(sent, _)| sent == branch);
-                found.iter().for_each(|(_, sums)| scratch.total[0] = scratch.total[0].plus(sums));
+                found.iter().for_each(|(_, sums)| put(place, scratch, sums));
                 found.is_some()
             });
             scratch.total[0].0[0].to_bits()
