@@ -55,13 +55,18 @@ fn a_lattice_of_a_thousand_million_spins_takes_the_memory_stated() {
     assert!(bytes < 1.1 * 128.0 * 1048576.0 + 30.0 * 1048576.0, "{bytes} bytes");
 }
 
-/// Memory always; time only with KADANOFF_LONG, on a machine that has nothing else to do: no other test depends on the clock.
+/// Jobs of half a minute or less that between them have every kind of stage.
+const JOBS: [&str; 5] = ["quickstart", "monte-carlo-renormalization", "decimation", "persistent", "stacks"];
+
+/// Memory always; time, and the jobs that are delivered, only with KADANOFF_LONG on a machine that has nothing else to do: no other test depends on the clock.
 #[test]
 fn time_and_memory_are_foretold() {
     let with_time = std::env::var_os("KADANOFF_LONG").is_some();
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in [("series", SERIES), ("network", NETWORK)] {
-        let job = write_job(folder.path(), text);
+    let delivered = |name: &str| std::fs::read_to_string(format!("{}/jobs/{name}.toml", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let small = [("series", SERIES.to_string()), ("network", NETWORK.to_string())];
+    for (name, text) in small.into_iter().chain(JOBS.iter().filter(|_| with_time).map(|&name| (name, delivered(name)))) {
+        let job = write_job(folder.path(), &text);
         let mut closest = f64::INFINITY;
         let mut seen = Vec::new();
         for _ in 0..5 {
@@ -71,6 +76,11 @@ fn time_and_memory_are_foretold() {
             let time = foretold["time"]["total"].as_f64().unwrap() / seconds;
             seen.push((time, seconds));
             closest = closest.min((time.ln()).abs());
+            println!(
+                "{name}: {:.1} s foretold, {seconds:.1} s taken; {:.1} MiB taken, {memory:.3} times as many foretold",
+                time * seconds,
+                bytes / 1048576.0
+            );
             if closest < 1.3f64.ln() || !with_time {
                 break;
             }

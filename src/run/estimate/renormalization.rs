@@ -8,15 +8,15 @@ use crate::ledger::Nobody;
 use crate::random::{Purpose, Stream};
 use crate::rbm::{Matrix, Rbm};
 use crate::rg::block_rule::BlockRule;
-use crate::rg::flow::Start;
+use crate::rg::flow::{Start, steps_shown};
 use crate::rg::monte_carlo;
 use crate::run::comparison::{self, Centres};
 use crate::run::renormalize::{self, Subject};
 use crate::run::{controls, decimation, flow, likelihood, stack, standards};
 use std::time::Instant;
 
-/// States of a bond of tensors that are tried, at most.
-const QUICK_BOND: usize = 16;
+/// States of a bond of tensors that are tried, at most: with fewer, the power law is not yet reached.
+const QUICK_BOND: usize = 20;
 /// Configurations that are blocked, at most.
 const MOST_BLOCKED: usize = 1000;
 /// Held-out configurations that are looked at, at most.
@@ -36,9 +36,10 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
         let (quick, slow): (Vec<usize>, Vec<usize>) = bonds.iter().partition(|&&bond| bond <= QUICK_BOND);
         timed(1.0, &mut || standards::without_samples(&quick).map(drop))?;
         if !slow.is_empty() {
-            // Time grows as the sixth power of the states of a bond.
+            // Time grows as the sixth power of the states of a bond; the other schemes are in both trials.
             let growth: f64 = slow.iter().map(|&bond| (bond as f64 / QUICK_BOND as f64).powi(6)).sum();
             timed(growth, &mut || standards::without_samples(&[QUICK_BOND]).map(drop))?;
+            timed(-growth, &mut || standards::without_samples(&[]).map(drop))?;
         }
     }
     if let (Some(levels), Some(sample)) = (section.monte_carlo, &job.sample) {
@@ -96,12 +97,23 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
         timed(train.held_out as f64 / rows as f64, &mut || renormalize::reconstructions(&subject, section.block_spins).map(drop))?;
     }
     if let (Some(wanted), Some(machine)) = (section.flow, stack.first()) {
-        // Steps cost the same each; measurements and the couplings read off them are as many as steps are shown.
-        let small = FlowSection { steps: wanted.steps.min(4), chains: wanted.chains.min(256) };
+        let chains = wanted.chains.min(256);
         let starts = job.sample.as_ref().map_or(1, |sample| sample.coupling_count());
-        let begin = [Start { coupling: 0.0, states: random_bits(small.chains, torus.sites()) }];
-        let scale = (wanted.steps * wanted.chains * starts) as f64 / (small.steps * small.chains) as f64;
-        timed(scale, &mut || flow::tables(small, &subject, machine, &begin).map(drop))?;
+        let begin = [Start { coupling: 0.0, states: random_bits(chains, torus.sites()) }];
+        let trial = |steps: usize| -> Result<f64> {
+            let begun = Instant::now();
+            flow::tables(FlowSection { steps, chains }, &subject, machine, &begin)?;
+            Ok(begun.elapsed().as_secs_f64())
+        };
+        // A part of the time goes with the steps, and a part with those that are shown, which become ever rarer.
+        let shown = |steps: usize| steps_shown(steps).count() as f64;
+        let (few, more) = (wanted.steps.min(4), wanted.steps.min(64));
+        let (quick, slow) = (trial(few)?, trial(more)?);
+        let rest = more as f64 - few as f64 * shown(more) / shown(few);
+        let of_step = if rest > 0.0 { ((slow - quick * shown(more) / shown(few)) / rest).max(0.0) } else { 0.0 };
+        let of_shown = ((slow - of_step * more as f64) / shown(more)).max(0.0);
+        let scale = (starts * wanted.chains) as f64 / chains as f64;
+        beside += scale * (of_step * wanted.steps as f64 + of_shown * shown(wanted.steps));
     }
     if let Some(wanted) = section.likelihood {
         let parts = (wanted.annealing_temperatures.min(wanted.sampling_sweeps) / 25).clamp(1, 40);
