@@ -24,8 +24,10 @@ use std::time::{Duration, Instant};
 const TRIAL: Duration = Duration::from_millis(300);
 /// The largest side that is tried.
 const LARGEST_TRIAL: usize = 16384;
-/// Samples a trial of a layer sees at most.
+/// Samples a trial of a layer sees at most, if they have more than [`FEW_UNITS`] units in all.
 const MOST_SAMPLES: usize = 1000;
+/// So many units are few: small layers see so many samples that what happens once is little beside the minibatches.
+const FEW_UNITS: usize = 1 << 21;
 /// Figures and page took so long for each of their parts on the machine this was written on, in seconds.
 const PAGE: f64 = 0.1;
 const FIGURE: f64 = 0.07;
@@ -190,33 +192,29 @@ fn small_trainer<'a>(
 pub fn layer(seed: u64, section: &TrainSection, layer: usize, ranks: usize) -> Result<LayerCost> {
     let exchange = LastRank { ranks: ranks.max(1), received: Cell::new(0) };
     let options = learning::options(seed, section, layer);
-    let rows = section.samples.min(MOST_SAMPLES.max(2 * section.minibatch));
+    let below = if layer == 0 { section.size * section.size } else { section.layers[layer - 1] };
+    let rows = section.samples.min(MOST_SAMPLES.max(2 * section.minibatch).max(FEW_UNITS / below));
     let data = random_data(section, layer, rows);
     let none = TrainingData::Binary(BitMatrix::new(0, data.units()));
     let mut trainer = small_trainer(section, &options, &data, &none, &exchange)?;
     trainer.advance(1)?;
-    exchange.received.set(0);
-    let (mut minibatches, mut times) = (0, Vec::new());
+    let (mut received, mut times) = (0, Vec::new());
     let whole = section.minibatch.min(rows);
     let began = Instant::now();
-    while began.elapsed() < 2 * TRIAL || minibatches == 0 {
-        // Only minibatches that are whole and do not end an epoch count.
+    while began.elapsed() < 2 * TRIAL || times.is_empty() {
+        // Only minibatches that are whole and do not end an epoch count, and not the first one, which makes room for what all others use; unless there are no others.
         if (trainer.minibatches_done() + 1) * whole > rows.saturating_sub(whole) {
             trainer = small_trainer(section, &options, &data, &none, &exchange)?;
-            if trainer.minibatches_per_epoch() < 3 {
-                let started = Instant::now();
+            if trainer.minibatches_per_epoch() >= 3 {
                 trainer.advance(1)?;
-                times.push(started.elapsed().as_secs_f64());
-                minibatches += 1;
-                continue;
             }
         }
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), exchange.received.get());
         trainer.advance(1)?;
         times.push(started.elapsed().as_secs_f64());
-        minibatches += 1;
+        received += exchange.received.get() - before;
     }
-    let received = exchange.received.get() / minibatches;
+    let received = received / times.len() as u64;
     let minibatch = times.iter().sum::<f64>() / times.len() as f64;
 
     let held = section.held_out.min(rows);
