@@ -173,11 +173,11 @@ fn add_pass<N: Numbers, const PANELS: usize>(
     let rows = total.len() / PANELS;
     let (partial, total) = (split::<PANELS>(partial, rows), split::<PANELS>(total, rows));
     // The common cases by themselves, so that the compiler unrolls their loops.
-    match (begins, end, count) {
-        (true, End::Set, 10) => add_tables::<N, PANELS, 2, true>(choices, stride, tables, total),
-        (true, End::Add, 10) => add_tables::<N, PANELS, 2, false>(choices, stride, tables, total),
-        (true, End::Set, 5) => add_tables::<N, PANELS, 1, true>(choices, stride, tables, total),
-        (true, End::Add, 5) => add_tables::<N, PANELS, 1, false>(choices, stride, tables, total),
+    match (count, begins) {
+        (10, true) => add_tables::<N, PANELS, 2, true>(choices, stride, tables, partial, total, end),
+        (10, false) => add_tables::<N, PANELS, 2, false>(choices, stride, tables, partial, total, end),
+        (5, true) => add_tables::<N, PANELS, 1, true>(choices, stride, tables, partial, total, end),
+        (5, false) => add_tables::<N, PANELS, 1, false>(choices, stride, tables, partial, total, end),
         _ => add_any_tables::<N, PANELS>(choices, stride, &tables[..count], partial, total, begins, end),
     }
 }
@@ -193,35 +193,43 @@ fn add_word<N: Numbers, const PANELS: usize>(sums: &mut [N; PANELS], tables: &[[
     }
 }
 
-/// A shard of one pass, which is the first of its branch or not.
+/// As many tables as there are in whole words of choices, in the first pass of a shard or in a later one.
 #[inline(always)]
-fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize, const FIRST: bool>(
+fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize, const BEGINS: bool>(
     choices: &[Choices],
     stride: usize,
     tables: &Tables<PANELS>,
+    partial: [&mut [Vector]; PANELS],
     total: [&mut [Vector]; PANELS],
+    end: End,
 ) {
     let tables: &[[[[Vector; PANELS]; ENTRIES]; TABLES_PER_WORD]] = tables.as_chunks().0;
     let tables: &[_; WORDS] = tables.first_chunk().expect("one or two words of tables");
+    let mut partial = partial.map(|partial| partial.as_chunks_mut::<{ Vector::WIDTH }>().0);
     let mut total = total.map(|total| total.as_chunks_mut::<{ Vector::WIDTH }>().0);
     for visible in 0..total[0].len() {
         let choices = &choices[visible * stride];
-        let rows: [&mut [Vector; Vector::WIDTH]; PANELS] = total.each_mut().map(|total| &mut total[visible]);
+        let partial: [&mut [Vector; Vector::WIDTH]; PANELS] = partial.each_mut().map(|partial| &mut partial[visible]);
+        let total: [&mut [Vector; Vector::WIDTH]; PANELS] = total.each_mut().map(|total| &mut total[visible]);
         for lane in 0..Vector::WIDTH {
             let mut sums = [N::zero(); PANELS];
+            if !BEGINS {
+                for panel in 0..PANELS {
+                    sums[panel] = N::load(&partial[panel][lane]);
+                }
+            }
             for word in 0..WORDS {
                 // An array of known length: the compiler unrolls the loop.
                 add_word::<N, PANELS>(&mut sums, &tables[word], choices[word].0[lane].to_bits() as usize);
             }
             for panel in 0..PANELS {
-                let total = &mut rows[panel][lane];
-                if FIRST { sums[panel].store(total) } else { N::load(total).plus(sums[panel]).store(total) }
+                end.put(sums[panel], &mut partial[panel][lane], &mut total[panel][lane]);
             }
         }
     }
 }
 
-/// Any number of tables of a shard of one or more passes.
+/// Any number of tables, in the first pass of a shard or in a later one.
 #[inline(always)]
 fn add_any_tables<N: Numbers, const PANELS: usize>(
     choices: &[Choices],
