@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Some seconds of sampling, then a moment of training.
+/// With 1500000 sweeps some ten seconds of sampling on two cores, so that it is met at work on machines far quicker than that; then a moment of training.
 const JOB: &str = r#"
 seed = 11
 
@@ -52,7 +52,7 @@ fn check(directory: &Path) -> (Option<i32>, String) {
 fn status_follows_a_run_from_its_beginning_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("run");
-    let job = write_job(folder.path(), &JOB.replace("SWEEPS", "300000"));
+    let job = write_job(folder.path(), &JOB.replace("SWEEPS", "1500000"));
     let run = || {
         let mut command = kadanoff();
         command.arg("run").arg(&job).arg("--out").arg(&directory).args(["--checkpoint-every", "200ms"]).stderr(Stdio::null());
