@@ -39,13 +39,20 @@ held_out = 40
 figures = false
 "#;
 
+/// The same with a sampling that lasts for dozens of checkpoints.
+fn long_job() -> String {
+    JOB.replace("sweeps = 4000", "sweeps = 120000").replace("measure_every = 4", "measure_every = 120")
+}
+
 fn undisturbed() -> &'static (RunRecord, Vec<u8>) {
     static OUTCOME: OnceLock<(RunRecord, Vec<u8>)> = OnceLock::new();
-    OUTCOME.get_or_init(|| {
-        let run = Run::new(JOB);
-        succeed(&mut run.command(kadanoff()));
-        outcome(&run.directory)
-    })
+    OUTCOME.get_or_init(|| undisturbed_outcome(JOB))
+}
+
+fn undisturbed_outcome(job: &str) -> (RunRecord, Vec<u8>) {
+    let run = Run::new(job);
+    succeed(&mut run.command(kadanoff()));
+    outcome(&run.directory)
 }
 
 struct Run {
@@ -161,14 +168,13 @@ fn fault_16_a_disk_that_is_full_for_the_log_is_exit_4_and_loses_nothing() {
 #[test]
 fn fault_17_an_fsync_that_fails_is_a_failed_write() {
     // Of a checkpoint: a warning, since an older one is intact, and the run goes on to the same end.
-    // Sampling that lasts for dozens of checkpoints, so that the first three are all of it.
-    let long = JOB.replace("sweeps = 4000", "sweeps = 120000").replace("measure_every = 4", "measure_every = 120");
-    let (run, beside) = (Run::new(&long), Run::new(&long));
+    // The first three are all of the sampling.
+    let long = long_job();
+    let run = Run::new(&long);
     let output = run.with_fault("EIO@filled-state:3");
     assert!(output.status.success(), "{}", words(&output));
     assert!(words(&output).contains("warning") && words(&output).contains("Input/output error"), "{}", words(&output));
-    succeed(&mut beside.command(kadanoff()));
-    assert!(outcome(&run.directory) == outcome(&beside.directory));
+    assert!(outcome(&run.directory) == undisturbed_outcome(&long));
     // Of a result: exit 4, the old file stands, and the same command goes on.
     for file in ["results.h5", "network.h5", "configurations.h5"] {
         let run = Run::new(JOB);
@@ -375,7 +381,8 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 
 #[test]
 fn fault_37_a_clock_that_jumps_back_stops_nothing_and_makes_no_time_negative() {
-    let run = Run::new(JOB);
+    let long = long_job();
+    let run = Run::new(&long);
     let (source, library) = (run.folder.path().join("clock.c"), run.folder.path().join("clock.so"));
     std::fs::write(&source, CLOCK).unwrap();
     succeed(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl"));
@@ -387,17 +394,17 @@ fn fault_37_a_clock_that_jumps_back_stops_nothing_and_makes_no_time_negative() {
     };
     // The time of --stop-after is that of the other clock.
     let begun = Instant::now();
-    let output = command(&["--stop-after", "100ms"]).output().unwrap();
+    let output = command(&["--stop-after", "250ms"]).output().unwrap();
     assert!(code(&output, 75).contains("--stop-after"));
-    assert!((0.1..10.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    assert!((0.25..10.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
     let status = succeed(kadanoff().arg("status").arg(&run.directory).arg("--json").env("LD_PRELOAD", &library));
     assert!(!String::from_utf8_lossy(&status.stdout).contains(":-"), "{}", String::from_utf8_lossy(&status.stdout));
     succeed(&mut command(&[]));
-    assert!(outcome(&run.directory) == *undisturbed(), "a clock that jumps changed the result");
+    assert!(outcome(&run.directory) == undisturbed_outcome(&long), "a clock that jumps changed the result");
     let log = std::fs::read_to_string(run.directory.join("log.txt")).unwrap();
     let times: Vec<i64> = log.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
     assert!(times.windows(2).filter(|pair| pair[1] < pair[0] - 3000).count() > 5, "the clock did not jump: {log}");
-    assert!(log.contains("checkpoint of ") && !log.contains(" in -"), "{log}");
+    assert!(log.matches("checkpoint of ").count() > 5 && !log.contains(" in -"), "{log}");
 }
 
 #[test]
