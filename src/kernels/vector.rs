@@ -82,13 +82,6 @@ pub trait Vector:
         Self::from_block(std::array::from_fn(|word| words[word] >> (bits[word] % 64)))
     }
 
-    /// Each word rotated left by bits of its own, less than 64.
-    #[inline(always)]
-    fn rotate_left_each(self, bits: Self) -> Self {
-        let (words, bits) = (self.to_block(), bits.to_block());
-        Self::from_block(std::array::from_fn(|word| words[word].rotate_left(bits[word] as u32)))
-    }
-
     /// Each word shifted right by a byte, and the lowest byte of the word of `byte` on top.
     #[inline(always)]
     fn push_byte(self, byte: Self) -> Self {
@@ -329,10 +322,6 @@ mod register {
         #[inline(always)]
         fn shift_right_each(self, bits: Self) -> Self {
             Register(unsafe { _mm512_srlv_epi64(self.0, bits.0) })
-        }
-        #[inline(always)]
-        fn rotate_left_each(self, bits: Self) -> Self {
-            Register(unsafe { _mm512_rolv_epi64(self.0, bits.0) })
         }
         #[inline(always)]
         fn push_byte(self, byte: Self) -> Self {

@@ -138,24 +138,15 @@ impl Wave {
 #[inline(always)]
 fn powers_body<const AXES: usize>(up: [&[u32]; AXES], cosine: &[f64], sine: &[f64]) -> [f64; AXES] {
     let terms = cosine.len();
-    // Half a period is enough, where it is whole.
+    // Half a period is enough, where it is whole; elsewhere there is no other half.
     let halves = up.map(|up| up.split_at(terms));
     let mut waves = [Wave::NOTHING; AXES];
     let (cosines, sines) = (cosine.as_chunks().0, sine.as_chunks().0);
     let whole = cosines.len();
-    if halves.iter().all(|(up, opposite)| up.len() == opposite.len()) {
-        let halves = halves.map(|(up, opposite)| (&up.as_chunks().0[..whole], &opposite.as_chunks().0[..whole]));
-        for (place, (cosine, sine)) in cosines.iter().zip(sines).enumerate() {
-            for (wave, (up, opposite)) in waves.iter_mut().zip(&halves) {
-                wave.add(&up[place], &opposite[place], cosine, sine);
-            }
-        }
-    } else {
-        let halves = halves.map(|(up, _)| &up.as_chunks().0[..whole]);
-        for (place, (cosine, sine)) in cosines.iter().zip(sines).enumerate() {
-            for (wave, up) in waves.iter_mut().zip(&halves) {
-                wave.add(&up[place], &[0; SIDE_BY_SIDE], cosine, sine);
-            }
+    let chunks = halves.map(|(up, opposite)| (&up.as_chunks().0[..whole], opposite.as_chunks().0));
+    for (place, (cosine, sine)) in cosines.iter().zip(sines).enumerate() {
+        for (wave, (up, opposite)) in waves.iter_mut().zip(&chunks) {
+            wave.add(&up[place], opposite.get(place).unwrap_or(&[0; SIDE_BY_SIDE]), cosine, sine);
         }
     }
     let rest = whole * SIDE_BY_SIDE..terms;

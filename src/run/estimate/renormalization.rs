@@ -50,7 +50,7 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             timed(scale, &mut || monte_carlo::renormalize(torus, &bits, BlockRule::Majority, levels, job.seed, 0).map(drop))?;
         }
     }
-    let (mut in_one_dimension, mut beside) = (0.0, 0.0);
+    let (mut in_one_dimension, mut flowing, mut beside) = (0.0, 0.0, 0.0);
     if let Some(wanted) = section.decimation {
         // So many epochs and samples that they stand out of what takes the same time in both.
         let small = DecimationSection { epochs: wanted.epochs.min(6), samples: wanted.samples.min(20_000), ..wanted };
@@ -113,7 +113,7 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
         let of_step = if rest > 0.0 { ((slow - quick * shown(more) / shown(few)) / rest).max(0.0) } else { 0.0 };
         let of_shown = ((slow - of_step * more as f64) / shown(more)).max(0.0);
         let scale = (starts * wanted.chains) as f64 / chains as f64;
-        beside += scale * (of_step * wanted.steps as f64 + of_shown * shown(wanted.steps));
+        flowing += scale * (of_step * wanted.steps as f64 + of_shown * shown(wanted.steps));
     }
     if let Some(wanted) = section.likelihood {
         let parts = (wanted.annealing_temperatures.min(wanted.sampling_sweeps) / 25).clamp(1, 40);
@@ -144,7 +144,7 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
             timed(scale, &mut || comparison::side_by_side(&subject, &centres, all.as_ref(), &[], None, None).map(drop))?;
         }
     }
-    Ok(seconds + in_one_dimension + beside)
+    Ok(seconds + in_one_dimension + flowing + beside)
 }
 
 /// Seconds for the networks beside the main one: their fields and agreements, and the controls that need no training.
