@@ -31,8 +31,11 @@ if path.exists():
             packed, sites, size = group["packed"][...], int(group.attrs["sites"]), int(group.attrs["size"])
             up = numpy.unpackbits(packed, axis=1, count=sites, bitorder="little")
             spins = 2 * up.astype(int).reshape(len(up), *[size] * int(group.attrs["dimension"])) - 1
-            # The series over (coupling, chain, draw) say the same of the draw that each configuration was.
+            # The series over (coupling, chain, draw), where they are kept, say the same of the draw that each configuration was.
             series = xarray.open_dataset(directory / "results.h5", engine="h5netcdf", group=f"sampling/L{size}")
+            if "magnetization" not in series:
+                print(f"{name}: {len(spins)} configurations, first row of the first: {spins.reshape(-1, size)[0]}")
+                continue
             origin = {"chain": xarray.DataArray(group["chain"][...].astype(int)), "draw": xarray.DataArray(group["draw"][...].astype(int))}
             recorded = series["magnetization"].sel(coupling=group.attrs["coupling"]).isel(origin)
             if not (recorded.values == spins.reshape(len(spins), sites).sum(axis=1)).all():

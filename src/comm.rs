@@ -25,8 +25,8 @@ pub trait Comm {
     /// The bytes of rank 0 on every rank.
     fn broadcast(&self, bytes: Vec<u8>) -> Vec<u8>;
 
-    /// Every rank's numbers on every rank, in rank order. `counts[r]` is the length of rank r's part; `all` has the length of their sum.
-    fn all_gather(&self, own: &[f32], counts: &[usize], all: &mut [f32]);
+    /// Every rank's numbers on every rank, in rank order: this one's stand in their place in `all` already. `counts[r]` is the length of rank r's part; `all` has the length of their sum.
+    fn all_gather(&self, counts: &[usize], all: &mut [f32]);
 
     /// To every rank numbers of its own: `sent[r]` of `own` go to rank r, `received[r]` of `all` come from it, both in rank order. No rank sends or receives more than `longest`, which is
     /// the same on all.

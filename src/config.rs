@@ -35,7 +35,7 @@ pub use learning::LearningSection;
 pub use memory::{Memory, available_memory, in_words};
 pub use renormalize::{LikelihoodSection, RenormalizeSection};
 pub use report::ReportSection;
-pub use sample::{Couplings, Layout, SampleSection, Starts};
+pub use sample::{Couplings, Kept, Layout, SampleSection, Starts};
 pub use train::TrainSection;
 
 use crate::error::{Error, Result};

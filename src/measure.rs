@@ -1,12 +1,14 @@
 //! Observables of a configuration, and their time series.
 
 pub mod clusters;
+pub mod histogram;
 pub mod two_point;
 
 use crate::kernels::InstructionSet;
 use crate::kernels::profile::{self, Counters};
 use crate::lattice::Torus;
 pub use clusters::ClusterMoments;
+pub use histogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 /// What is recorded of a configuration: exact integers, so that sums do not depend on their order.

@@ -4,7 +4,7 @@ pub mod companion;
 pub mod table;
 
 use crate::lattice::Geometry;
-use crate::measure::Series;
+use crate::measure::{Histogram, Series};
 pub use crate::rg::mapping::{MappingSummary, NamedMapping};
 pub use crate::rg::receptive_field::{FieldMeasures, ReceptiveFieldSummary};
 pub use crate::statistics::scaling::Scaling;
@@ -77,14 +77,24 @@ pub struct Ensemble {
     pub size: usize,
     /// K = J / k_B T.
     pub coupling: f64,
-    /// One series a chain (replica).
+    /// One series a chain (replica); none where histograms have taken their place.
     pub chains: Vec<Series>,
+    /// The draws of groups of chains without their order, where the run file asks for that; else none.
+    pub histograms: Vec<Histogram>,
     /// The observables of all chains together.
     pub observables: Vec<Observable>,
     /// Work done in spins, thermalization included (N a sweep; flipped spins for Wolff).
     pub spin_updates: u64,
     /// Time spent in sweeps, summed over chains, in seconds.
     pub seconds: f64,
+}
+
+impl Ensemble {
+    /// The number of draws of each chain.
+    pub fn draws(&self) -> Vec<usize> {
+        let of_groups = self.histograms.iter().flat_map(|group| group.draws.iter().copied());
+        self.chains.iter().map(Series::len).chain(of_groups).collect()
+    }
 }
 
 /// The sampling stage.
@@ -112,6 +122,22 @@ pub struct SamplingRecord {
     pub ensembles: Vec<Ensemble>,
     /// The exchange between the couplings of each size; empty without tempering.
     pub tempering: Vec<TemperingRecord>,
+}
+
+impl SamplingRecord {
+    /// Whether histograms have taken the place of the series.
+    pub fn is_of_histograms(&self) -> bool {
+        self.ensembles.iter().any(|ensemble| !ensemble.histograms.is_empty())
+    }
+
+    /// The same without the order of the draws.
+    #[must_use]
+    pub fn into_histograms(mut self) -> Self {
+        for ensemble in &mut self.ensembles {
+            ensemble.histograms = Histogram::groups(&std::mem::take(&mut ensemble.chains));
+        }
+        self
+    }
 }
 
 /// The exchange of replicas between the couplings of one size, after thermalization.
@@ -198,7 +224,7 @@ pub struct TrainingRecord {
     pub gradient: String,
     /// "probabilities" or "states": what feeds the next layer.
     pub activations: String,
-    /// "cd", "pcd", "tempered" or "exact".
+    /// "cd", "pcd", "tempered", "exact" or "natural".
     pub method: String,
     /// Persistent chains, at each temperature; 0 for methods without.
     pub chains: usize,

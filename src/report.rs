@@ -1,6 +1,6 @@
 //! The report of a run: figures and one page, made from a [`RunRecord`] and nothing else. Rank 0 calls it.
 //!
-//! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` and `coupling`, `scaling`, `relaxation`, `improved`, `two_point`, `training`, `receptive_field` and `centres`,
+//! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` with `histogram`, `coupling` and `equilibration`, `scaling`, `relaxation`, `improved`, `two_point`, `training`, `receptive_field` and `centres`,
 //! `reconstruction` and `examples`, `likelihood`, `mapping`, `standards`, `comparison`, `flow`, `decimation`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
 //! `ensemble` (words about an ensemble), `tables` (tables of the record).
 //!
@@ -14,9 +14,11 @@ mod controls;
 mod coupling;
 mod decimation;
 mod ensemble;
+mod equilibration;
 mod examples;
 mod figure;
 mod flow;
+mod histogram;
 mod html;
 mod improved;
 mod likelihood;
@@ -93,6 +95,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
         let mut section = sampling::section(sampling);
         coupling::add(&mut section, sampling);
         tempering::add(&mut section, sampling);
+        equilibration::add(&mut section, record);
         sections.push(section);
     }
     sections.extend(record.scaling.as_ref().filter(|scaling| !scaling.curves.is_empty()).map(scaling::section));

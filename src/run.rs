@@ -1,7 +1,7 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`binding`], where the ranks are; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`foreign_data`] or [`sample`] with its [`chains`], their [`spread`] over ranks and the [`analysis`] across sizes, [`train`] with [`training_data`], [`learning`], all [`layers`] or [`networks`] at once, the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`stacks`] side by side, [`flow`], [`standards`], [`decimation`],
+//! checkpoint or to stop; then the stages: [`foreign_data`] or [`sample`] with its [`chains`], their [`spread`] over ranks and the [`analysis`] across sizes with the test of [`equilibration`], [`train`] with [`training_data`], [`learning`], all [`layers`] or [`networks`] at once, the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`stacks`] side by side, [`flow`], [`standards`], [`decimation`],
 //! [`comparison`], [`controls`] and [`locality`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
@@ -13,6 +13,7 @@ pub mod comparison;
 pub mod controls;
 pub mod decimation;
 pub mod desk;
+pub mod equilibration;
 pub mod estimate;
 pub mod exchange;
 pub mod export;
@@ -45,7 +46,7 @@ pub mod units;
 pub mod watch;
 
 use crate::comm::{self, Comm};
-use crate::config::RunFile;
+use crate::config::{Kept, RunFile};
 use crate::error::Result;
 use crate::store::checkpoint::Items;
 use controls::Beside;
@@ -110,7 +111,9 @@ pub fn report_again(directory: &Path) -> Result<PathBuf> {
     let configurations = if kept.exists() { crate::store::read_configurations(&kept)?.1 } else { Vec::new() };
     let none = Notes::new(BTreeMap::new(), 1, progress::Progress::new("", "parts", 1, false));
     let analyse = |sampling| analysis::all(sampling, &configurations, wanted, &none);
-    let (scaling, analyses) = record.sampling.as_ref().map_or(Ok((None, Vec::new())), analyse)?;
+    // What was found from series that are gone stays as it is.
+    let found = (record.scaling.clone(), record.analyses.clone());
+    let (scaling, analyses) = record.sampling.as_ref().filter(|sampling| !sampling.is_of_histograms()).map_or(Ok(found), analyse)?;
     if scaling != record.scaling || analyses != record.analyses {
         (record.scaling, record.analyses) = (scaling, analyses);
         crate::store::write_results(&directory.join(crate::store::RESULTS_FILE), &record)?;
@@ -152,10 +155,12 @@ fn analyse_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let progress = session.progress("analysis", "parts", notes::work_done(&kept), parts);
     let notes = Arc::new(Notes::new(kept, 1, progress));
     let with_scaling = job.report.scaling;
+    let forgets_order = job.sample.as_ref().is_some_and(|section| section.series == Kept::Histograms);
     let work = lent.map(|(sampling, configurations)| {
         let notes = Arc::clone(&notes);
         move || {
             let (scaling, tables) = analysis::all(&sampling, &configurations, with_scaling, &notes)?;
+            let sampling = if forgets_order { sampling.into_histograms() } else { sampling };
             Ok((scaling, tables, sampling, configurations))
         }
     });
@@ -165,8 +170,8 @@ fn analyse_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     notes.finish();
     session.on_root(|desk| {
         let Some((scaling, tables, sampling, configurations)) = found else { return Ok(()) };
-        (desk.record.sampling, desk.configurations) = (Some(sampling), configurations);
-        desk.keep_analysis(scaling, tables)
+        desk.configurations = configurations;
+        desk.keep_analysis(sampling, scaling, tables)
     })?;
     Ok(())
 }

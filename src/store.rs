@@ -1,7 +1,7 @@
 //! The files of a run directory: what a run leaves, how it gets there whole, and how it is read back without trusting it.
 //!
 //! Read in this order: [`directory`] (what may be in DIR), [`lock`] (one job at a time), [`durable`] (a file is replaced whole or not at all), [`seal`] (no
-//! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`], [`scaling`] and
+//! byte has changed since), [`hdf5`] (the only file that names the HDF5 library), [`provenance`], then the files themselves: [`results`] with [`sampling`] (and `histogram`), [`scaling`] and
 //! [`renormalization`], [`receptive_field`], [`likelihood`] and [`table`], [`network`] and [`companion`], [`configurations`], [`summary`]; [`foreign`], configurations of other programs; [`checkpoint`], by which a job goes on inside a stage; [`progress`], how far it is; and [`export`], files for other programs. Rank 0 alone calls all of this, from one thread.
 
 pub mod checkpoint;
@@ -12,6 +12,7 @@ pub mod durable;
 pub mod export;
 pub mod foreign;
 pub mod hdf5;
+mod histogram;
 mod improved;
 pub mod likelihood;
 pub mod lock;

@@ -103,6 +103,22 @@ fn unfinished_runs_come_back_too() {
         forget_weights(training);
         training.layers[1].epochs.clear();
     });
+    // Histograms in the place of series: of all chains, with a chain too few, without waves, without draws, and of the first sizes only.
+    let into_histograms = |record: &mut RunRecord| record.sampling = record.sampling.take().map(SamplingRecord::into_histograms);
+    for change in [
+        (|_| {}) as fn(&mut SamplingRecord),
+        |sampling| drop(sampling.ensembles[0].chains.pop()),
+        |sampling| sampling.ensembles.iter_mut().flat_map(|ensemble| &mut ensemble.chains).for_each(|series| series.wave_power.clear()),
+        |sampling| sampling.ensembles[2].chains[1] = Series::default(),
+        |sampling| sampling.ensembles.truncate(3),
+    ] {
+        let mut record = full.clone();
+        (record.training, record.renormalization) = (None, None);
+        change(sampling(&mut record));
+        into_histograms(&mut record);
+        store::write_results(&path, &record).unwrap();
+        assert_eq!(store::read_results(&path).unwrap(), record);
+    }
     let mut record = full.clone();
     sampling(&mut record).ensembles[1].observables[0].estimate.error = f64::from_bits(0x7ff8_0000_0000_002a);
     store::write_results(&path, &record).unwrap();
@@ -329,6 +345,16 @@ fn other_programs_read_the_files() {
     let words = run_python("scripts/plot.py", &[folder.path(), &picture]);
     assert!(words.contains("energy_per_site") && std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"), "{words}");
     octave_reads_the_files(folder.path());
+    h5dump_reads_the_files(folder.path(), &record);
+    // The same run with histograms in the place of its series.
+    let mut record = record;
+    record.sampling = record.sampling.map(SamplingRecord::into_histograms);
+    store::write_run(folder.path(), &record).unwrap();
+    std::fs::write(folder.path().join("record.json"), serde_json::to_string(&record).unwrap()).unwrap();
+    let words = run_python("tests/python/check_files.py", &[folder.path()]);
+    assert!(words.contains("every_variable: as it should be") && words.contains("sampling: as it should be"), "{words}");
+    let words = run_python("scripts/load.py", &[folder.path()]);
+    assert!(words.contains("3 configurations, first row"), "{words}");
     h5dump_reads_the_files(folder.path(), &record);
 }
 

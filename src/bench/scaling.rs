@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 const SEED: u64 = 14103831;
 /// Turns of each kind that count.
 const TURNS: usize = 9;
-/// Samples of a training turn, in minibatches of 500.
-const SAMPLES: usize = 5_000;
+/// Samples of a training turn, an epoch in minibatches of 500: as many as those of `cd1`.
+const SAMPLES: usize = 20_000;
 const MINIBATCH: usize = 500;
 
 /// Those who work: all ranks with all their threads, or one.

@@ -113,19 +113,24 @@ fn wrong_sampling(sampling: &SamplingRecord, job: &RunFile) -> Vec<String> {
         let name = format!("the ensemble L = {}, K = {}", ensemble.size, ensemble.coupling);
         let dimension = job.lattice.geometry.dimension() as u32;
         let sites = (ensemble.size as u64).saturating_pow(dimension);
-        let draws: usize = ensemble.chains.iter().map(crate::measure::Series::len).sum();
-        if ensemble.chains.len() != section.replicas || draws != section.replicas * section.draws() {
+        let (chains, draws) = (ensemble.draws().len(), ensemble.draws().iter().sum::<usize>());
+        if chains != section.replicas || draws != section.replicas * section.draws() {
             damages.push(format!(
-                "{name} has {} chains with {draws} draws in all, and the run file asks for {} with {} each",
-                ensemble.chains.len(),
+                "{name} has {chains} chains with {draws} draws in all, and the run file asks for {} with {} each",
                 section.replicas,
                 section.draws()
             ));
         }
-        let impossible = ensemble.chains.iter().any(|chain| {
-            chain.energy.iter().any(|energy| energy.unsigned_abs() > u64::from(dimension).saturating_mul(sites))
-                || chain.magnetization.iter().any(|value| value.unsigned_abs() > sites)
-        });
+        let too_much_energy = |energy: i64| energy.unsigned_abs() > u64::from(dimension).saturating_mul(sites);
+        let too_magnetic = |magnetization: i64| magnetization.unsigned_abs() > sites;
+        let impossible = ensemble
+            .chains
+            .iter()
+            .any(|chain| chain.energy.iter().copied().any(too_much_energy) || chain.magnetization.iter().copied().any(too_magnetic))
+            || ensemble.histograms.iter().any(|histogram| {
+                histogram.energies.iter().any(|bin| too_much_energy(bin.energy))
+                    || histogram.magnetizations.iter().any(|&(magnetization, _)| too_magnetic(magnetization))
+            });
         if impossible {
             damages.push(format!("{name} has a draw with more energy or magnetization than {sites} spins can have"));
         }
@@ -228,7 +233,7 @@ fn configurations(path: &Path, job: &RunFile, record: Option<&RunRecord>, report
     }
 }
 
-/// The number of configurations, and their magnetizations against the series they were drawn from.
+/// The number of configurations, and their magnetizations against the series they were drawn from, where these are kept.
 fn wrong_set(set: &ConfigurationSet, wanted: usize, record: Option<&RunRecord>) -> Vec<String> {
     let name = format!("the configurations of L = {}, K = {}", set.size, set.coupling);
     let sites = set.size.saturating_pow(set.geometry.dimension() as u32);
@@ -246,6 +251,9 @@ fn wrong_set(set: &ConfigurationSet, wanted: usize, record: Option<&RunRecord>) 
     else {
         return Vec::new();
     };
+    if ensemble.chains.is_empty() {
+        return Vec::new();
+    }
     let agrees = |row: usize| {
         let up: u64 = set.spins.row(row).iter().map(|word| u64::from(word.count_ones())).sum();
         let chain = usize::try_from(set.chains[row]).ok().and_then(|chain| ensemble.chains.get(chain));

@@ -13,6 +13,8 @@ use ::mpi::traits::{Communicator, CommunicatorCollectives, Destination, Root, So
 
 /// Counts of MPI are C integers: longer messages go in pieces of this many elements.
 const LONGEST_MESSAGE: usize = 1 << 30;
+/// So many numbers are gathered by the library, which knows how to do that in few steps.
+const FEW_NUMBERS: usize = 1 << 14;
 /// A test may lower it, so that messages in pieces are seen to arrive whole.
 const LONGEST_MESSAGE_VARIABLE: &str = "KADANOFF_LONGEST_MESSAGE";
 
@@ -96,22 +98,37 @@ impl Comm for Mpi {
         message
     }
 
-    fn all_gather(&self, own: &[f32], counts: &[usize], all: &mut [f32]) {
-        if all.len() <= self.longest_message {
+    fn all_gather(&self, counts: &[usize], all: &mut [f32]) {
+        let (rank, size) = (self.rank(), self.size());
+        if all.len() <= FEW_NUMBERS.min(self.longest_message) {
+            let start = counts[..rank].iter().sum::<usize>();
+            let own = all[start..start + counts[rank]].to_vec();
             let [lengths, starts] = lengths_and_starts(counts);
-            self.world.all_gather_varcount_into(own, &mut PartitionMut::new(all, lengths, starts));
+            self.world.all_gather_varcount_into(&own, &mut PartitionMut::new(all, lengths, starts));
             return;
         }
-        let mut rest = all;
-        for (rank, &count) in counts.iter().enumerate() {
-            let (part, after) = rest.split_at_mut(count);
+        // Every rank to every other one, a step further each time, from where the numbers stand to where they go: the library's own way copies this rank's part twice more.
+        let mut rest = &mut *all;
+        let mut parts = Vec::with_capacity(size);
+        for &count in counts {
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(count);
+            parts.push(part);
             rest = after;
-            if rank == self.rank() {
-                part.copy_from_slice(own);
-            }
-            let sender = self.world.process_at_rank(rank as i32);
-            for piece in part.chunks_mut(self.longest_message) {
-                sender.broadcast_into(piece);
+        }
+        for step in 1..size {
+            let (to, from) = ((rank + step) % size, (rank + size - step) % size);
+            let mut taken = std::mem::take(&mut parts[from]);
+            let (own, other) = (&*parts[rank], &mut taken);
+            for piece in 0..own.len().max(other.len()).div_ceil(self.longest_message) {
+                let range = |length: usize| (piece * self.longest_message).min(length)..((piece + 1) * self.longest_message).min(length);
+                let (sent, received) = (&own[range(own.len())], range(other.len()));
+                ::mpi::request::scope(|scope| {
+                    let into = (!received.is_empty())
+                        .then(|| self.world.process_at_rank(from as i32).immediate_receive_into(scope, &mut other[received]));
+                    let out = (!sent.is_empty()).then(|| self.world.process_at_rank(to as i32).immediate_send(scope, sent));
+                    into.into_iter().for_each(|request| _ = request.wait());
+                    out.into_iter().for_each(|request| _ = request.wait());
+                });
             }
         }
     }

@@ -41,8 +41,8 @@ impl Comm for Timed<'_> {
         self.take(|comm| comm.broadcast(bytes))
     }
 
-    fn all_gather(&self, own: &[f32], counts: &[usize], all: &mut [f32]) {
-        self.take(|comm| comm.all_gather(own, counts, all));
+    fn all_gather(&self, counts: &[usize], all: &mut [f32]) {
+        self.take(|comm| comm.all_gather(counts, all));
     }
 
     fn all_to_all(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize) {
@@ -77,8 +77,8 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(timed.time_together(), Duration::ZERO);
         assert_eq!((timed.maximum(3), timed.broadcast(vec![1]), timed.gather(vec![2])), (3, vec![1], Some(vec![vec![2]])));
-        let mut all = [0.0; 2];
-        timed.all_gather(&[1.0, 2.0], &[2], &mut all);
+        let mut all = [1.0, 2.0];
+        timed.all_gather(&[2], &mut all);
         assert_eq!(all, [1.0, 2.0]);
         assert!(timed.time_together() > Duration::ZERO && timed.time_together() < Duration::from_millis(15));
     }

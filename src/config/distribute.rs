@@ -49,7 +49,7 @@ pub(super) fn check(section: &Section, distribute: Distribute, epochs: Option<&V
                     "with distribute = \"layers\" no layer is done before the others, which learn from it: leave this key out",
                 );
             }
-            if method == Some(Method::Exact) {
+            if method.is_some_and(Method::is_exact) {
                 section.refuse("method", "the exact method trains one layer, which leaves nothing to distribute: leave distribute out");
             }
         }

@@ -5,7 +5,8 @@ use super::reader::{Field, Section};
 use super::train::single;
 use crate::rbm::options::MOST_TEMPERATURES;
 use crate::rbm::train::exact::MOST_VISIBLE;
-use crate::rbm::{Method, Schedule};
+use crate::rbm::train::natural::MOST_PARAMETERS;
+use crate::rbm::{GradientKind, Method, Schedule};
 
 /// How every layer learns. Lists have one entry for each layer.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -42,6 +43,8 @@ pub(super) struct Before<'a> {
     pub learning_rate: Option<&'a Vec<f32>>,
     pub momentum: Option<f32>,
     pub sites: Option<usize>,
+    pub hidden: Option<usize>,
+    pub gradient: Option<GradientKind>,
 }
 
 /// Reads the keys.
@@ -53,6 +56,7 @@ pub(super) fn read(section: &Section, before: &Before) -> Option<LearningSection
             ("pcd", Method::Persistent),
             ("tempered", Method::Tempered),
             ("exact", Method::Exact),
+            ("natural", Method::Natural),
         ])
     });
     let with = |field: &Field, methods: &[Method]| match method {
@@ -99,16 +103,25 @@ pub(super) fn read(section: &Section, before: &Before) -> Option<LearningSection
     let gradient_limit = section.optional("gradient_limit", f32::INFINITY, positive);
     let largest_free_energy_gap =
         section.optional("largest_free_energy_gap", f64::INFINITY, |field| field.number("a number of nats above 0", |value| value > 0.0));
-    if method == Some(Method::Exact) {
+    if let Some(method) = method.filter(|method| method.is_exact()) {
+        let name = method.name();
         if let Some(sites) = before.sites.filter(|&sites| sites > MOST_VISIBLE) {
             section.refuse(
                 "method",
-                &format!("the exact method sums over all states of the lattice, and {sites} spins have too many: at most {MOST_VISIBLE} spins, that is sizes = [4]"),
+                &format!("the {name} method sums over all states of the lattice, and {sites} spins have too many: at most {MOST_VISIBLE} spins, that is sizes = [4]"),
             );
         }
         if depth.is_some_and(|depth| depth > 1) {
+            let sentence = format!("the {name} method knows the law of the spins only, so it trains one layer: write one number in layers");
+            section.refuse("method", &sentence);
+        }
+        let most = before.sites.map_or(usize::MAX, |sites| MOST_PARAMETERS / (sites + 1) - 1);
+        if method == Method::Natural && before.hidden.is_some_and(|hidden| hidden > most) {
             section
-                .refuse("method", "the exact method knows the law of the spins only, so it trains one layer: write one number in layers");
+                .refuse("layers", &format!("the natural gradient inverts a matrix over all parameters: write at most {most} hidden units"));
+        }
+        if method == Method::Natural && before.gradient == Some(GradientKind::Centred) {
+            section.refuse("gradient", "the natural gradient is the same in all coordinates: write \"plain\", or leave the key out");
         }
     }
     Some(LearningSection {

@@ -23,6 +23,7 @@ pub(super) const KEYS: &[&str] = &[
     "measure_every",
     "correlation_length",
     "improved_estimators",
+    "series",
     "configurations",
 ];
 
@@ -103,6 +104,16 @@ impl Starts {
     }
 }
 
+/// What the files keep of the measurements of each chain: `series`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// `"raw"`: all of them, in their order.
+    Raw,
+    /// `"histograms"`: how often each energy and magnetization was seen, once the run has analysed the series.
+    Histograms,
+}
+
 /// `[sample]`, understood.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct SampleSection {
@@ -130,6 +141,8 @@ pub struct SampleSection {
     pub correlation_length: bool,
     /// `improved_estimators`: whether the clusters of the cluster algorithms are looked at in every measurement; default false.
     pub improved_estimators: bool,
+    /// `series`; default `"raw"`.
+    pub series: Kept,
     /// `configurations`: kept for each size and coupling, all replicas together; default 0.
     pub configurations: usize,
 }
@@ -218,6 +231,7 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
     let measure_every = section.optional("measure_every", 1, |field| field.count("from 1 to 10^12", 1..=MOST_SWEEPS));
     let correlation_length = section.optional("correlation_length", true, |field| field.boolean());
     let improved_estimators = section.optional("improved_estimators", false, |field| field.boolean());
+    let series = section.optional("series", Kept::Raw, |field| field.choice(&[("raw", Kept::Raw), ("histograms", Kept::Histograms)]));
     let configurations = section.optional("configurations", 0, |field| field.count("from 0 to 10^12", 0..=MOST_SWEEPS));
 
     if let (Some(sweeps), Some(every)) = (sweeps, measure_every) {
@@ -252,6 +266,7 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
         measure_every: measure_every?,
         correlation_length: correlation_length?,
         improved_estimators: improved_estimators?,
+        series: series?,
         configurations: configurations?,
     };
     let across_the_bits = |lattice: &LatticeSection| lattice.sizes.iter().any(|&size| section_read.across_the_bits(size));

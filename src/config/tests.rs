@@ -103,6 +103,7 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("configurations = 2000", "configurations = 2000\nboundary = true", 11, "boundary: unknown key; the keys here are"),
     ("algorithm = \"metropolis\"", "algorithm = \"wolff\"\ntempering = true", 7, "moved by algorithm = \"metropolis\" alone"),
     ("replicas = 8", "replicas = 8\nexchange_every = 5", 8, "there is no exchange without tempering"),
+    ("replicas = 8", "replicas = 8\nseries = \"histogram\"", 8, "did you mean \"histograms\"?"),
     // [train]
     ("configurations = 2000", "", 13, "[train] needs configurations, and [sample] keeps 0"),
     ("coupling = 0.408\n", "\n", 11, "[train] coupling is missing"),
@@ -141,6 +142,7 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("minibatch = 100", "method = \"pdc\"", 15, "must be \"cd\" or \"pcd\""),
     ("minibatch = 100", "chains = 100", 15, "it belongs to method = \"pcd\""),
     ("minibatch = 100", "method = \"exact\"", 15, "exact method"),
+    ("minibatch = 100", "method = \"natural\"", 15, "natural method"),
     ("minibatch = 100", "samples = 100", 15, "it belongs to data = \"fresh\""),
     ("minibatch = 100", "last_learning_rate = 0", 15, "above 0"),
     ("minibatch = 100", "gradient_limit = -1", 15, "above 0"),

@@ -204,6 +204,8 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         learning_rate: rate.as_ref(),
         momentum,
         sites: source.as_ref().map(|(size, _)| size * size),
+        hidden: layers.as_ref().and_then(|layers| layers.first().copied()),
+        gradient,
     };
     let learning = learning::read(section, &before);
     if let Some(distribute) = distribute {

@@ -131,15 +131,18 @@ pub fn pseudo_likelihood(set: InstructionSet, machine: &Machine, data: &Training
 
 /// Root mean square and largest absolute value of the weights.
 pub fn weight_size(rbm: &Rbm) -> (f64, f64) {
-    let (mut squares, mut maximum) = (0.0, 0f64);
+    // Eight sums side by side: one after the other, each addition would wait for the last.
+    let (mut squares, mut maxima) = ([0f64; 8], [0f32; 8]);
     for row in 0..rbm.visible() {
-        for &weight in rbm.weights.row(row) {
-            let weight = f64::from(weight);
-            squares += weight * weight;
-            maximum = maximum.max(weight.abs());
+        for weights in rbm.weights.row(row).chunks(squares.len()) {
+            for ((square, maximum), &weight) in squares.iter_mut().zip(&mut maxima).zip(weights) {
+                *square += f64::from(weight) * f64::from(weight);
+                *maximum = maximum.max(weight.abs());
+            }
         }
     }
-    ((squares / (rbm.visible() * rbm.hidden()) as f64).sqrt(), maximum)
+    let (squares, maximum) = (squares.iter().sum::<f64>(), maxima.into_iter().fold(0.0, f32::max));
+    ((squares / (rbm.visible() * rbm.hidden()) as f64).sqrt(), f64::from(maximum))
 }
 
 #[cfg(test)]

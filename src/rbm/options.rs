@@ -1,6 +1,7 @@
 //! How a machine learns.
 
 use super::TrainingData;
+use super::train::natural::MOST_PARAMETERS;
 use crate::error::{Error, Result};
 
 /// The most inverse temperatures of the tempered method.
@@ -67,6 +68,8 @@ pub enum Method {
     Tempered,
     /// No chains: sums over all states of a small machine and over the exact law of the data.
     Exact,
+    /// The same sums, and the natural gradient of them ([`super::train::natural`]).
+    Natural,
 }
 
 impl Method {
@@ -77,7 +80,13 @@ impl Method {
             Method::Persistent => "pcd",
             Method::Tempered => "tempered",
             Method::Exact => "exact",
+            Method::Natural => "natural",
         }
+    }
+
+    /// Whether all states are summed.
+    pub fn is_exact(self) -> bool {
+        matches!(self, Method::Exact | Method::Natural)
     }
 
     /// Whether chains go on from one minibatch to the next.
@@ -273,6 +282,12 @@ impl TrainingOptions {
         }
         if self.method == Method::Tempered && !(2..=MOST_TEMPERATURES).contains(&self.temperatures) {
             return refuse(format!("{} temperatures: write from 2 to {MOST_TEMPERATURES}", self.temperatures));
+        }
+        if self.method == Method::Natural && self.gradient != GradientKind::Plain {
+            return refuse("the natural gradient is the same in all coordinates: write gradient = \"plain\"".to_string());
+        }
+        if self.method == Method::Natural && (data.units() + 1) * (self.hidden + 1) > MOST_PARAMETERS {
+            return refuse(format!("{} x {} units have too many parameters for the natural gradient", data.units(), self.hidden));
         }
         if !within(self.lowest_inverse_temperature, 0.0..1.0) {
             return refuse(format!("lowest_inverse_temperature = {} is not from 0 to below 1", self.lowest_inverse_temperature));

@@ -1,5 +1,5 @@
 //! The trainer of one layer. Read [`Trainer::epoch`], then `minibatch`, then `train/gradient.rs` (the sums) and `train/learn.rs` (the step); [`chains`] are the chains that outlive
-//! a minibatch, [`exact`] are the sums without chains, [`snapshot`] is what a checkpoint holds.
+//! a minibatch, [`exact`] are the sums without chains and [`natural`] makes more of them, [`snapshot`] is what a checkpoint holds.
 //!
 //! As in the code of Hinton and Salakhutdinov (Science 313, 504 (2006)): the statistics of the data take the hidden probabilities, drawn hidden states drive
 //! the reconstruction, and the statistics of the model take the last hidden probabilities. Of the reconstruction the drawn states are taken by default
@@ -14,6 +14,7 @@ pub mod exact;
 mod exchange;
 mod gradient;
 mod learn;
+pub mod natural;
 mod reconstruct;
 pub mod snapshot;
 mod streamed;
@@ -343,8 +344,9 @@ impl<'a> Trainer<'a> {
         match self.options.method {
             Method::ContrastiveDivergence => self.diverge(rows, hidden_lanes, visible_lanes),
             Method::Persistent | Method::Tempered => self.persist(rows),
-            Method::Exact => {
-                let gradient = exact::gradient(&self.machine.to_rbm(), &self.law)?;
+            Method::Exact | Method::Natural => {
+                let of = if self.options.method == Method::Natural { natural::direction } else { exact::gradient };
+                let gradient = of(&self.machine.to_rbm(), &self.law)?;
                 self.learn(&Sums::Exact(&gradient), &[], 1)
             }
         }

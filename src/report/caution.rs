@@ -4,8 +4,7 @@ use super::ensemble::{self, LARGE_DEVIATION, SHORT_CHAIN, deviation};
 use super::html::escape;
 use super::number::{fixed, list, percent, significant, thousands};
 use super::{likelihood, mapping, reconstruction, scaling};
-use crate::record::{RenormalizationRecord, RunRecord, SamplingRecord, TrainingRecord};
-use crate::statistics::drift;
+use crate::record::{Ensemble, RenormalizationRecord, RunRecord, SamplingRecord, TableRecord, TrainingRecord};
 
 /// Share of dead units beyond which a layer is warned of.
 const DEAD_SHARE: f64 = 0.02;
@@ -19,7 +18,7 @@ pub(super) fn warnings(record: &RunRecord) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(not_finite(record));
     if let Some(sampling) = &record.sampling {
-        sampling_warnings(sampling, &mut warnings);
+        sampling_warnings(sampling, record.analysis("equilibration"), &mut warnings);
     }
     warnings.extend(record.scaling.as_ref().and_then(scaling::warnings));
     if let Some(training) = &record.training {
@@ -100,7 +99,7 @@ fn not_finite(record: &RunRecord) -> Option<String> {
     ))
 }
 
-fn sampling_warnings(sampling: &SamplingRecord, warnings: &mut Vec<String>) {
+fn sampling_warnings(sampling: &SamplingRecord, equilibration: Option<&TableRecord>, warnings: &mut Vec<String>) {
     let deviating: Vec<String> = sampling
         .ensembles
         .iter()
@@ -135,15 +134,15 @@ fn sampling_warnings(sampling: &SamplingRecord, warnings: &mut Vec<String>) {
             some_of(short)
         ));
     }
-    let drifting: Vec<String> = sampling.ensembles.iter().filter_map(drifting).collect();
-    if !drifting.is_empty() {
-        warnings.push(format!(
-            "<b>Chains that still drift:</b> the first tenth differs from the last half in {}. Thermalization was too short; the averages are those of chains on their way.",
-            some_of(drifting)
-        ));
-    }
-    if sampling.start == "both" {
-        let remembering: Vec<String> = sampling.ensembles.iter().filter_map(remembering).collect();
+    if let Some(table) = equilibration {
+        let drifting = rare(sampling, table, "drift");
+        if !drifting.is_empty() {
+            warnings.push(format!(
+                "<b>Chains that still drift:</b> the first tenth differs from the last half in {}. Thermalization was too short; the averages are those of chains on their way.",
+                some_of(drifting)
+            ));
+        }
+        let remembering = rare(sampling, table, "of_starts");
         if !remembering.is_empty() {
             warnings.push(format!(
                 "<b>Chains that remember how they began:</b> those that started hot and those that started cold differ in the first tenth of their draws in {}. Thermalization was too short.",
@@ -154,7 +153,7 @@ fn sampling_warnings(sampling: &SamplingRecord, warnings: &mut Vec<String>) {
     let unfinished = sampling
         .ensembles
         .iter()
-        .filter(|ensemble| ensemble.chains.len() < sampling.replicas || ensemble::shortest_chain(ensemble) < sampling.draws)
+        .filter(|ensemble| ensemble.draws().len() < sampling.replicas || ensemble::shortest_chain(ensemble) < sampling.draws)
         .count()
         + (sampling.sizes.len() * sampling.couplings.len()).saturating_sub(sampling.ensembles.len());
     if unfinished > 0 {
@@ -165,34 +164,18 @@ fn sampling_warnings(sampling: &SamplingRecord, warnings: &mut Vec<String>) {
     }
 }
 
-/// What is looked at for drifts and differences, of each draw.
-type Value = fn(&crate::measure::Series) -> Vec<f64>;
-
-const WATCHED: [(&str, Value); 2] = [
-    ("energy", |series| series.energy.iter().map(|&energy| energy as f64).collect()),
-    ("squared magnetization", |series| series.magnetization.iter().map(|&magnetization| (magnetization as f64).powi(2)).collect()),
-];
-
-/// An ensemble in which chains that began hot and chains that began cold differ, more than happens once in a hundred thousand ensembles.
-fn remembering(ensemble: &crate::record::Ensemble) -> Option<String> {
-    WATCHED.into_iter().find_map(|(name, of)| {
-        let kind = |first: usize| ensemble.chains.iter().skip(first).step_by(2).map(of).collect::<Vec<Vec<f64>>>();
-        let apart = drift::difference_of_starts(&kind(0), &kind(1))?;
-        let by = if apart.is_finite() { format!("by {} errors", fixed(apart.abs(), 1)) } else { "without any scatter".to_string() };
-        // Two means are taken of the chains: one degree of freedom less than for a drift.
-        (drift::probability(apart, ensemble.chains.len() - 1) < RARE_DRIFT)
-            .then(|| format!("the {name} at {} {by}", ensemble::name(ensemble)))
-    })
-}
-
-/// An ensemble whose energies or squared magnetizations drift, more than happens once in a hundred thousand ensembles.
-fn drifting(ensemble: &crate::record::Ensemble) -> Option<String> {
-    WATCHED.into_iter().find_map(|(name, of)| {
-        let chains: Vec<Vec<f64>> = ensemble.chains.iter().map(of).collect();
-        let moved = drift::drift(&chains)?;
-        (drift::probability(moved, chains.len()) < RARE_DRIFT)
-            .then(|| format!("the {name} at {} by {} errors", ensemble::name(ensemble), fixed(moved.abs(), 1)))
-    })
+/// The ensembles whose energies or squared magnetizations are further from equilibrium than happens once in a hundred thousand ensembles, by the columns of the table `equilibration` that end so.
+fn rare(sampling: &SamplingRecord, table: &TableRecord, ending: &str) -> Vec<String> {
+    const WATCHED: [(&str, &str); 2] = [("energy", "energy"), ("magnetization_squared", "squared magnetization")];
+    let of_row = |(row, ensemble): (usize, &Ensemble)| {
+        WATCHED.into_iter().find_map(|(column, words)| {
+            let [rarity, _] = table.get(row, &format!("{column}_{ending}_probability"))?;
+            let by = table.get(row, &format!("{column}_{ending}")).map(|[errors, _]| format!("by {} errors", fixed(errors.abs(), 1)));
+            let by = by.unwrap_or_else(|| "without any scatter".to_string());
+            (rarity < RARE_DRIFT).then(|| format!("the {words} at {} {by}", ensemble::name(ensemble)))
+        })
+    };
+    sampling.ensembles.iter().enumerate().filter_map(of_row).collect()
 }
 
 fn training_warnings(training: &TrainingRecord, warnings: &mut Vec<String>) {

@@ -42,7 +42,7 @@ pub(super) fn observable<'a>(ensemble: &'a Ensemble, name: &str) -> Option<&'a O
 
 /// Measurements of the shortest chain.
 pub(super) fn shortest_chain(ensemble: &Ensemble) -> usize {
-    ensemble.chains.iter().map(|chain| chain.len()).min().unwrap_or(0)
+    ensemble.draws().into_iter().min().unwrap_or(0)
 }
 
 /// The observable with the longest autocorrelation time, and that time in draws.

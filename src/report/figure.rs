@@ -108,7 +108,8 @@ impl Drawing {
 
     /// One line of text on a baseline.
     pub fn text(&mut self, text: &str, baseline: [f64; 2], size: f64, colour: Colour, anchor: Anchor) {
-        self.marks.push(Mark::Text { text: text.to_string(), baseline, size, colour, anchor, bold: false, upwards: false });
+        // The embedded font does not know the narrow space between thousands.
+        self.marks.push(Mark::Text { text: text.replace('\u{202f}', " "), baseline, size, colour, anchor, bold: false, upwards: false });
     }
 
     /// The same in bold.

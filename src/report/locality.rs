@@ -10,6 +10,8 @@ use crate::record::{RenormalizationRecord, TableRecord};
 
 /// Deviations from the hypothesis beyond so many standard errors refute it.
 const REFUTED: f64 = 4.0;
+/// A fit whose chi^2 has a smaller probability is called bad.
+const BAD_FIT: f64 = 0.01;
 
 /// The section, if there was a scan.
 pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section> {
@@ -40,7 +42,7 @@ pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section
     if let Some(thresholds) = thresholds {
         section.table(tables::table_with(
             thresholds,
-            "The penalty that makes the first layer local, and the noise of a correlation of so many independent configurations, in nats.",
+            "The penalty that makes the first layer local, where all seeds cross one half inside the scan, and the noise of a correlation of so many independent configurations, in nats.",
             "training set",
             &[("threshold", "threshold"), ("seeds", "seeds"), ("noise", "0.25 / √<i>N</i>")],
             3,
@@ -72,6 +74,7 @@ pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section
 
 fn verdict(fit: &TableRecord) -> Option<String> {
     let ([exponent, error], deviation) = (fit.get(0, "exponent")?, fit.get(0, "deviation")?[0]);
+    let [probability, _] = fit.get(0, "p_value")?;
     let holds = match deviation.abs() {
         off if off <= 2.0 => "agrees with the hypothesis of −1/2".to_string(),
         off if off <= REFUTED => format!("is {} errors from the hypothesis of −1/2, which is left open", fixed(off, 1)),
@@ -80,8 +83,13 @@ fn verdict(fit: &TableRecord) -> Option<String> {
         }
     };
     Some(format!(
-        "The penalty that makes the first layer local goes as the number of configurations to the power {}, which {holds}.",
-        with_error(exponent, error)
+        "The penalty that makes the first layer local goes as the number of configurations to the power {}, which {holds}{}.",
+        with_error(exponent, error),
+        if probability < BAD_FIT {
+            format!("; no single power describes it (probability {})", significant(probability, 2))
+        } else {
+            String::new()
+        }
     ))
 }
 

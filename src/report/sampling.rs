@@ -3,6 +3,7 @@
 use super::axes::{Panel, Scale, legend};
 use super::ensemble::{self, LARGE_DEVIATION, SHORT_CHAIN, deviation};
 use super::figure::{Anchor, Drawing};
+use super::histogram::{self, Bins, ENERGY_STEP, MAGNETIZATION_STEP};
 use super::html::{Section, Table, escape};
 use super::number::{self, fixed, significant, thousands, with_error};
 use super::style::{self, EXACT, INK, MEASURED, MUTED};
@@ -15,8 +16,6 @@ const DRAWN_ENSEMBLES: usize = 6;
 const DRAWN_CHAINS: usize = 3;
 /// Points of one curve.
 const DRAWN_POINTS: usize = 2000;
-/// Bins of a histogram.
-const BINS: i64 = 50;
 
 /// The section of the sampling stage.
 pub(super) fn section(sampling: &SamplingRecord) -> Section {
@@ -27,13 +26,18 @@ pub(super) fn section(sampling: &SamplingRecord) -> Section {
         section.paragraph(sentence);
     }
     for ensemble in drawn(sampling) {
-        if let Some(drawing) = series_figure(sampling, ensemble) {
-            let name = ensemble::name(ensemble);
+        let (name, place) = (ensemble::name(ensemble), format!("L{}-K{}", ensemble.size, ensemble::coupling(ensemble.coupling)));
+        let (figure, file, what, caption) = if ensemble.chains.is_empty() {
+            (histogram::figure(sampling, ensemble), "histogram", "Histograms", histogram::caption(ensemble))
+        } else {
+            (series_figure(sampling, ensemble), "series", "Time series and histograms", series_caption(ensemble))
+        };
+        if let Some(drawing) = figure {
             section.figure(
-                format!("series-L{}-K{}", ensemble.size, ensemble::coupling(ensemble.coupling)),
+                format!("{file}-{place}"),
                 drawing,
-                format!("Time series and histograms of the energy and the magnetization per site, {name}."),
-                series_caption(ensemble),
+                format!("{what} of the energy and the magnetization per site, {name}."),
+                caption,
             );
         }
     }
@@ -45,10 +49,11 @@ pub(super) fn section(sampling: &SamplingRecord) -> Section {
 
 fn introduction(sampling: &SamplingRecord) -> String {
     let drawn = drawn(sampling).len();
+    let what = if sampling.is_of_histograms() { "histograms" } else { "series" };
     let which = match (sampling.ensembles.len(), drawn) {
-        (1, _) => "The figure shows its series.".to_string(),
-        (all, drawn) if all == drawn => "The figures show the series of each.".to_string(),
-        (_, drawn) => format!("The figures show the series of {drawn} of them, evenly spaced."),
+        (1, _) => format!("The figure shows its {what}."),
+        (all, drawn) if all == drawn => format!("The figures show the {what} of each."),
+        (_, drawn) => format!("The figures show the {what} of {drawn} of them, evenly spaced."),
     };
     let interval = match sampling.measure_every {
         0 | 1 => "after every sweep".to_string(),
@@ -132,42 +137,34 @@ fn drawn(sampling: &SamplingRecord) -> Vec<&Ensemble> {
 
 fn series_figure(sampling: &SamplingRecord, ensemble: &Ensemble) -> Option<Drawing> {
     let sites = ensemble.size.pow(sampling.geometry.dimension() as u32) as f64;
-    let energy = |series: &Series| series.energy.iter().map(|&energy| energy as f64 / sites).collect::<Vec<f64>>();
-    let magnetization =
-        |series: &Series| series.magnetization.iter().map(|&magnetization| magnetization as f64 / sites).collect::<Vec<f64>>();
     let mut drawing = Drawing::new(920.0, 430.0);
     let step = sampling.measure_every.max(1) as f64;
 
-    let energies: Vec<Vec<f64>> = ensemble.chains.iter().map(energy).collect();
+    let traces =
+        |chains: fn(&Series) -> &[i64], quantum: i64| Traces { chains: ensemble.chains.iter().map(chains).collect(), sites, quantum, step };
+    let energies = traces(|series| &series.energy, ENERGY_STEP);
     let estimate = ensemble::observable(ensemble, "energy_per_site");
     let exact = estimate.and_then(|observable| observable.exact);
-    let values = energies.iter().flatten().copied().chain(exact);
+    let values = energies.values().chain(exact);
     let mut lines = Vec::new();
     if let Some(estimate) = estimate {
         lines.push(Level { value: estimate.estimate.mean, error: estimate.estimate.error, colour: MEASURED, is_dashed: false });
     }
     lines.extend(exact.map(|value| Level { value, error: 0.0, colour: EXACT, is_dashed: true }));
-    row(&mut drawing, [38.0, 188.0], &energies, Scale::linear(values)?, &lines, [step, 4.0 / sites], ["", "energy per site (J)"]);
+    let scale = Scale::linear(values)?;
+    row(&mut drawing, [38.0, 188.0], &energies, scale, &lines, ["", "energy per site (J)"]);
 
-    let magnetizations: Vec<Vec<f64>> = ensemble.chains.iter().map(magnetization).collect();
-    let largest = magnetizations.iter().flatten().fold(0.02f64, |largest, value| largest.max(value.abs()));
+    let magnetizations = traces(|series| &series.magnetization, MAGNETIZATION_STEP);
+    let largest = magnetizations.values().fold(0.02f64, |largest, value| largest.max(value.abs()));
     let mut lines = Vec::new();
     if let Some(Observable { estimate: Estimate { mean, error, .. }, .. }) = ensemble::observable(ensemble, "absolute_magnetization") {
         lines.extend([1.0, -1.0].map(|sign| Level { value: sign * mean, error: *error, colour: MEASURED, is_dashed: false }));
     }
     let scale = Scale::between(-1.08 * largest, 1.08 * largest);
-    row(
-        &mut drawing,
-        [226.0, 376.0],
-        &magnetizations,
-        scale,
-        &lines,
-        [step, 2.0 / sites],
-        ["sweeps after thermalization", "magnetization per site"],
-    );
+    row(&mut drawing, [226.0, 376.0], &magnetizations, scale, &lines, ["sweeps after thermalization", "magnetization per site"]);
 
     drawing.heading(&ensemble::name(ensemble), [74.0, 22.0], 13.0, INK, Anchor::Start);
-    let chains = energies.len().min(DRAWN_CHAINS);
+    let chains = energies.chains.len().min(DRAWN_CHAINS);
     let mut entries: Vec<_> = (0..chains).map(|chain| (style::chain(chain), format!("chain {chain}"))).collect();
     entries.push((MEASURED, "mean ± error".to_string()));
     if exact.is_some() {
@@ -186,44 +183,43 @@ struct Level {
     is_dashed: bool,
 }
 
-/// One observable: its series on the left, the histogram of all chains on the right. `steps` are the sweeps between two measurements and the smallest difference of two values.
-fn row(
-    drawing: &mut Drawing,
-    [top, bottom]: [f64; 2],
-    chains: &[Vec<f64>],
-    y: Scale,
-    levels: &[Level],
-    steps: [f64; 2],
-    labels: [&str; 2],
-) {
-    let [step, quantum] = steps;
-    let longest = chains.iter().map(Vec::len).max().unwrap_or(0);
+/// The series of one observable.
+struct Traces<'a> {
+    /// By chain.
+    chains: Vec<&'a [i64]>,
+    /// What the values are divided by.
+    sites: f64,
+    /// Values differ by multiples of it.
+    quantum: i64,
+    /// Sweeps between two measurements.
+    step: f64,
+}
+
+impl Traces<'_> {
+    /// Per site, all chains.
+    fn values(&self) -> impl Iterator<Item = f64> {
+        self.chains.iter().copied().flatten().map(|&value| value as f64 / self.sites)
+    }
+}
+
+/// One observable per site: its series on the left, the histogram of all chains on the right.
+fn row(drawing: &mut Drawing, [top, bottom]: [f64; 2], traces: &Traces<'_>, y: Scale, levels: &[Level], labels: [&str; 2]) {
+    let &Traces { ref chains, sites, quantum, step } = traces;
+    let longest = chains.iter().map(|chain| chain.len()).max().unwrap_or(0);
     let x = Scale::between(0.0, (longest.max(2) - 1) as f64 * step);
     let series = Panel { left: 74.0, top, right: 730.0, bottom, x, y };
     series.axes(drawing, labels[0], labels[1]);
     for (index, chain) in chains.iter().take(DRAWN_CHAINS).enumerate() {
         let stride = chain.len().div_ceil(DRAWN_POINTS).max(1);
-        let points = chain.iter().enumerate().step_by(stride).map(|(draw, &value)| (draw as f64 * step, value));
+        let points = chain.iter().enumerate().step_by(stride).map(|(draw, &value)| (draw as f64 * step, value as f64 / sites));
         series.curve(drawing, points, style::chain(index), 0.8);
     }
 
-    // Energies differ by multiples of 4 J, magnetizations by multiples of 2: a bin holds a whole number of these, or the histogram would be a comb.
-    let values: Vec<i64> = chains.iter().flatten().map(|value| (value / quantum).round() as i64).collect();
-    let (low, high) = (values.iter().copied().min().unwrap_or(0), values.iter().copied().max().unwrap_or(0));
-    let width = (high - low) / BINS + 1;
-    let mut counts = [0usize; BINS as usize];
-    for value in &values {
-        counts[((value - low) / width) as usize] += 1;
-    }
-    let largest = counts.iter().copied().max().unwrap_or(0).max(1);
-    let histogram = Panel { left: 748.0, right: 900.0, x: Scale::between(0.0, 1.08 * largest as f64), ..series };
-    for (bin, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let edge = |bin: usize| ((low + bin as i64 * width) as f64 - 0.5) * quantum;
-        let (Some(foot), Some(corner)) =
-            (histogram.at(0.0, histogram.y.clamp(edge(bin))), histogram.at(count as f64, histogram.y.clamp(edge(bin + 1))))
-        else {
-            continue;
-        };
+    let bins = Bins::of(chains.iter().copied().flatten().map(|&value| (value, 1)), quantum);
+    let histogram = Panel { left: 748.0, right: 900.0, x: Scale::between(0.0, 1.08 * bins.largest()), ..series };
+    for (bin, &count) in bins.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let [low, high] = bins.ends(bin).map(|end| histogram.y.clamp(end / sites));
+        let (Some(foot), Some(corner)) = (histogram.at(0.0, low), histogram.at(count as f64, high)) else { continue };
         drawing.rectangle(foot, corner, style::tint(style::chain(1), 0.55));
     }
     drawing.line(&[[histogram.left, top], [histogram.left, bottom]], MUTED, 1.0);

@@ -69,6 +69,7 @@ fn method(training: &TrainingRecord) -> String {
     let steps = |what: &str| format!("{} Gibbs step{} {what}", training.gibbs_steps, if training.gibbs_steps == 1 { "" } else { "s" });
     match training.method.as_str() {
         "exact" => "The gradient was summed over all states of the machine and the exact law of the spins.".to_string(),
+        "natural" => "The gradient was summed over all states of the machine and the exact law of the spins, and divided by the metric of Fisher (natural gradient).".to_string(),
         "pcd" => format!(
             "The statistics of the model come from {} persistent chains, {}.",
             thousands(training.chains as u64),

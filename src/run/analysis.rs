@@ -1,5 +1,6 @@
 //! The analysis across the sizes of a run, from the series in its record: made at the end of `[sample]`, and again by `kadanoff report`. Rank 0 does it.
 
+use super::equilibration;
 use super::notes::Notes;
 use crate::error::Result;
 use crate::exact;
@@ -108,10 +109,11 @@ fn exact_peak(size: usize, low: f64, high: f64) -> [f64; 2] {
     [middle, heat(middle)]
 }
 
-/// What else the samples say, as tables: `relaxation_times` and `dynamic_exponent` where there are several sizes near the critical point, `improved_estimators` where clusters were looked at, `two_point_function` where
+/// What else the samples say, as tables: `equilibration` of every ensemble, `relaxation_times` and `dynamic_exponent` where there are several sizes near the critical point, `improved_estimators` where clusters were looked at, `two_point_function` where
 /// configurations were kept.
 fn tables(sampling: &SamplingRecord, configurations: &[ConfigurationSet], notes: &Notes) -> Result<Vec<TableRecord>> {
-    let mut tables = relaxation_tables(sampling, notes)?;
+    let mut tables = vec![equilibration::table(sampling)];
+    tables.extend(relaxation_tables(sampling, notes)?);
     tables.extend(super::improved::table(sampling));
     tables.extend(two_point_table(configurations, notes)?);
     Ok(tables)

@@ -167,15 +167,14 @@ impl Desk {
         self.drop_checkpoints()
     }
 
-    /// Puts the analysis of the samples into the files.
+    /// Puts the analysis of the samples into the files, and what is kept of the samples themselves.
     ///
     /// # Errors
     /// [`Error::InputOutput`].
-    pub fn keep_analysis(&mut self, scaling: Option<Scaling>, analyses: Vec<TableRecord>) -> Result<()> {
-        if scaling.is_some() || !analyses.is_empty() {
-            (self.record.scaling, self.record.analyses) = (scaling, analyses);
-            self.save("analysis done")?;
-        }
+    pub fn keep_analysis(&mut self, sampling: SamplingRecord, scaling: Option<Scaling>, analyses: Vec<TableRecord>) -> Result<()> {
+        self.record.sampling = Some(sampling);
+        (self.record.scaling, self.record.analyses) = (scaling, analyses);
+        self.save("analysis done")?;
         self.drop_checkpoints()
     }
 

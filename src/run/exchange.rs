@@ -20,8 +20,8 @@ impl ShardExchange for OverRanks<'_> {
         comm::share(items, rank, self.0.size())
     }
 
-    fn gather_parts(&self, own: &[f32], counts: &[usize], all: &mut [f32]) {
-        self.0.all_gather(own, counts, all);
+    fn gather_parts(&self, counts: &[usize], all: &mut [f32]) {
+        self.0.all_gather(counts, all);
     }
 
     fn scatter(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize) {

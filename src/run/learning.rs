@@ -13,7 +13,7 @@ use crate::lattice::SquareTorus;
 use crate::random::{Purpose, Stream};
 use crate::rbm::monitor::Epoch;
 use crate::rbm::train::Trainer;
-use crate::rbm::{InitialWindow, Method, Rbm, TrainingData, TrainingOptions, deep};
+use crate::rbm::{InitialWindow, Rbm, TrainingData, TrainingOptions, deep};
 use crate::record::{EpochRecord, LayerRecord};
 use crate::rg::mapping::examples::torus_hamiltonian;
 use crate::spins::BitMatrix;
@@ -141,7 +141,7 @@ fn trainer<'a>(task: &Task<'a>, training: &'a TrainingData, exchange: &'a OverRa
 /// # Errors
 /// [`crate::error::Error::Usage`] for too large a lattice.
 pub fn with_law<'a>(trainer: Trainer<'a>, section: &TrainSection) -> Result<Trainer<'a>> {
-    if section.learning.method != Method::Exact {
+    if !section.learning.method.is_exact() {
         return Ok(trainer);
     }
     trainer.with_law(ising_law(SquareTorus::new(section.size)?, &section.couplings))

@@ -54,8 +54,8 @@ pub fn tables(beside: &[Beside]) -> Result<Vec<TableRecord>> {
     let Some(side) = beside.iter().find(|one| one.companion.role == Role::Scan).map(|one| one.companion.section.size) else {
         return Ok(Vec::new());
     };
-    let thresholds = thresholds(&points);
-    Ok(vec![scan(&points, WINDOW_SIDES[window(side)]), threshold_table(&thresholds), fit(&thresholds)])
+    let (thresholds, seeds) = (thresholds(&points), seeds(&points));
+    Ok(vec![scan(&points, WINDOW_SIDES[window(side)]), threshold_table(&thresholds, seeds), fit(&thresholds, seeds)])
 }
 
 fn scan(points: &[Point], window: usize) -> TableRecord {
@@ -87,12 +87,11 @@ fn scan(points: &[Point], window: usize) -> TableRecord {
     table
 }
 
-/// ln of the threshold of each seed, by number of configurations in ascending order.
+/// ln of the threshold of each seed, by number of configurations in ascending order. Seeds whose curve does not cross inside the scan have none.
 fn thresholds(points: &[Point]) -> Vec<(usize, Vec<f64>)> {
     let mut counts: Vec<usize> = points.iter().map(|point| point.samples).collect();
     counts.sort_unstable();
     counts.dedup();
-    let seeds = points.iter().map(|point| point.seed).max().unwrap_or(0);
     let of_seed = |samples: usize, seed: usize| {
         let mut curve: Vec<(f64, f64)> = points
             .iter()
@@ -102,7 +101,7 @@ fn thresholds(points: &[Point]) -> Vec<(usize, Vec<f64>)> {
         curve.sort_by(|one, other| one.0.total_cmp(&other.0));
         crossing(&curve)
     };
-    counts.into_iter().map(|samples| (samples, (1..=seeds).filter_map(|seed| of_seed(samples, seed)).collect())).collect()
+    counts.into_iter().map(|samples| (samples, (1..=seeds(points)).filter_map(|seed| of_seed(samples, seed)).collect())).collect()
 }
 
 /// Where a curve first rises through [`LOCAL`], by linear interpolation; `None` if it begins above or stays below.
@@ -123,10 +122,24 @@ fn pooled_variance(thresholds: &[(usize, Vec<f64>)]) -> f64 {
     squares / freedom as f64
 }
 
-fn threshold_table(thresholds: &[(usize, Vec<f64>)]) -> TableRecord {
+/// Whether the curves of all seeds cross. The mean of those that do would be that of the highest thresholds, or of the lowest, where the scan ends among them.
+fn is_whole(found: &[f64], seeds: usize) -> bool {
+    !found.is_empty() && found.len() == seeds
+}
+
+/// The seeds of a scan.
+fn seeds(points: &[Point]) -> usize {
+    points.iter().map(|point| point.seed).max().unwrap_or(0)
+}
+
+fn threshold_table(thresholds: &[(usize, Vec<f64>)], seeds: usize) -> TableRecord {
     let columns = [
         ("samples", "training configurations", "1"),
-        ("threshold", "L1 penalty at which the mean share of the window crosses 1/2; geometric mean over seeds", "nat"),
+        (
+            "threshold",
+            "L1 penalty at which the mean share of the window crosses 1/2; geometric mean over seeds, where all of them cross inside the scan",
+            "nat",
+        ),
         ("seeds", "seeds whose curve crosses inside the scan", "1"),
         ("noise", "0.25 / sqrt(samples), the standard error of a correlation of two independent 0/1 units", "nat"),
     ];
@@ -138,7 +151,7 @@ fn threshold_table(thresholds: &[(usize, Vec<f64>)]) -> TableRecord {
         let noise = 0.25 / (*samples as f64).sqrt();
         let cells = vec![
             Cell::exact(*samples as f64),
-            if found.is_empty() { Cell::NONE } else { Cell::estimate([threshold, error]) },
+            if is_whole(found, seeds) { Cell::estimate([threshold, error]) } else { Cell::NONE },
             Cell::exact(found.len() as f64),
             Cell::exact(noise),
         ];
@@ -148,7 +161,7 @@ fn threshold_table(thresholds: &[(usize, Vec<f64>)]) -> TableRecord {
 }
 
 /// ln threshold = ln c + exponent ln samples; and the same with the exponent of the hypothesis, -1/2.
-fn fit(thresholds: &[(usize, Vec<f64>)]) -> TableRecord {
+fn fit(thresholds: &[(usize, Vec<f64>)], seeds: usize) -> TableRecord {
     let columns = [
         (
             "exponent",
@@ -163,7 +176,10 @@ fn fit(thresholds: &[(usize, Vec<f64>)]) -> TableRecord {
     ];
     let mut table = TableRecord::new("scan_fit", "model", "threshold = prefactor samples^exponent", &columns);
     let variance = pooled_variance(thresholds);
-    let used: Vec<&(usize, Vec<f64>)> = thresholds.iter().filter(|(_, found)| !found.is_empty()).collect();
+    let used: Vec<&(usize, Vec<f64>)> = thresholds.iter().filter(|(_, found)| is_whole(found, seeds)).collect();
+    if used.len() < 3 || !variance.is_finite() {
+        return table;
+    }
     // In units of the middle of the data, so that prefactor and exponent hardly know of each other.
     let logarithms: Vec<f64> = used.iter().map(|(samples, _)| (*samples as f64).ln()).collect();
     let middle = mean(&logarithms);
@@ -171,20 +187,14 @@ fn fit(thresholds: &[(usize, Vec<f64>)]) -> TableRecord {
     let covariance: Vec<Vec<f64>> = (0..used.len())
         .map(|row| (0..used.len()).map(|column| if row == column { variance / used[row].1.len() as f64 } else { 0.0 }).collect())
         .collect();
-    if used.len() < 3 || !variance.is_finite() {
-        return table;
-    }
     for (label, fixed) in [("free exponent", None), ("exponent −1/2", Some(-0.5))] {
         let design: Vec<Vec<f64>> = logarithms.iter().map(|x| if fixed.is_none() { vec![1.0, x - middle] } else { vec![1.0] }).collect();
         let targets: Vec<f64> = values.iter().zip(&logarithms).map(|(value, x)| value - fixed.unwrap_or(0.0) * (x - middle)).collect();
         let Some(prepared) = LeastSquares::new(&design, &covariance) else { continue };
         let (solution, goodness) = prepared.fit(&targets);
         let stretch = (goodness.chi_squared / goodness.degrees_of_freedom as f64).sqrt().max(1.0);
-        // The covariance of the parameters is diagonal up to unequal numbers of seeds.
-        let weight =
-            |power: i32| -> f64 { used.iter().zip(&logarithms).map(|((_, found), x)| found.len() as f64 * (x - middle).powi(power)).sum() };
-        let determinant = weight(0) * weight(2) - weight(1).powi(2);
-        let error = (variance * weight(0) / determinant).sqrt() * stretch;
+        let spread: f64 = logarithms.iter().map(|x| (x - middle).powi(2)).sum();
+        let error = (variance / seeds as f64 / spread).sqrt() * stretch;
         let exponent = fixed.unwrap_or_else(|| solution[1]);
         let cells = vec![
             if fixed.is_none() { Cell::estimate([exponent, error]) } else { Cell::exact(exponent) },
@@ -218,13 +228,22 @@ mod tests {
             let spread = [-0.03, 0.01, 0.02];
             let of = |samples: usize| (samples, spread.iter().map(|shift| 0.7 + exponent * (samples as f64).ln() + shift).collect());
             let thresholds: Vec<(usize, Vec<f64>)> = [1000, 2000, 8000, 16000].into_iter().map(of).collect();
-            let table = fit(&thresholds);
+            let mut thresholds = thresholds;
+            let table = fit(&thresholds, 3);
             let [found, error] = table.get(0, "exponent").unwrap();
             // Standard error of the slope: 0.0265 / sqrt(3) over the spread of ln samples, sqrt(sum (x - mean)^2) = 2.23.
             assert!((found - exponent).abs() < 1e-9 && (error - 0.00685).abs() < 2e-4, "{found} {error}");
             assert!((table.get(0, "prefactor").unwrap()[0] - 0.7f64.exp()).abs() < 1e-6);
             let p = table.get(1, "p_value").unwrap()[0];
             assert_eq!(p > 0.1, exponent == -0.5, "{p}");
+            // The scan ends among the seeds of the largest number: what crosses inside it are the highest of them, and tell nothing.
+            thresholds[3].1 = vec![thresholds[3].1[2] + 0.5];
+            assert_eq!(
+                (threshold_table(&thresholds, 3).get(3, "threshold"), threshold_table(&thresholds, 3).get(3, "seeds")),
+                (None, Some([1.0, 0.0]))
+            );
+            let [without, _] = fit(&thresholds, 3).get(0, "exponent").unwrap();
+            assert!((without - exponent).abs() < 1e-9);
         }
     }
 }

@@ -340,6 +340,7 @@ fn ensemble(geometry: Geometry, size: usize, coupling: f64, chains: &mut [Chain]
         coupling,
         observables: observables.collect(),
         chains: series,
+        histograms: Vec::new(),
         spin_updates: chains.iter().map(|chain| chain.spin_updates).sum(),
         seconds: chains.iter().map(|chain| chain.seconds).sum(),
     }

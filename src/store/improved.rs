@@ -6,7 +6,7 @@ use crate::measure::{ClusterMoments, Series};
 use crate::record::Ensemble;
 
 /// The variables, in the order of [`ClusterMoments::numbers`]: name, words.
-const NAMES: [(&str, &str); 3] = [
+pub const NAMES: [(&str, &str); 3] = [
     ("improved_square", "mean of M^2 / N^2 over the signs of the clusters"),
     ("improved_fourth_power", "mean of M^4 / N^4 over the signs of the clusters"),
     ("improved_wave_power", "mean of the power of the longest waves over N^2 over the signs of the clusters"),

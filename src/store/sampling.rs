@@ -1,10 +1,10 @@
 //! The group `/sampling` of `results.h5`: every observable over (size, coupling), and one group `L40`, `L80` ... a size with the series over (coupling, chain,
-//! draw). Ensembles that are not measured yet are NaN (or 0 where integers count), chains that end early are filled up and say so.
+//! draw), or with histograms in their place. Ensembles that are not measured yet are NaN (or 0 where integers count), chains that end early are filled up and say so.
 
 use super::hdf5::{GroupReader, GroupWriter, label};
-use super::{improved, tempering};
+use super::{histogram, improved, tempering};
 use crate::error::{Error, Result};
-use crate::measure::Series;
+use crate::measure::{Histogram, Series};
 use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
 
 /// What stands for a draw that was not taken.
@@ -159,19 +159,21 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
         return Err(Error::Bug(format!("a chain of size {size} has {improved} improved estimators for {draws} draws.")));
     }
     let couplings: Vec<f64> = ensembles.iter().map(|ensemble| ensemble.coupling).collect();
-    let chains = ensembles.iter().map(|ensemble| ensemble.chains.len()).max().unwrap_or(0);
-    let draws = ensembles.iter().flat_map(|ensemble| &ensemble.chains).map(Series::len).max().unwrap_or(0);
+    let lengths: Vec<Vec<usize>> = ensembles.iter().map(Ensemble::draws).collect();
+    let chains = lengths.iter().map(Vec::len).max().unwrap_or(0);
+    let draws = lengths.iter().flatten().copied().max().unwrap_or(0);
     group.attributes().number("chains", chains as u64)?.number("draws", draws as u64)?.text("NX_class", "NXdata")?;
     group.dimension("coupling", &couplings, label("1", "coupling K = J / (k_B T)"))?;
     if chains == 0 {
         return Ok(());
     }
     group.index("chain", chains, "independent chain")?;
-    let taken: Vec<i64> = ensembles
-        .iter()
-        .flat_map(|ensemble| (0..chains).map(|chain| ensemble.chains.get(chain).map_or(NO_CHAIN, |series| series.len() as i64)))
-        .collect();
+    let taken: Vec<i64> =
+        lengths.iter().flat_map(|lengths| (0..chains).map(|chain| lengths.get(chain).map_or(NO_CHAIN, |&length| length as i64))).collect();
     group.variable("measurements", &["coupling", "chain"], &taken, label("1", "draws taken of each chain (-1 where there is no chain)"))?;
+    if ensembles.iter().any(|ensemble| !ensemble.histograms.is_empty()) {
+        return histogram::write(group, ensembles, chains);
+    }
     if draws == 0 {
         return Ok(());
     }
@@ -239,13 +241,17 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
     }
     let updates = group.shaped::<u64>("spin_updates", &cells)?;
     let seconds = group.shaped::<f64>("seconds", &cells)?;
-    let (mut chains, mut ladders) = (Vec::with_capacity(count), Vec::new());
+    let (mut chains, mut histograms, mut ladders) = (Vec::with_capacity(count), Vec::with_capacity(count), Vec::new());
     for (index, &size) in sizes.iter().enumerate() {
         let first = (index * columns).min(count);
         let last = (first + columns).min(count);
         if first < last {
             let of_size = group.group(&format!("L{size}"))?;
-            chains.extend(read_series(&of_size, last - first)?);
+            let of_this = |cell: usize| if shared { couplings[cell - first] } else { couplings[cell] };
+            let at: Vec<f64> = (first..last).map(of_this).collect();
+            let (series, of_groups) = read_draws(&of_size, &at)?;
+            chains.extend(series);
+            histograms.extend(of_groups);
             if of_size.has(tempering::GROUP) {
                 ladders.push(tempering::read(&of_size.group(tempering::GROUP)?, size)?);
             }
@@ -253,11 +259,13 @@ pub fn read(group: &GroupReader) -> Result<SamplingRecord> {
     }
     let mut ensembles: Vec<Ensemble> = chains
         .into_iter()
+        .zip(histograms)
         .enumerate()
-        .map(|(index, chains)| Ensemble {
+        .map(|(index, (chains, histograms))| Ensemble {
             size: sizes[index / columns],
             coupling: if shared { couplings[index % columns] } else { couplings[index] },
             chains,
+            histograms,
             observables: Vec::new(),
             spin_updates: updates[index],
             seconds: seconds[index],
@@ -317,23 +325,31 @@ fn read_observables(group: &GroupReader, cells: [usize; 2], ensembles: &mut [Ens
     Ok(())
 }
 
-/// The chains of each coupling of one size.
-fn read_series(group: &GroupReader, couplings: usize) -> Result<Vec<Vec<Series>>> {
-    let (chains, draws) = (group.count("chains")?, group.count("draws")?);
+/// The chains of each coupling of one size, and the histograms of each.
+type Draws = (Vec<Vec<Series>>, Vec<Vec<Histogram>>);
+
+/// The one of both that was kept; the other is empty.
+fn read_draws(group: &GroupReader, at: &[f64]) -> Result<Draws> {
+    let (couplings, chains, draws) = (at.len(), group.count("chains")?, group.count("draws")?);
+    let (none, no_histograms) = (vec![Vec::new(); couplings], vec![Vec::new(); couplings]);
     if chains == 0 {
-        return Ok(vec![Vec::new(); couplings]);
+        return Ok((none, no_histograms));
     }
     let taken = group.shaped::<i64>("measurements", &[couplings, chains])?;
     let length = |cell: usize| usize::try_from(taken[cell]).ok();
     if let Some(&wrong) = taken.iter().find(|&&taken| taken != NO_CHAIN && usize::try_from(taken).map_or(true, |taken| taken > draws)) {
         return Err(group.wrong("measurements", format!("a chain of {wrong} draws cannot be among {draws}")));
     }
-    let mut all = vec![Vec::new(); couplings];
+    if group.has(histogram::ENERGIES) {
+        let lengths = (0..couplings).map(|coupling| (0..chains).filter_map(|chain| length(coupling * chains + chain)).collect());
+        return Ok((none, histogram::read(group, at, &lengths.collect::<Vec<Vec<usize>>>())?));
+    }
+    let mut all = none;
     for (coupling, list) in all.iter_mut().enumerate() {
         *list = (0..chains).filter_map(|chain| length(coupling * chains + chain)).map(|_| Series::default()).collect::<Vec<_>>();
     }
     if draws == 0 {
-        return Ok(all);
+        return Ok((all, no_histograms));
     }
     type Column<'a> = (&'a str, fn(&mut Series) -> &mut Vec<i64>);
     let places: [Column<'_>; 2] = [("energy", |series| &mut series.energy), ("magnetization", |series| &mut series.magnetization)];
@@ -373,5 +389,5 @@ fn read_series(group: &GroupReader, couplings: usize) -> Result<Vec<Vec<Series>>
         })?;
     }
     improved::read(group, &mut all, chains, draws, &length)?;
-    Ok(all)
+    Ok((all, no_histograms))
 }

@@ -43,11 +43,12 @@ fn sampling(part: &SamplingRecord) -> Value {
         .iter()
         .map(|ensemble| {
             let observables: Map<String, Value> = ensemble.observables.iter().map(|one| (one.name.clone(), observable(one))).collect();
+            let draws = ensemble.draws();
             json!({
                 "size": ensemble.size,
                 "coupling": ensemble.coupling,
-                "chains": ensemble.chains.len(),
-                "draws": ensemble.chains.iter().map(|chain| chain.len()).sum::<usize>(),
+                "chains": draws.len(),
+                "draws": draws.iter().sum::<usize>(),
                 "spin_updates": ensemble.spin_updates,
                 "seconds": ensemble.seconds,
                 "observables": observables,

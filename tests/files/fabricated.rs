@@ -70,6 +70,7 @@ fn ensemble(primes: &mut Primes, size: usize, coupling: f64) -> Ensemble {
             observable(primes, "binder_cumulant", "1", size == 4),
             observable(primes, "susceptibility", "1", false),
         ],
+        histograms: Vec::new(),
         spin_updates: primes.next(),
         seconds: primes.real(),
     }

@@ -79,7 +79,8 @@ pub fn record() -> RunRecord {
         observable("susceptibility", "susceptibility per site", "1", 91.8, 0.62, None),
         observable("binder_cumulant", "Binder cumulant", "1", 0.167, 0.004, None),
     ];
-    let ensemble = Ensemble { size: 40, coupling: 0.408, chains, observables, spin_updates: 2_150_400_000, seconds: 31.2 };
+    let ensemble =
+        Ensemble { size: 40, coupling: 0.408, chains, histograms: Vec::new(), observables, spin_updates: 2_150_400_000, seconds: 31.2 };
     let mut record = empty();
     record.sampling = Some(SamplingRecord {
         geometry: kadanoff::lattice::Geometry::Square,
@@ -353,6 +354,7 @@ pub fn scaling() -> RunRecord {
                 coupling,
                 chains,
                 observables,
+                histograms: Vec::new(),
                 spin_updates: 3_000_000 * size as u64,
                 seconds: 0.02 * size as f64,
             });

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 pub const MOST_VISIBLE: usize = 20;
 
 /// Units whose states name a block.
-const BLOCK_UNITS: usize = 6;
+pub(super) const BLOCK_UNITS: usize = 6;
 
 /// Logarithms below this fit a double after all multiplications.
 const LARGEST_LOGARITHM: f64 = 690.0;
@@ -41,7 +41,7 @@ impl ExactGradient {
 }
 
 /// A machine as the tree needs it.
-struct Tree {
+pub(super) struct Tree {
     visible_bias: Vec<f64>,
     /// e^W, one vector a visible unit.
     factors: Vec<Vec<f64>>,
@@ -52,7 +52,7 @@ struct Tree {
 }
 
 impl Tree {
-    fn new(rbm: &Rbm) -> Result<Tree> {
+    pub(super) fn new(rbm: &Rbm) -> Result<Tree> {
         let mut sizes: Vec<f64> = rbm.hidden_bias.iter().map(|&bias| f64::from(bias).abs()).collect();
         for unit in 0..rbm.visible() {
             sizes.iter_mut().zip(rbm.weights.row(unit)).for_each(|(size, &weight)| *size += f64::from(weight).abs());
@@ -73,13 +73,25 @@ impl Tree {
     }
 
     /// Odds and c.v at the root of a block, whose number holds the states of the last units.
-    fn root(&self, block: usize, free: usize) -> (Vec<f64>, f64) {
+    pub(super) fn root(&self, block: usize, free: usize) -> (Vec<f64>, f64) {
         let (mut odds, mut linear) = (self.start.clone(), 0.0);
         for unit in (free..self.factors.len()).filter(|unit| block >> (unit - free) & 1 == 1) {
             odds.iter_mut().zip(&self.factors[unit]).for_each(|(odds, factor)| *odds *= factor);
             linear += self.visible_bias[unit];
         }
         (odds, linear)
+    }
+
+    /// Shows the odds of every state below a node, with the states of its free units; the levels are those of [`Self::weigh`].
+    pub(super) fn leaves(&self, free: usize, state: usize, levels: &mut [Vec<f64>], show: &mut dyn FnMut(usize, &[f64])) {
+        let Some(unit) = free.checked_sub(1) else { return show(state, &levels[0]) };
+        let (here, below) = levels.split_at_mut(1);
+        below[0].copy_from_slice(&here[0]);
+        self.leaves(unit, state, below, show);
+        for ((child, odds), factor) in below[0].iter_mut().zip(&here[0]).zip(&self.factors[unit]) {
+            *child = odds * factor;
+        }
+        self.leaves(unit, state | 1 << unit, below, show);
     }
 
     /// -H^RBM\[v\] of all states below a node, in the order of their numbers. `levels[0]` are the node's odds, the others room for the nodes below it.

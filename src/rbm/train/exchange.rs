@@ -22,8 +22,8 @@ pub trait ShardExchange {
         self.part_of(self.rank(), shards)
     }
 
-    /// Brings the numbers of all ranks to every rank: `counts` are those of each.
-    fn gather_parts(&self, own: &[f32], counts: &[usize], all: &mut [f32]);
+    /// Brings the numbers of all ranks to every rank: `counts` are those of each, and this one's stand in their place in `all` already.
+    fn gather_parts(&self, counts: &[usize], all: &mut [f32]);
 
     /// Sends each rank numbers of its own: `sent[r]` of `own` go to rank r, `received[r]` of `all` come from it. No rank sends or receives more than `longest`, which is the same on all.
     fn scatter(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize);
@@ -32,7 +32,9 @@ pub trait ShardExchange {
     fn gather(&self, shards: usize, own: &[f32], all: &mut [f32]) {
         let length = all.len() / shards;
         let counts: Vec<usize> = (0..self.ranks()).map(|rank| self.part_of(rank, shards).len() * length).collect();
-        self.gather_parts(own, &counts, all);
+        let start = counts[..self.rank()].iter().sum::<usize>();
+        all[start..start + own.len()].copy_from_slice(own);
+        self.gather_parts(&counts, all);
     }
 }
 
@@ -45,9 +47,7 @@ impl ShardExchange for Alone {
         0..items
     }
 
-    fn gather_parts(&self, own: &[f32], _counts: &[usize], all: &mut [f32]) {
-        all.copy_from_slice(own);
-    }
+    fn gather_parts(&self, _counts: &[usize], _all: &mut [f32]) {}
 
     fn scatter(&self, own: &[f32], _sent: &[usize], all: &mut [f32], _received: &[usize], _longest: usize) {
         all.copy_from_slice(own);

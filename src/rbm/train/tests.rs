@@ -65,9 +65,11 @@ impl ShardExchange for FakeRank {
         items * rank / self.size..items * (rank + 1) / self.size
     }
 
-    fn gather_parts(&self, own: &[f32], counts: &[usize], all: &mut [f32]) {
-        assert_eq!((own.len(), all.len()), (counts[self.rank], counts.iter().sum()));
-        self.to.iter().for_each(|to| to.send(own.to_vec()).unwrap());
+    fn gather_parts(&self, counts: &[usize], all: &mut [f32]) {
+        assert_eq!(all.len(), counts.iter().sum());
+        let start: usize = counts[..self.rank].iter().sum();
+        let own = all[start..start + counts[self.rank]].to_vec();
+        self.to.iter().for_each(|to| to.send(own.clone()).unwrap());
         self.receive(counts, all);
     }
 

@@ -64,7 +64,7 @@ impl Trainer<'_> {
             }
             is_own
         };
-        let mut squares = Vec::with_capacity(self.machine.hidden_panels());
+        let mut squares: Vec<f32> = Vec::new();
         for Block { first, count } in self.blocks() {
             let part = |rank: usize| exchange.part_of(rank, count);
             let (own, pool) = (part(rank), &self.pool);
@@ -139,20 +139,32 @@ impl Trainer<'_> {
                 )
                 .collect();
 
-            // Everyone gets the new weights, and the squares that tell whether they are finite.
-            let numbers = room(&mut self.messages.sent, own.len() * length);
-            let new = self.machine.weights[range].iter();
-            numbers.chunks_exact_mut(WIDTH).zip(new).for_each(|(numbers, weights)| numbers.copy_from_slice(&weights.0));
-            let counts = |each: usize| (0..ranks).map(|rank| part(rank).len() * each).collect::<Vec<usize>>();
+            // Everyone gets the new weights.
+            let counts: Vec<usize> = (0..ranks).map(|rank| part(rank).len() * length).collect();
             let block = &mut self.machine.weights[first * rows..(first + count) * rows];
-            exchange.gather_parts(numbers, &counts(length), Vector::numbers_mut(block));
-            let numbers: Vec<f32> = found.iter().flatten().flat_map(|squares| [squares.gradient.0, squares.weights.0].concat()).collect();
-            let mut all = vec![0.0; count * 2 * WIDTH];
-            exchange.gather_parts(&numbers, &counts(2 * WIDTH), &mut all);
-            squares.extend(all.chunks_exact(2 * WIDTH).map(|numbers| {
-                let [gradient, weights] = [0, WIDTH].map(|place| Vector(std::array::from_fn(|lane| numbers[place + lane])));
-                Squares { gradient, weights }
-            }));
+            exchange.gather_parts(&counts, Vector::numbers_mut(block));
+            squares.extend(found.iter().flatten().flat_map(|squares| squares.gradient.0.into_iter().chain(squares.weights.0)));
+        }
+        self.gather_squares(&squares)
+    }
+
+    /// The squares of every panel from those of this rank's, which tell whether all weights are finite.
+    fn gather_squares(&self, own: &[f32]) -> Vec<Squares> {
+        let (exchange, blocks) = (self.exchange, self.blocks());
+        let (each, ranks) = (2 * WIDTH, exchange.ranks());
+        let counts: Vec<usize> =
+            (0..ranks).map(|rank| each * blocks.iter().map(|block| exchange.part_of(rank, block.count).len()).sum::<usize>()).collect();
+        let mut starts: Vec<usize> = (0..ranks).map(|rank| counts[..rank].iter().sum()).collect();
+        let mut all = vec![0.0; counts.iter().sum()];
+        all[starts[exchange.rank()]..][..own.len()].copy_from_slice(own);
+        exchange.gather_parts(&counts, &mut all);
+        let mut squares = Vec::with_capacity(self.machine.hidden_panels());
+        for (block, rank) in blocks.iter().flat_map(|block| (0..ranks).map(move |rank| (block, rank))) {
+            for _ in exchange.part_of(rank, block.count) {
+                let vector = |part: usize| Vector(std::array::from_fn(|lane| all[starts[rank] + part * WIDTH + lane]));
+                squares.push(Squares { gradient: vector(0), weights: vector(1) });
+                starts[rank] += each;
+            }
         }
         squares
     }
@@ -160,17 +172,14 @@ impl Trainer<'_> {
     /// The last steps of all weights, of which each rank knows those of its panels. Collective, if there are several ranks.
     pub(super) fn gather_velocity(&mut self) {
         let exchange = self.exchange;
-        let (rank, ranks, rows) = (exchange.rank(), exchange.ranks(), self.machine.rows());
-        if ranks == 1 || self.options.method == crate::rbm::Method::Exact {
+        let (ranks, rows) = (exchange.ranks(), self.machine.rows());
+        if ranks == 1 || self.options.method.is_exact() {
             return;
         }
         for Block { first, count } in self.blocks() {
-            let own = exchange.part_of(rank, count);
-            let own: Vec<f32> =
-                self.velocity.weights[(first + own.start) * rows..(first + own.end) * rows].iter().flat_map(|step| step.0).collect();
             let counts: Vec<usize> = (0..ranks).map(|rank| exchange.part_of(rank, count).len() * rows * WIDTH).collect();
             let block = &mut self.velocity.weights[first * rows..(first + count) * rows];
-            exchange.gather_parts(&own, &counts, Vector::numbers_mut(block));
+            exchange.gather_parts(&counts, Vector::numbers_mut(block));
         }
     }
 }

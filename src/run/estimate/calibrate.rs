@@ -83,7 +83,8 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
     let kept = (large - small).max(1e-6) / (8192.0 * 512.0);
     let series = |draws: usize| {
         let chains = vec![walk(1, 0, draws)];
-        let ensemble = Ensemble { size: 16, coupling: 0.4, chains, observables: Vec::new(), spin_updates: 0, seconds: 0.0 };
+        let ensemble =
+            Ensemble { size: 16, coupling: 0.4, chains, histograms: Vec::new(), observables: Vec::new(), spin_updates: 0, seconds: 0.0 };
         let sampling = SamplingRecord {
             geometry: crate::lattice::Geometry::Square,
             tempering: Vec::new(),
@@ -152,9 +153,8 @@ impl ShardExchange for LastRank {
         comm::share(items, rank, self.ranks)
     }
 
-    fn gather_parts(&self, own: &[f32], _counts: &[usize], all: &mut [f32]) {
-        let (others, mine) = all.split_at_mut(all.len() - own.len());
-        mine.copy_from_slice(own);
+    fn gather_parts(&self, counts: &[usize], all: &mut [f32]) {
+        let others = &mut all[..counts[..self.ranks - 1].iter().sum()];
         others.fill(0.0);
         self.received.set(self.received.get() + 4 * others.len() as u64);
     }
