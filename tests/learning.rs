@@ -82,23 +82,23 @@ fn the_job_of_the_converged_machine_converges() {
     succeed(kadanoff().arg("run").arg(&job).arg("--out").arg(&directory));
     let record = kadanoff::store::read_run(&directory).unwrap();
     let renormalization = record.renormalization.unwrap();
-    // By sums over all 65,536 configurations: the divergence in nats, and the standard deviation of ln Tr_h e^T, which is 0.010 where this job stops.
+    // By sums over all 65,536 configurations: the divergence in nats, and the standard deviation of ln Tr_h e^T. The plain gradient with sixty times as many steps leaves 5e-5 and 0.010.
     let mapping = renormalization.mappings.iter().find(|mapping| mapping.name.starts_with("the trained machine")).unwrap().summary;
-    assert!(mapping.divergence > 0.0 && mapping.divergence < 1e-4, "{mapping:?}");
-    assert!(mapping.trace_violation.sqrt() < 0.012 && mapping.hamiltonian_difference < 1e-10, "{mapping:?}");
+    assert!(mapping.divergence.abs() < 1e-10, "{mapping:?}");
+    assert!(mapping.trace_violation.sqrt() < 1e-5 && mapping.hamiltonian_difference < 1e-10, "{mapping:?}");
     let likelihood = renormalization.likelihood.unwrap();
-    // The divergence is half the variance of the residual where both are small; its estimate over 2,000 configurations knows it to 0.0004 nats. ln Tr_h e^T is constant to the same order.
+    // What the estimates over 2,000 configurations in single precision tell from zero.
     let divergence = likelihood.divergence.unwrap();
     assert!(likelihood.exact_log_partition_function.is_some());
-    assert!(divergence[0].abs() < 1e-3 + 4.0 * divergence[1] && divergence[1] < 1e-3, "{divergence:?}");
+    assert!(divergence[0].abs() < 4.0 * divergence[1] && divergence[1] < 1e-4, "{divergence:?}");
     let [variance, error] = likelihood.trace_violation;
-    assert!(variance + 4.0 * error < 1e-3 && error > 0.0, "{variance} +- {error}");
+    assert!(variance + 4.0 * error < 1e-9 && error > 0.0, "{variance} +- {error}");
 }
 
 #[test]
 fn a_learning_rate_beyond_all_reason_stops_at_the_first_number_that_is_not_finite() {
     let folder = tempfile::tempdir().unwrap();
-    for method in ["cd", "pcd", "tempered", "exact"] {
+    for method in ["cd", "pcd", "tempered", "exact", "natural"] {
         let text = format!(
             "seed = 1\n[lattice]\nsizes = [4]\n[sample]\ncouplings = [0.4]\nthermalization = 10\nsweeps = 100\nconfigurations = 400\n[train]\nlayers = [8]\nepochs = 5\nminibatch = 20\nmethod = \"{method}\"\nlearning_rate = 1e30\n"
         );

@@ -106,9 +106,10 @@ fn accepted(exact: Option<f64>, low: &Annealed, high: &Annealed) -> Option<[f64;
     })
 }
 
-/// Values add, independent errors add in squares.
-fn sum(one: [f64; 2], other: [f64; 2]) -> [f64; 2] {
-    [one[0] + other[0], one[1].hypot(other[1])]
+/// A mean over configurations and ln Z: values add, independent errors add in squares. The mean is of sums in single precision, which know no more than their last digit.
+fn sum(mean: [f64; 2], log_z: [f64; 2]) -> [f64; 2] {
+    let rounding = f64::from(f32::EPSILON) * log_z[0].abs();
+    [mean[0] + log_z[0], mean[1].hypot(log_z[1]).hypot(rounding)]
 }
 
 /// Weighs `rbm` against the Ising model on `torus` at K = `coupling`, of which `held_out` are configurations. `means` are those of the visible units over the training

@@ -64,8 +64,9 @@ impl Comm for Thread {
         self.meet(bytes).swap_remove(0)
     }
 
-    fn all_gather(&self, own: &[f32], counts: &[usize], all: &mut [f32]) {
-        assert_eq!((own.len(), all.len()), (counts[self.rank], counts.iter().sum()));
+    fn all_gather(&self, counts: &[usize], all: &mut [f32]) {
+        assert_eq!(all.len(), counts.iter().sum::<usize>());
+        let own = &all[counts[..self.rank].iter().sum()..][..counts[self.rank]];
         let bytes = self.meet(own.iter().flat_map(|number| number.to_le_bytes()).collect()).concat();
         all.iter_mut().zip(bytes.as_chunks().0).for_each(|(number, bytes)| *number = f32::from_le_bytes(*bytes));
     }

@@ -66,7 +66,7 @@ impl ShardExchange for FakeRank {
     }
 
     fn gather_parts(&self, counts: &[usize], all: &mut [f32]) {
-        assert_eq!(all.len(), counts.iter().sum());
+        assert_eq!(all.len(), counts.iter().sum::<usize>());
         let start: usize = counts[..self.rank].iter().sum();
         let own = all[start..start + counts[self.rank]].to_vec();
         self.to.iter().for_each(|to| to.send(own.clone()).unwrap());
