@@ -28,8 +28,8 @@ pub trait Comm {
     /// Every rank's numbers on every rank, in rank order: this one's stand in their place in `all` already. `counts[r]` is the length of rank r's part; `all` has the length of their sum.
     fn all_gather(&self, counts: &[usize], all: &mut [f32]);
 
-    /// To every rank numbers of its own: `sent[r]` of `own` go to rank r, `received[r]` of `all` come from it, both in rank order. No rank sends or receives more than `longest`, which is
-    /// the same on all.
+    /// To every other rank numbers of its own: `sent[r]` of `own` go to rank r, `received[r]` of `all` come from it, both in rank order. What `own` has for this rank itself stays there, and
+    /// `all` has no place for it: `received` is 0 there. No rank sends or receives more than `longest`, which is the same on all.
     fn all_to_all(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize);
 
     /// The largest number that any rank brought.

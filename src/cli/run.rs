@@ -52,7 +52,7 @@ pub struct RunArguments {
 /// Runs the job on all ranks.
 ///
 /// # Errors
-/// Everything that can go wrong with a run; only rank 0 carries the sentence, all ranks carry the exit code.
+/// Everything that can go wrong with a run. Of several ranks all carry the exit code, and rank 0 has said the sentence.
 pub fn run(arguments: &RunArguments) -> Result<()> {
     let ranks = comm::start()?;
     let comm = Timed::new(ranks.as_ref());
@@ -67,7 +67,14 @@ pub fn run(arguments: &RunArguments) -> Result<()> {
         )
     });
     match comm::agree(&comm, result) {
-        Err(error) if !comm.is_root() => Err(Error::from_exit_code(error.exit_code(), String::new())),
+        Err(error) if comm.size() > 1 => {
+            // Said before any rank ends: a launcher that sees one of them end with an error kills the others, whatever they were about to say.
+            if comm.is_root() {
+                crate::console::say(format_args!("kadanoff: {error}"));
+            }
+            comm.maximum(0);
+            Err(Error::from_exit_code(error.exit_code(), String::new()))
+        }
         result => result,
     }
 }

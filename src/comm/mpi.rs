@@ -135,7 +135,8 @@ impl Comm for Mpi {
 
     fn all_to_all(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize) {
         if longest <= self.longest_message {
-            let ([sent, from], [received, to]) = (lengths_and_starts(sent), lengths_and_starts(received));
+            let ([mut sent, from], [received, to]) = (lengths_and_starts(sent), lengths_and_starts(received));
+            sent[self.rank()] = 0;
             self.world.all_to_all_varcount_into(&Partition::new(own, sent, from), &mut PartitionMut::new(all, received, to));
             return;
         }
@@ -143,13 +144,12 @@ impl Comm for Mpi {
         let (rank, start) = (self.rank(), |counts: &[usize], of: usize| counts[..of].iter().sum::<usize>());
         for from in 0..self.size() {
             for to in 0..self.size() {
+                if from == to {
+                    continue;
+                }
                 if from == rank {
                     let part = &own[start(sent, to)..][..sent[to]];
-                    if to == rank {
-                        all[start(received, rank)..][..received[rank]].copy_from_slice(part);
-                    } else {
-                        part.chunks(self.longest_message).for_each(|piece| self.world.process_at_rank(to as i32).send(piece));
-                    }
+                    part.chunks(self.longest_message).for_each(|piece| self.world.process_at_rank(to as i32).send(piece));
                 } else if to == rank {
                     let part = &mut all[start(received, from)..][..received[from]];
                     for piece in part.chunks_mut(self.longest_message) {

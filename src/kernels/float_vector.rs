@@ -51,6 +51,16 @@ impl Vector {
     }
 
     /// The numbers of some vectors, one after the other.
+    pub fn numbers(vectors: &[Vector]) -> &[f32] {
+        let length = vectors.len() * Self::WIDTH;
+        // SAFETY: as for `numbers_mut`, but lent for reading.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::slice::from_raw_parts(vectors.as_ptr().cast::<f32>(), length)
+        }
+    }
+
+    /// The same, to write to.
     pub fn numbers_mut(vectors: &mut [Vector]) -> &mut [f32] {
         let length = vectors.len() * Self::WIDTH;
         // SAFETY: a vector is an array of sixteen f32 and nothing else (repr(C), and its size is its alignment), every bit pattern of which is a number; the slice that is lent

@@ -356,10 +356,8 @@ impl<'a> Trainer<'a> {
     fn own_samples<'b>(&self, rows: &'b [usize]) -> (&'b [usize], Vec<Range<usize>>) {
         let shards = self.options.shards;
         let own = self.exchange.own_shards(shards);
-        let bound = |shard: usize| (rows.len() as u128 * shard as u128 / shards as u128) as usize;
-        let first = bound(own.start);
-        let strips = own.clone().map(|shard| bound(shard) - first..bound(shard + 1) - first).collect();
-        (&rows[first..bound(own.end)], strips)
+        let bound = |shard: usize| gradient::bound(rows.len(), shards, shard);
+        (&rows[bound(own.start)..bound(own.end)], gradient::strips(rows.len(), shards, own))
     }
 
     /// Data against the chains that go on from minibatch to minibatch.

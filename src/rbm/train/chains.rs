@@ -4,6 +4,7 @@
 //! machine has the law e^(-beta E) / Z(beta). After the fields of the hidden units are known, neighbours in temperature exchange their visible states with the probability
 //! min(1, p_a(v_b) p_b(v_a) / (p_a(v_a) p_b(v_b))), in which the hidden units are summed out; then the hidden and the visible layer are drawn.
 
+use super::gradient::bound;
 use super::{Method, TrainingOptions};
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
@@ -48,7 +49,7 @@ impl PersistentChains {
     /// 2^30 in the place of the panel for exchanges and first states.
     pub fn new(options: &TrainingOptions, visible: usize, hidden: usize, shards: Range<usize>) -> Self {
         let temperatures = options.inverse_temperatures();
-        let chains = |shard: usize| bound(options.chains, shard + 1, options.shards) - bound(options.chains, shard, options.shards);
+        let chains = |shard: usize| bound(options.chains, options.shards, shard + 1) - bound(options.chains, options.shards, shard);
         let mut strips: Vec<Range<usize>> = Vec::new();
         for _ in &temperatures {
             for shard in shards.clone() {
@@ -265,11 +266,6 @@ impl PersistentChains {
         }
         reader.end()
     }
-}
-
-/// The first chain of a shard.
-fn bound(chains: usize, shard: usize, shards: usize) -> usize {
-    (chains as u128 * shard as u128 / shards as u128) as usize
 }
 
 /// The chains that a method keeps, if it keeps any.

@@ -25,7 +25,8 @@ pub trait ShardExchange {
     /// Brings the numbers of all ranks to every rank: `counts` are those of each, and this one's stand in their place in `all` already.
     fn gather_parts(&self, counts: &[usize], all: &mut [f32]);
 
-    /// Sends each rank numbers of its own: `sent[r]` of `own` go to rank r, `received[r]` of `all` come from it. No rank sends or receives more than `longest`, which is the same on all.
+    /// Sends each other rank numbers of its own: `sent[r]` of `own` go to rank r, `received[r]` of `all` come from it. What `own` has for this rank itself stays there: `received` is 0 there. No
+    /// rank sends or receives more than `longest`, which is the same on all.
     fn scatter(&self, own: &[f32], sent: &[usize], all: &mut [f32], received: &[usize], longest: usize);
 
     /// Brings the sums of all shards to every rank: `own` holds those of this rank's shards one after the other, `all` takes those of all `shards` in order.
@@ -49,7 +50,5 @@ impl ShardExchange for Alone {
 
     fn gather_parts(&self, _counts: &[usize], _all: &mut [f32]) {}
 
-    fn scatter(&self, own: &[f32], _sent: &[usize], all: &mut [f32], _received: &[usize], _longest: usize) {
-        all.copy_from_slice(own);
-    }
+    fn scatter(&self, _own: &[f32], _sent: &[usize], _all: &mut [f32], _received: &[usize], _longest: usize) {}
 }

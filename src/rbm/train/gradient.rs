@@ -23,6 +23,17 @@ pub struct Side<'a> {
     pub weight: f32,
 }
 
+/// The strips of the samples of some shards, of so many samples of all shards together: contiguous, in order, as even as can be, and counted from the first of these shards.
+pub fn strips(samples: usize, shards: usize, own: Range<usize>) -> Vec<Range<usize>> {
+    let first = bound(samples, shards, own.start);
+    own.map(|shard| bound(samples, shards, shard) - first..bound(samples, shards, shard + 1) - first).collect()
+}
+
+/// The first sample of a shard.
+pub fn bound(samples: usize, shards: usize, shard: usize) -> usize {
+    (samples as u128 * shard as u128 / shards as u128) as usize
+}
+
 impl Side<'_> {
     fn samples(&self) -> usize {
         self.strips.last().map_or(0, |strip| strip.end)
@@ -86,6 +97,8 @@ pub struct Statistics<'a> {
     set: InstructionSet,
     /// Data, then model.
     sides: [Side<'a>; 2],
+    /// The first hidden panel that the sides have.
+    first_panel: usize,
     /// Lots of panels that a thread takes at least.
     pub least_lots: usize,
     /// The table entries chosen by the binary sides: visible panel, strip, pass.
@@ -132,7 +145,17 @@ impl<'a> Statistics<'a> {
                 }
             });
         }
-        Statistics { set, sides, least_lots, choices, stride, passes }
+        Statistics { set, sides, first_panel: 0, least_lots, choices, stride, passes }
+    }
+
+    /// The same where the hidden units of the sides are those of some panels only, from this one on.
+    pub fn of_panels_from(self, first_panel: usize) -> Self {
+        Statistics { first_panel, ..self }
+    }
+
+    /// Data, then model.
+    pub fn sides(&self) -> &[Side<'a>; 2] {
+        &self.sides
     }
 
     /// Gives the memory of the choices back.
@@ -149,7 +172,7 @@ impl<'a> Statistics<'a> {
     pub fn add_products(&self, panels: Range<usize>, strip: usize, place: Place, scratch: &mut Scratch) {
         let rows = |side: usize, range: &Range<usize>| {
             let (side, samples) = (&self.sides[side], self.sides[side].samples());
-            let all = &side.hidden[panels.start * samples..panels.end * samples];
+            let all = &side.hidden[(panels.start - self.first_panel) * samples..(panels.end - self.first_panel) * samples];
             Rows { all, stride: samples, first: side.strips[strip].start + range.start, count: range.len() }
         };
         let passes = &self.passes[strip];

@@ -60,11 +60,8 @@ impl Sums<'_> {
     /// Puts the sums of the products v_i p_j of a lot of hidden panels into `scratch.total`, panels of `rows` vectors, for a rank that has all shards.
     fn put_products(self, panels: Range<usize>, rows: usize, scratch: &mut Scratch) {
         match self {
-            Sums::Samples(statistics) => tree::add_up(0..statistics.strips(), scratch, &|branch, place, scratch| {
-                if branch.len() == 1 {
-                    statistics.add_products(panels.clone(), branch.start, place, scratch);
-                }
-                branch.len() == 1
+            Sums::Samples(statistics) => tree::add_up(0..statistics.strips(), scratch, &|strip, place, scratch| {
+                statistics.add_products(panels.clone(), strip, place, scratch);
             }),
             Sums::Exact(gradient) => {
                 for (panel, total) in panels.zip(scratch.total.chunks_exact_mut(rows)) {
@@ -148,7 +145,10 @@ impl Trainer<'_> {
         let visible_shift: Vec<f32> = visible_sums.iter().flat_map(|sum| sum.0).take(visible).map(|sum| half * sum).collect();
         let step_of = StepOf { set, step, half, visible_shift, hidden_sums: &hidden_sums, hidden };
         let squares = match shared {
-            Some(statistics) => self.step_together(statistics, &step_of),
+            Some(statistics) => {
+                let of_model = if self.options.method.is_persistent() { self.options.chains } else { samples };
+                self.step_together(statistics, [samples, of_model], &step_of)
+            }
             None => self.step_alone(sums, &step_of),
         };
 

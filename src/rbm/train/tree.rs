@@ -1,5 +1,4 @@
-//! The order in which the sums of shards are added: a binary tree over their numbers, left before right. It is fixed by the number of shards alone, and ranks that own neighbouring shards
-//! can add up whole branches before they send anything.
+//! The order in which the sums of shards are added: a binary tree over their numbers, left before right. It is fixed by the number of shards alone.
 
 use super::gradient::Scratch;
 use crate::kernels::float_vector::Vector;
@@ -8,18 +7,6 @@ use std::ops::Range;
 /// Where a branch of two shards or more divides: behind the largest power of two that leaves a rest.
 fn middle(branch: &Range<usize>) -> usize {
     branch.start + branch.len().next_power_of_two() / 2
-}
-
-/// The largest branches of the tree over `all` shards that have no others than `own`, ascending.
-pub fn branches(all: Range<usize>, own: &Range<usize>) -> Vec<Range<usize>> {
-    if own.end <= all.start || all.end <= own.start {
-        return Vec::new();
-    }
-    if all.is_empty() || own.start <= all.start && all.end <= own.end {
-        return vec![all];
-    }
-    let middle = middle(&all);
-    [branches(all.start..middle, own), branches(middle..all.end, own)].concat()
 }
 
 /// How the sums of one branch come to those before it.
@@ -31,20 +18,18 @@ pub enum Place {
     Next,
 }
 
-/// Puts the sum of all shards of a branch into `scratch.total`, whatever stands there. `add` adds that of a smaller branch, if it has it in one piece, and says whether it does; single
-/// shards it must have.
-pub fn add_up(branch: Range<usize>, scratch: &mut Scratch, add: &dyn Fn(&Range<usize>, Place, &mut Scratch) -> bool) {
-    if branch.is_empty() {
-        scratch.total.fill(Vector::ZERO);
-    }
-    if branch.is_empty() || add(&branch, Place::First, scratch) || branch.len() == 1 {
-        return;
+/// Puts the sum of all shards of a branch into `scratch.total`, whatever stands there. `add` adds that of one shard, or puts it there.
+pub fn add_up(branch: Range<usize>, scratch: &mut Scratch, add: &dyn Fn(usize, Place, &mut Scratch)) {
+    match branch.len() {
+        0 => return scratch.total.fill(Vector::ZERO),
+        1 => return add(branch.start, Place::First, scratch),
+        _ => {}
     }
     let middle = middle(&branch);
     add_up(branch.start..middle, scratch, add);
     let right = middle..branch.end;
-    if add(&right, Place::Next, scratch) || right.len() == 1 {
-        return;
+    if right.len() == 1 {
+        return add(right.start, Place::Next, scratch);
     }
     let mut other = scratch.spare.pop().unwrap_or_default();
     other.resize(scratch.total.len(), Vector::ZERO);
@@ -61,52 +46,32 @@ mod tests {
     use crate::kernels::tables::ABREAST;
 
     #[test]
-    fn every_division_into_parts_has_the_sum_of_the_whole_tree() {
+    fn the_sum_is_that_of_a_balanced_tree() {
         // Sums of such numbers depend on their order.
-        let shard = |number: usize| Vector::splat(1.0 / (3.0 + number as f32));
-        let sum = |shards: usize, parts: &[Range<usize>]| {
+        let shard = |number: usize| 1.0 / (3.0 + number as f32);
+        fn expected(shards: std::ops::Range<usize>, shard: &dyn Fn(usize) -> f32) -> f32 {
+            let half = shards.len().next_power_of_two() / 2;
+            let parts = [shards.start..shards.start + half, shards.start + half..shards.end];
+            if shards.len() == 1 { shard(shards.start) } else { parts.map(|part| expected(part, shard)).iter().sum() }
+        }
+        for shards in [1, 2, 3, 4, 5, 7, 8, 13, 64] {
             let mut scratch = Scratch::new(1);
-            let put = |place: Place, scratch: &mut Scratch, sum: &Vector| {
-                scratch.total[0] = if place == Place::First { *sum } else { scratch.total[0].plus(sum) };
-            };
-            let single = |branch: &Range<usize>, place: Place, scratch: &mut Scratch| {
-                if branch.len() == 1 {
-                    put(place, scratch, &shard(branch.start));
-                }
-                branch.len() == 1
-            };
             // Memory that was used before.
             let used = Vector::splat(f32::NAN);
             scratch.spare = vec![vec![used; ABREAST]; 3];
-            let sent: Vec<(Range<usize>, Vector)> = parts
-                .iter()
-                .flat_map(|own| branches(0..shards, own))
-                .map(|branch| {
-                    scratch.total.fill(used);
-                    add_up(branch.clone(), &mut scratch, &single);
-                    (branch, scratch.total[0])
-                })
-                .collect();
-            assert_eq!(sent.iter().flat_map(|(branch, _)| branch.clone()).collect::<Vec<_>>(), (0..shards).collect::<Vec<_>>());
             scratch.total.fill(used);
-            add_up(0..shards, &mut scratch, &|branch, place, scratch| {
-                let found = sent.iter().find(|(sent, _)| sent == branch);
-                found.iter().for_each(|(_, sums)| put(place, scratch, sums));
-                found.is_some()
+            add_up(0..shards, &mut scratch, &|number, place, scratch| {
+                let sum = Vector::splat(shard(number));
+                scratch.total[0] = if place == Place::First { sum } else { scratch.total[0].plus(&sum) };
             });
-            scratch.total[0].0[0].to_bits()
-        };
-        for shards in [1, 2, 3, 4, 5, 7, 8, 13, 64] {
-            let whole = sum(shards, std::slice::from_ref(&(0..shards)));
-            for ranks in 1..10 {
-                let parts: Vec<Range<usize>> = (0..ranks).map(|rank| shards * rank / ranks..shards * (rank + 1) / ranks).collect();
-                assert_eq!(sum(shards, &parts), whole, "{shards} shards on {ranks} ranks");
-            }
+            assert_eq!(scratch.total[0].0[0].to_bits(), expected(0..shards, &shard).to_bits(), "{shards} shards");
         }
-        assert_eq!(branches(0..6, &(0..3)), [0..2, 2..3]);
-        assert_eq!(branches(0..6, &(3..6)), [3..4, 4..6]);
         // The mutant: from left to right is another sum.
-        let in_a_row = (0..13).fold(0f32, |sum, number| sum + shard(number).0[0]);
-        assert_ne!(in_a_row.to_bits(), sum(13, std::slice::from_ref(&(0..13))));
+        let in_a_row = (0..13).fold(0f32, |sum, number| sum + shard(number));
+        assert_ne!(in_a_row.to_bits(), expected(0..13, &shard).to_bits());
+        let mut scratch = Scratch::new(1);
+        scratch.total.fill(Vector::splat(1.0));
+        add_up(0..0, &mut scratch, &|_, _, _| panic!("there is no shard"));
+        assert!(scratch.total.iter().all(|sum| *sum == Vector::ZERO));
     }
 }
