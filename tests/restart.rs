@@ -259,7 +259,7 @@ fn fault_07_a_second_sigterm_ends_the_job_at_once_and_the_last_checkpoint_stands
 fn fault_01_03_28_29_killed_at_random_on_changing_threads_ranks_and_instruction_sets() {
     let kills = rounds(8, 100);
     // A longer run, so that all of a hundred kills meet it.
-    let job = if kills > 20 { JOB.replace("sweeps = 8000", "sweeps = 72000").replace("[30, 10]", "[300, 120]") } else { JOB.to_string() };
+    let job = if kills > 20 { JOB.replace("sweeps = 8000", "sweeps = 96000").replace("[30, 10]", "[500, 200]") } else { JOB.to_string() };
     killed_at_random(&job, kills);
 }
 
@@ -267,7 +267,7 @@ fn fault_01_03_28_29_killed_at_random_on_changing_threads_ranks_and_instruction_
 fn fault_01_03_28_29_tempering_killed_at_random_on_changing_threads_ranks_and_instruction_sets() {
     let kills = rounds(6, 100);
     let job = if kills > 20 {
-        TEMPERED.replace("sweeps = 12000", "sweeps = 48000").replace("[20, 10]", "[80, 40]")
+        TEMPERED.replace("sweeps = 12000", "sweeps = 72000").replace("[20, 10]", "[140, 70]")
     } else {
         TEMPERED.to_string()
     };

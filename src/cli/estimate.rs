@@ -66,6 +66,7 @@ fn words(found: &Estimate) -> String {
     for (bytes, what) in [
         (memory.program, "the program"),
         (memory.figures, "figures"),
+        (memory.machine_chains, "chains by which the machine is judged"),
         (memory.lattices, "lattices being updated"),
         (memory.lattice_checkpoint, "these on their way into a checkpoint, if the run is long enough for one"),
         (memory.series, "series"),

@@ -36,6 +36,8 @@ pub struct Memory {
     pub training_checkpoint: u128,
     /// The receptive fields of all layers, with the random ones they are held against.
     pub fields: u128,
+    /// Energy and magnetization of the chains by which a machine is judged, from data and from random spins.
+    pub machine_chains: u128,
 }
 
 impl Memory {
@@ -50,8 +52,11 @@ impl Memory {
         let kept = sum(&[self.series, self.configurations, self.network, self.training_set]);
         let checkpoint = if checkpoints { self.training_checkpoint } else { 0 };
         let training = sum(&[kept, self.training, checkpoint]);
-        let renormalization = sum(&[kept, self.network, self.fields]);
-        sum(&[self.program, self.figures, sampling.max(training).max(renormalization)])
+        // Measured: these series grow by doubling, and those of a stack come after those of its first machine.
+        let renormalization = sum(&[kept, self.network, self.fields, times(self.machine_chains, 27)]);
+        // Figures are drawn at the end, when what was large is given back, but not what was in small pieces.
+        let end = sum(&[self.figures, self.handles, renormalization]);
+        sum(&[self.program, sampling.max(training).max(end)])
     }
 
     /// The peak of a run that is long enough for checkpoints: what must be there before it begins.
@@ -97,6 +102,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
         training: 0,
         training_checkpoint: 0,
         fields: 0,
+        machine_chains: 0,
     };
     let geometry = run.lattice.geometry;
     if let Some(sample) = &run.sample {
@@ -155,11 +161,16 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
         // What one layer leaves free is seldom of use to the next.
         memory.training = sum(&[machine, activities, chains, WORKSPACE]);
     }
+    let drawn = run.renormalize.as_ref().is_some_and(|section| section.receptive_fields);
     if run.report.figures {
-        memory.figures = FIGURES + FIGURES_OF_LAYER * run.train.as_ref().map_or(0, |train| train.layers.len()) as u128;
+        let layers = run.train.as_ref().filter(|_| drawn).map_or(0, |train| train.layers.len());
+        memory.figures = FIGURES + FIGURES_OF_LAYER * layers as u128;
     }
-    if run.renormalize.as_ref().is_none_or(|section| !section.receptive_fields) {
+    if !drawn {
         memory.fields = 0;
+    }
+    if let Some(likelihood) = run.renormalize.as_ref().and_then(|section| section.likelihood.as_ref()) {
+        memory.machine_chains = product(&[2, likelihood.sampling_chains, likelihood.sampling_sweeps, 16]);
     }
     memory
 }

@@ -71,10 +71,9 @@ pub fn write(of_size: &GroupWriter, ensembles: &[Ensemble], chains: usize) -> Re
 
 /// All histograms with the coupling and the number of their group.
 fn each(ensembles: &[Ensemble]) -> impl Iterator<Item = (f64, usize, &Histogram)> {
-    let of_one = |ensemble: &'_ Ensemble| ensemble.coupling;
-    ensembles.iter().flat_map(move |ensemble| {
-        ensemble.histograms.iter().enumerate().map(move |(number, histogram)| (of_one(ensemble), number, histogram))
-    })
+    ensembles
+        .iter()
+        .flat_map(|ensemble| ensemble.histograms.iter().enumerate().map(|(number, histogram)| (ensemble.coupling, number, histogram)))
 }
 
 /// The columns that both groups have.
