@@ -108,8 +108,16 @@ impl Drawing {
 
     /// One line of text on a baseline.
     pub fn text(&mut self, text: &str, baseline: [f64; 2], size: f64, colour: Colour, anchor: Anchor) {
-        // The embedded font does not know the narrow space between thousands.
-        self.marks.push(Mark::Text { text: text.replace('\u{202f}', " "), baseline, size, colour, anchor, bold: false, upwards: false });
+        // The embedded font knows neither the narrow space between thousands nor the raised minus of powers of ten.
+        self.marks.push(Mark::Text {
+            text: text.replace('\u{202f}', " ").replace('⁻', "¯"),
+            baseline,
+            size,
+            colour,
+            anchor,
+            bold: false,
+            upwards: false,
+        });
     }
 
     /// The same in bold.
