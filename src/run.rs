@@ -109,14 +109,14 @@ pub fn report_again(directory: &Path) -> Result<PathBuf> {
     let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);
     let kept = directory.join(crate::store::CONFIGURATIONS_FILE);
     let configurations = if kept.exists() { crate::store::read_configurations(&kept)?.1 } else { Vec::new() };
-    let none = Notes::new(BTreeMap::new(), 1, progress::Progress::new("", "parts", 1, false));
-    let analyse = |sampling| analysis::all(sampling, &configurations, wanted, &none);
     // What was found from series that are gone stays as it is.
-    let found = (record.scaling.clone(), record.analyses.clone());
-    let (scaling, analyses) = record.sampling.as_ref().filter(|sampling| !sampling.is_of_histograms()).map_or(Ok(found), analyse)?;
-    if scaling != record.scaling || analyses != record.analyses {
-        (record.scaling, record.analyses) = (scaling, analyses);
-        crate::store::write_results(&directory.join(crate::store::RESULTS_FILE), &record)?;
+    if let Some(sampling) = record.sampling.as_ref().filter(|sampling| !sampling.is_of_histograms()) {
+        let none = Notes::new(BTreeMap::new(), 1, progress::Progress::new("", "parts", 1, false));
+        let (scaling, analyses) = analysis::all(sampling, &configurations, wanted, &none)?;
+        if scaling != record.scaling || analyses != record.analyses {
+            (record.scaling, record.analyses) = (scaling, analyses);
+            crate::store::write_results(&directory.join(crate::store::RESULTS_FILE), &record)?;
+        }
     }
     crate::store::write_summary(&directory.join(crate::store::SUMMARY_FILE), &record)?;
     Ok(crate::report::write_report(directory, &record)?.page)

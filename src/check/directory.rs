@@ -113,7 +113,8 @@ fn wrong_sampling(sampling: &SamplingRecord, job: &RunFile) -> Vec<String> {
         let name = format!("the ensemble L = {}, K = {}", ensemble.size, ensemble.coupling);
         let dimension = job.lattice.geometry.dimension() as u32;
         let sites = (ensemble.size as u64).saturating_pow(dimension);
-        let (chains, draws) = (ensemble.draws().len(), ensemble.draws().iter().sum::<usize>());
+        let of_chains = ensemble.draws();
+        let (chains, draws) = (of_chains.len(), of_chains.iter().sum::<usize>());
         if chains != section.replicas || draws != section.replicas * section.draws() {
             damages.push(format!(
                 "{name} has {chains} chains with {draws} draws in all, and the run file asks for {} with {} each",

@@ -13,10 +13,10 @@ use ::mpi::traits::{Communicator, CommunicatorCollectives, Destination, Root, So
 
 /// Counts of MPI are C integers: longer messages go in pieces of this many elements.
 const LONGEST_MESSAGE: usize = 1 << 30;
-/// So many numbers are gathered by the library, which knows how to do that in few steps.
-const FEW_NUMBERS: usize = 1 << 14;
 /// A test may lower it, so that messages in pieces are seen to arrive whole.
 const LONGEST_MESSAGE_VARIABLE: &str = "KADANOFF_LONGEST_MESSAGE";
+/// So many numbers are gathered by the library, which knows how to do that in few steps.
+const FEW_NUMBERS: usize = 1 << 14;
 
 /// The ranks of MPI_COMM_WORLD.
 pub struct Mpi {

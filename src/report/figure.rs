@@ -108,16 +108,7 @@ impl Drawing {
 
     /// One line of text on a baseline.
     pub fn text(&mut self, text: &str, baseline: [f64; 2], size: f64, colour: Colour, anchor: Anchor) {
-        // The embedded font knows neither the narrow space between thousands nor the raised minus of powers of ten.
-        self.marks.push(Mark::Text {
-            text: text.replace('\u{202f}', " ").replace('⁻', "¯"),
-            baseline,
-            size,
-            colour,
-            anchor,
-            bold: false,
-            upwards: false,
-        });
+        self.marks.push(Mark::Text { text: text.to_string(), baseline, size, colour, anchor, bold: false, upwards: false });
     }
 
     /// The same in bold.
@@ -271,10 +262,12 @@ fn paint<B: DrawingBackend>(marks: &[Mark], backend: &mut B, form: Device) -> Re
                 if *upwards {
                     style.font = style.font.transform(FontTransform::Rotate270);
                 }
-                // The embedded font is a light one: a second stroke one device pixel aside gives it the weight of print, more of them make it bold.
+                // The embedded font knows neither the narrow space between thousands nor the raised minus of powers of ten.
+                let text = text.replace('\u{202f}', " ").replace('⁻', "¯");
+                // And it is a light one: a second stroke one device pixel aside gives it the weight of print, more of them make it bold.
                 let strokes = if form.is_bitmap { 2 + 2 * i32::from(*bold) } else { 1 };
                 for _ in 0..strokes {
-                    backend.draw_text(text, &style, (x, y)).map_err(failed)?;
+                    backend.draw_text(&text, &style, (x, y)).map_err(failed)?;
                     (x, y) = if *upwards { (x, y - 1) } else { (x + 1, y) };
                 }
             }

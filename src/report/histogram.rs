@@ -3,8 +3,8 @@
 use super::axes::{Panel, Scale, legend};
 use super::ensemble;
 use super::figure::{Anchor, Drawing};
-use super::number::{significant, thousands, with_error};
-use super::sampling::unit;
+use super::number::thousands;
+use super::sampling::levels_in_words;
 use super::style::{self, EXACT, INK, MEASURED};
 use crate::measure::Histogram;
 use crate::record::{Ensemble, Observable, SamplingRecord};
@@ -118,18 +118,7 @@ pub(super) fn caption(ensemble: &Ensemble) -> String {
         thousands(draws.len() as u64),
         if draws.len() == 1 { "" } else { "s" },
     );
-    if let Some(energy) = ensemble::observable(ensemble, "energy_per_site") {
-        let mean = with_error(energy.estimate.mean, energy.estimate.error);
-        caption.push_str(&format!("Blue: mean {mean} {} with its error as a band", unit(energy)));
-        match energy.exact {
-            Some(exact) => caption.push_str(&format!("; dashed vermilion: exact value {}. ", significant(exact, 8))),
-            None => caption.push_str(". "),
-        }
-    }
-    if let Some(magnetization) = ensemble::observable(ensemble, "absolute_magnetization") {
-        let mean = with_error(magnetization.estimate.mean, magnetization.estimate.error);
-        caption.push_str(&format!("The lines on the right are ±⟨|m|⟩ = ±{mean}."));
-    }
+    caption.push_str(&levels_in_words(ensemble, "on the right"));
     caption
 }
 

@@ -249,24 +249,29 @@ fn series_caption(ensemble: &Ensemble) -> String {
         if chains == 1 { "" } else { "s" },
         thousands(DRAWN_POINTS as u64),
     );
+    caption.push_str(&levels_in_words(ensemble, "in the lower panel"));
+    caption
+}
+
+/// What the lines of a figure of energy and magnetization are; those of the magnetization are at `place`.
+pub(super) fn levels_in_words(ensemble: &Ensemble, place: &str) -> String {
+    let mut words = String::new();
     if let Some(energy) = ensemble::observable(ensemble, "energy_per_site") {
-        caption.push_str(&format!(
+        words.push_str(&format!(
             "Blue: mean {} {} with its error as a band",
             with_error(energy.estimate.mean, energy.estimate.error),
             unit(energy)
         ));
         match energy.exact {
-            Some(exact) => caption.push_str(&format!("; dashed vermilion: exact value {}. ", significant(exact, 8))),
-            None => caption.push_str(". "),
+            Some(exact) => words.push_str(&format!("; dashed vermilion: exact value {}. ", significant(exact, 8))),
+            None => words.push_str(". "),
         }
     }
     if let Some(magnetization) = ensemble::observable(ensemble, "absolute_magnetization") {
-        caption.push_str(&format!(
-            "The lines in the lower panel are ±⟨|m|⟩ = ±{}.",
-            with_error(magnetization.estimate.mean, magnetization.estimate.error)
-        ));
+        let mean = with_error(magnetization.estimate.mean, magnetization.estimate.error);
+        words.push_str(&format!("The lines {place} are ±⟨|m|⟩ = ±{mean}."));
     }
-    caption
+    words
 }
 
 /// The unit as it follows a number: nothing for a pure number.

@@ -139,7 +139,7 @@ impl Desk {
         self.say(what)
     }
 
-    /// Whether the samples are still to be analysed. That they have nothing to say together is written nowhere but in the fact that a later stage has begun.
+    /// Whether the samples are still to be analysed: not where a later stage has begun, though runs of older versions have then no table of the analysis.
     ///
     /// # Errors
     /// [`Error::Refused`] if all checkpoints are damaged or foreign; [`Error::InputOutput`].

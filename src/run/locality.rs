@@ -227,8 +227,7 @@ mod tests {
         for exponent in [-0.5, -0.3] {
             let spread = [-0.03, 0.01, 0.02];
             let of = |samples: usize| (samples, spread.iter().map(|shift| 0.7 + exponent * (samples as f64).ln() + shift).collect());
-            let thresholds: Vec<(usize, Vec<f64>)> = [1000, 2000, 8000, 16000].into_iter().map(of).collect();
-            let mut thresholds = thresholds;
+            let mut thresholds: Vec<(usize, Vec<f64>)> = [1000, 2000, 8000, 16000].into_iter().map(of).collect();
             let table = fit(&thresholds, 3);
             let [found, error] = table.get(0, "exponent").unwrap();
             // Standard error of the slope: 0.0265 / sqrt(3) over the spread of ln samples, sqrt(sum (x - mean)^2) = 2.23.

@@ -179,11 +179,23 @@ pub fn log_sum(logarithms: &[f64]) -> f64 {
 /// # Panics
 /// If there is not one probability a state.
 pub fn gradient(rbm: &Rbm, law: &[f64]) -> Result<ExactGradient> {
+    let logarithms = log_weights(rbm)?;
+    let log_z = log_sum(&logarithms);
+    gradient_with(rbm, law, &logarithms, log_z)
+}
+
+/// The same where [`log_weights`] and their [`log_sum`] are known.
+///
+/// # Errors
+/// As for [`gradient`].
+///
+/// # Panics
+/// As there.
+pub fn gradient_with(rbm: &Rbm, law: &[f64], logarithms: &[f64], log_z: f64) -> Result<ExactGradient> {
     let (visible, hidden) = (rbm.visible(), rbm.hidden());
     assert_eq!(law.len(), 1 << visible, "a law has one probability a state");
-    let mut differences = log_weights(rbm)?;
-    let log_z = log_sum(&differences);
-    differences.iter_mut().zip(law).for_each(|(difference, probability)| *difference = probability - (*difference - log_z).exp());
+    let differences: Vec<f64> =
+        logarithms.iter().zip(law).map(|(logarithm, probability)| probability - (logarithm - log_z).exp()).collect();
     let tree = Tree::new(rbm)?;
     let free = visible - BLOCK_UNITS.min(visible);
     let of_block = |(block, factors): (usize, &[f64])| {

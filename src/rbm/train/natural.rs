@@ -31,9 +31,9 @@ const AT_ONCE: usize = 16;
 /// If there is not one probability a state.
 pub fn direction(rbm: &Rbm, law: &[f64]) -> Result<ExactGradient> {
     let (visible, hidden) = (rbm.visible(), rbm.hidden());
-    let gradient = exact::gradient(rbm, law)?;
     let logarithms = exact::log_weights(rbm)?;
     let log_z = exact::log_sum(&logarithms);
+    let gradient = exact::gradient_with(rbm, law, &logarithms, log_z)?;
     let terms = law.iter().zip(&logarithms).filter(|(probability, _)| **probability > 0.0);
     let divergence: f64 = terms.map(|(probability, logarithm)| probability * (probability.ln() - (logarithm - log_z))).sum();
 
