@@ -210,11 +210,31 @@ impl RunFile {
         add("train", serde_json::to_value(&self.train).map_err(bug)?);
         add("renormalize", serde_json::to_value(&self.renormalize).map_err(bug)?);
         add("report", serde_json::to_value(self.report).map_err(bug)?);
-        Ok(sections.into())
+        let mut resolved = sections.into();
+        as_written(&mut resolved);
+        Ok(resolved)
     }
 
     /// What the run needs of memory on rank 0, by estimate.
     pub fn memory(&self) -> Memory {
         memory::estimate(self)
+    }
+}
+
+/// Numbers in single precision as they were written: 0.001, and not the 0.0010000000474974513 that they are in double precision.
+fn as_written(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Number(number) if number.is_f64() => {
+            let exact = number.as_f64().unwrap_or_default();
+            let single = exact as f32;
+            if f64::from(single) == exact {
+                if let Some(short) = single.to_string().parse().ok().and_then(serde_json::Number::from_f64) {
+                    *number = short;
+                }
+            }
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(as_written),
+        serde_json::Value::Object(members) => members.values_mut().for_each(as_written),
+        _ => {}
     }
 }

@@ -7,3 +7,8 @@ pub fn say(line: std::fmt::Arguments) {
     // In one piece, so that lines of several ranks do not mix.
     let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
+
+/// A count and what is counted, which takes an s unless there is one of it.
+pub fn plural(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}

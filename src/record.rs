@@ -174,7 +174,7 @@ impl TemperingRecord {
 }
 
 /// What is monitored of one epoch of training.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Mean squared difference between a visible unit and its reconstruction probability, per unit.
     pub reconstruction_error: f64,
@@ -218,7 +218,7 @@ pub struct LayerRecord {
 }
 
 /// The training stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainingRecord {
     /// "plain" or "centred".
     pub gradient: String,

@@ -347,7 +347,7 @@ fn fault_31_numbers_that_stop_being_finite_leave_the_last_good_checkpoint() {
     let said = code(&run.command(kadanoff()).output().unwrap(), 5);
     assert!(said.contains("layer 2") && said.contains("learning_rate"), "{said}");
     let said = words(&succeed(kadanoff().arg("check").arg(&run.directory)));
-    assert!(said.contains("network.h5 (1 layers)"), "{said}");
+    assert!(said.contains("network.h5 (1 layer)"), "{said}");
     let status = succeed(kadanoff().arg("status").arg(&run.directory).arg("--json"));
     assert!(String::from_utf8_lossy(&status.stdout).contains("\"failed\""));
 }

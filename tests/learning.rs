@@ -188,6 +188,31 @@ fn networks_beside_the_main_one_change_nothing_of_it_and_go_on_wherever_they_wer
     assert!((agreement("sites shuffled") - agreement("trained")).abs() < 0.03);
 }
 
+#[test]
+fn networks_that_are_done_but_not_yet_in_the_files_outlive_an_error_and_are_trained_again_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = write_job(folder.path(), BESIDE);
+    let whole = folder.path().join("whole");
+    succeed(kadanoff().arg("run").arg(&job).arg("--out").arg(&whole));
+    let expected = outcome(&whole);
+    // The log has two lines at the beginning, two of the samples, four of the main network, and one or two of each of the other 14 layers.
+    for fault in ["EIO@log:15", "EIO@log:20", "kill@log:15", "kill@log:20"] {
+        let directory = folder.path().join(fault.replace('@', "-"));
+        let run = |fault: &str| kadanoff().arg("run").arg(&job).arg("--out").arg(&directory).env("KADANOFF_FAULT", fault).output().unwrap();
+        assert!(!run(fault).status.success(), "{fault} did nothing");
+        let log = std::fs::read_to_string(directory.join("log.txt")).unwrap();
+        let trained = log.matches(" trained\n").count();
+        let kept = kadanoff::store::read_run(&directory).unwrap().training.unwrap().trained_layers();
+        assert!((3..15).contains(&trained), "{log}");
+        assert!(
+            if fault.starts_with("EIO") { kept == trained } else { (2..=trained).contains(&kept) },
+            "{fault}: {kept} are kept of\n{log}"
+        );
+        assert!(run("").status.success());
+        assert!(expected == outcome(&directory), "after {fault}");
+    }
+}
+
 /// A stack whose first machine the tempered method trains, in seconds.
 const STACK: &str = r#"
 seed = 5

@@ -2,6 +2,7 @@
 //! number that must be finite is looked at. Nothing is changed, and no lock is taken: a job may be at work meanwhile, since files are replaced whole.
 
 use crate::config::{RunFile, TrainSection};
+use crate::console::plural;
 use crate::error::{Error, Result};
 use crate::record::{LayerRecord, Provenance, RunRecord, SamplingRecord, TrainingRecord};
 use crate::run::desk::Stage;
@@ -78,7 +79,7 @@ fn results(path: &Path, job: &RunFile, report: Report) -> Option<RunRecord> {
             Ok((origin, training)) => {
                 let mut damages = foreign(&origin, job);
                 damages.extend(wrong_training(&training, job));
-                let words = format!("{} layers", training.layers.len());
+                let words = network_words(training.layers.len(), training.companions.len());
                 record.training = Some(training);
                 report(store::NETWORK_FILE, verdict(damages, words));
             }
@@ -86,6 +87,11 @@ fn results(path: &Path, job: &RunFile, report: Report) -> Option<RunRecord> {
         }
     }
     Some(record)
+}
+
+fn network_words(layers: usize, beside: usize) -> String {
+    let beside = if beside == 0 { String::new() } else { format!(", and {} beside it", plural(beside, "network")) };
+    format!("{}{beside}", plural(layers, "layer"))
 }
 
 fn verdict(damages: Vec<String>, words: String) -> std::result::Result<String, Vec<String>> {

@@ -1,6 +1,7 @@
 //! `kadanoff estimate RUN.toml`: what a run will need, before it begins.
 
 use crate::config::{RunFile, in_words};
+use crate::console::plural;
 use crate::error::Result;
 use crate::run::estimate::{self, Estimate};
 use indicatif::HumanDuration;
@@ -88,7 +89,6 @@ fn words(found: &Estimate) -> String {
     let disk = &found.disk;
     let _ = writeln!(text, "Disk: at most {}, of which {} for checkpoints while it runs", in_words(disk.total), in_words(disk.checkpoints));
     let time = &found.time;
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let _ = writeln!(
         text,
         "Time on {} with {} each, like those of this machine: {}",
@@ -103,6 +103,9 @@ fn words(found: &Estimate) -> String {
         line(*seconds, &format!("training layer {}", layer + 1));
     }
     line(time.between_layers, "between the layers");
+    if time.companions > 0.0 {
+        line(time.companions, "networks beside the main one");
+    }
     line(time.renormalization, "renormalization");
     line(time.report, "report");
     if found.ranks > 1 {

@@ -270,7 +270,7 @@ pub fn in_words(bytes: u128) -> String {
     let gib = bytes as f64 / (1u64 << 30) as f64;
     if gib >= 1e6 {
         format!("{gib:.1e} GiB")
-    } else if gib >= 0.1 {
+    } else if gib >= 1.0 {
         format!("{gib:.1} GiB")
     } else {
         format!("{:.1} MiB", gib * 1024.0)

@@ -1,6 +1,7 @@
 //! Where the ranks of a job are: hosts, processors they may use, threads. Said at the beginning, with a warning where ranks get in each other's way; every rank calls it.
 
 use super::session::Session;
+use crate::console::plural;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,10 +50,6 @@ pub fn say(session: &mut Session) -> Result<()> {
         Ok(())
     })?;
     Ok(())
-}
-
-fn plural(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 /// One line: "2 ranks with 4 threads each; n1: rank 0 on processors 0-3, rank 1 on 4-7".

@@ -9,7 +9,7 @@ use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The file by which people ask a job to stop.
 const STOP_FILE: &str = "stop";
@@ -25,6 +25,8 @@ pub const DONE_IN_PART: [&str; 2] = ["the sampling is done, and this job", "the 
 pub const SUBMITTED: &str = "submission ";
 /// So many checkpoints in a row may fail before the job gives up.
 const MOST_FAILURES: u32 = 3;
+/// Writing the files after networks that are soon trained takes at most one part in so many of the time: with every network there is more to write.
+pub const SAVING_SHARE: u32 = 20;
 
 /// The parts of a run. Their numbers are those of checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -48,8 +50,10 @@ pub struct Desk {
     /// The kept configurations, one set an ensemble.
     pub configurations: Vec<ConfigurationSet>,
     checkpoints: CheckpointFolder,
-    /// Whether this submission has put anything into the files.
-    saved: bool,
+    /// When this submission has last put anything into the files, and how long that took.
+    saved: Option<(Instant, Duration)>,
+    /// Whether layers have been trained since.
+    unsaved_layers: bool,
     failures: u32,
     /// The last checkpoint that was tried: its size in bytes if it was written.
     last_checkpoint: Option<u64>,
@@ -82,7 +86,8 @@ impl Desk {
         if remove_if_there(&directory.file(STOP_FILE)) {
             notes.push(format!("removed the file {STOP_FILE}, which was meant for an earlier job"));
         }
-        let mut desk = Desk { directory, record, configurations, checkpoints, saved: false, failures: 0, last_checkpoint: None };
+        let mut desk =
+            Desk { directory, record, configurations, checkpoints, saved: None, unsaved_layers: false, failures: 0, last_checkpoint: None };
         for note in desk.directory.notes.iter().chain(&notes).cloned().collect::<Vec<_>>() {
             desk.say(&note)?;
         }
@@ -95,8 +100,9 @@ impl Desk {
         self.directory.path()
     }
 
-    /// Writes down that the job ends with an error. That this cannot be written either is no news.
+    /// Writes down that the job ends with an error, and what it has done. That this cannot be written either is no news.
     pub fn note_failure(&mut self, error: &Error) {
+        let _ = self.save_layers();
         let first_line = error.to_string().lines().next().unwrap_or_default().to_string();
         let _ = self.log(&format!("{FAILED}{}: {first_line}", error.exit_code()));
     }
@@ -178,14 +184,28 @@ impl Desk {
         self.drop_checkpoints()
     }
 
-    /// Puts the layers trained so far into the files.
+    /// Takes the layers trained so far and puts them into the files: at once, or when enough time has gone by since the last ones, and at the next checkpoint at the latest.
     ///
     /// # Errors
     /// [`Error::InputOutput`].
-    pub fn keep_training(&mut self, record: TrainingRecord) -> Result<()> {
-        let layers = record.trained_layers();
+    pub fn keep_training(&mut self, record: TrainingRecord, at_once: bool) -> Result<()> {
+        self.log(&format!("layer {} trained", record.trained_layers()))?;
         self.record.training = Some(record);
-        self.save(&format!("layer {layers} trained"))?;
+        self.unsaved_layers = true;
+        let is_time = self.saved.is_none_or(|(when, took)| when.elapsed() >= SAVING_SHARE * took);
+        if at_once || is_time { self.save_layers() } else { Ok(()) }
+    }
+
+    /// Puts the layers into the files that are not there yet. No checkpoint goes ahead of them: it holds the next layer alone.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn save_layers(&mut self) -> Result<()> {
+        if !self.unsaved_layers {
+            return Ok(());
+        }
+        self.save("trained layers saved")?;
+        self.unsaved_layers = false;
         self.drop_checkpoints()
     }
 
@@ -222,6 +242,7 @@ impl Desk {
     /// # Errors
     /// [`Error::InputOutput`] otherwise.
     pub fn keep_checkpoint(&mut self, stage: Stage, items: &[Vec<u8>], begun: Instant, stopping: Option<&str>) -> Result<()> {
+        self.save_layers()?;
         match self.checkpoints.write(self.run_file_hash(), stage as u64, &self.record.provenance.submissions, items) {
             Ok(size) => {
                 (self.failures, self.last_checkpoint) = (0, Some(size));
@@ -285,7 +306,7 @@ impl Desk {
     /// [`Error::InputOutput`].
     pub fn finish(&mut self, job: &RunFile) -> Result<()> {
         let page = self.directory.file("report.html");
-        if !self.saved && (page.exists() || !job.report.figures) {
+        if self.saved.is_none() && (page.exists() || !job.report.figures) {
             let place = if page.exists() { page.as_path() } else { self.directory.path() };
             return self.say(&format!("{}; it is at {}", DONE[1], place.display()));
         }
@@ -297,8 +318,9 @@ impl Desk {
     }
 
     fn save(&mut self, what: &str) -> Result<()> {
+        let begun = Instant::now();
         store::write_run(self.directory.path(), &self.record)?;
-        self.saved = true;
+        self.saved = Some((Instant::now(), begun.elapsed()));
         self.log(what)
     }
 

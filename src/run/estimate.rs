@@ -5,6 +5,7 @@ mod analysis;
 mod calibrate;
 mod renormalization;
 
+use super::desk::SAVING_SHARE;
 use super::sample::Plan;
 use crate::config::{Distribute, Memory, RunFile, TrainSection};
 use crate::error::Result;
@@ -111,8 +112,10 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
         total: 0.0,
     };
     let write = calibrate::seconds_per_byte_written()?;
-    let mut writes = 1.0;
+    // The files are written anew after every stage and layer.
+    let (mut writes, mut layers) = (0.0, 0);
     if let Some(plan) = &plan {
+        writes += 2.0;
         time.sampling = sampling(plan, ranks, available)?;
         time.analysis = analysis::analysis(job, plan)? + write.kept * memory.configurations as f64;
     }
@@ -152,14 +155,22 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
             communication.break_even_bandwidth.push(found.received as f64 / found.minibatch);
             costs.push(found);
         }
-        time.companions = companions(job, section, &costs);
-        time.between_layers += write.kept * section.layers.len() as f64 * memory.network as f64;
+        let trained = companions(job, section, &costs);
+        layers = section.layers.len();
+        // The main network goes into the files layer by layer; those beside it when that is a small part of the time, and when all are done.
+        let beside: usize = job.companions().iter().map(|companion| companion.section.layers.len()).sum();
+        let (main, all) =
+            (write.layers(layers, memory.network / (1 + beside / layers) as u128), write.layers(layers + beside, memory.network));
+        time.between_layers += layers as f64 * main;
+        time.companions = trained + (0.5 * beside as f64 * all).min(trained / f64::from(SAVING_SHARE)) + if beside > 0 { all } else { 0.0 };
+        layers += beside;
     }
     if let Some(section) = &job.renormalize {
         writes += 1.0;
-        time.renormalization = renormalization::renormalization(job, section)? + write.kept * memory.fields as f64 / 2.0;
+        time.renormalization = renormalization::renormalization(job, section)?
+            + write.kept * memory.fields as f64 / 2.0
+            + write.layers(layers, memory.network);
     }
-    // results.h5 is written anew after every stage and layer.
     time.analysis += writes * write.series * memory.series as f64;
     if job.report.figures {
         time.report = calibrate::figures(job);

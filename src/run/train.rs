@@ -1,6 +1,6 @@
 //! The stage `[train]`: a stack of machines, layer by layer, on the configurations that the sampling stage kept. All ranks share the minibatches.
 
-use super::desk::Stage;
+use super::desk::{Desk, Stage};
 use super::memory::peak_resident_bytes;
 use super::progress::Progress;
 use super::renormalize::Subject;
@@ -9,6 +9,7 @@ use super::training_data::{kept_samples, split};
 use super::{companions, layers, learning, networks};
 use crate::comm::Comm;
 use crate::config::{Companion, Distribute, Role, RunFile, TrainSection};
+use crate::console::plural;
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::rbm::deep;
@@ -87,7 +88,7 @@ struct Network<'a> {
     number: usize,
 }
 
-/// Trains the layers that are missing, of the main network and then of its companions; puts each into the files when it is done. Collective.
+/// Trains the layers that are missing, of the main network and then of its companions; keeps each when it is done. Collective.
 ///
 /// # Errors
 /// [`Error::NotFinite`] naming layer and epoch when a number stops being finite; [`Error::Stopped`] if the job stops; what cannot be written.
@@ -128,6 +129,7 @@ pub fn run(job: &RunFile, section: &TrainSection, prior: Prior, session: &mut Se
         let network = Network { job: &companion.job, section: &companion.section, number };
         train_network(&network, data, &mut record, &mut stored, session, Some(&progress))?;
     }
+    session.on_root(Desk::save_layers)?;
     progress.finish();
     Ok(())
 }
@@ -158,7 +160,7 @@ fn run_at_once(
         record.companions =
             companions.iter().zip(trained).map(|(one, layers)| CompanionRecord { layers, ..empty_companion(one) }).collect();
     }
-    keep(&mut record, session)
+    keep(&mut record, 0, session)
 }
 
 /// The configurations that a companion's own are made of: those of its coupling.
@@ -169,7 +171,7 @@ fn own_data<'a>(companion: &Companion, section: &TrainSection, prior: &'a Prior)
 
 /// What the stage of so many companions is called.
 pub fn companions_title(count: usize) -> String {
-    format!("training {count} more network{}", if count == 1 { "" } else { "s" })
+    format!("training {}", plural(count, "more network"))
 }
 
 /// The work of a layer, in samples.
@@ -192,7 +194,7 @@ fn train_network(
             let task = layers::Task { job, section, network: number, training: &training, held_out: &held_out };
             let trained = layers::train(&task, &std::mem::take(stored), session, progress)?;
             layers_of(record, number).extend(trained);
-            keep(record, session)?;
+            keep(record, number, session)?;
         }
         return Ok(());
     }
@@ -206,7 +208,7 @@ fn train_network(
                 let task = learning::Task { job, section, network: number, layer, below: &below, training: &training, held_out: &held_out };
                 let (machine, layer) = learning::train_layer(&task, &std::mem::take(stored), session, progress)?;
                 layers_of(record, number).push(layer);
-                keep(record, session)?;
+                keep(record, number, session)?;
                 machine
             }
         };
@@ -222,11 +224,11 @@ fn train_network(
     Ok(())
 }
 
-/// Puts what is trained into the files.
-fn keep(record: &mut TrainingRecord, session: &mut Session) -> Result<()> {
+/// Keeps what is trained. What the main network has goes into the files at once.
+fn keep(record: &mut TrainingRecord, network: usize, session: &mut Session) -> Result<()> {
     record.peak_memory = peak_resident_bytes();
     session.note_work();
-    session.on_root(|desk| desk.keep_training(record.clone())).map(drop)
+    session.on_root(|desk| desk.keep_training(record.clone(), network == 0)).map(drop)
 }
 
 fn layers_of(record: &mut TrainingRecord, number: usize) -> &mut Vec<LayerRecord> {

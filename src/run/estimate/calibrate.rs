@@ -9,7 +9,7 @@ use crate::random::{Purpose, Stream};
 use crate::rbm::deep::{self, ActivationKind};
 use crate::rbm::train::{ShardExchange, Trainer};
 use crate::rbm::{Matrix, TrainingData, TrainingOptions};
-use crate::record::{Ensemble, RunRecord, SamplingRecord};
+use crate::record::{Ensemble, EpochRecord, LayerRecord, RunRecord, SamplingRecord, TrainingRecord};
 use crate::run::learning;
 use crate::run::sample::{self, Plan};
 use crate::sampler::{self, Sampler};
@@ -28,6 +28,8 @@ const LARGEST_TRIAL: usize = 16384;
 const MOST_SAMPLES: usize = 1000;
 /// So many units are few: small layers see so many samples that what happens once is little beside the minibatches.
 const FEW_UNITS: usize = 1 << 21;
+/// Layers that are written to see how long one takes.
+const LAYERS_WRITTEN: usize = 16;
 /// Figures and page took so long for each of their parts on the machine this was written on, in seconds.
 const PAGE: f64 = 0.1;
 const FIGURE: f64 = 0.07;
@@ -52,6 +54,15 @@ pub struct Writing {
     pub series: f64,
     /// Bits and weights, which look random.
     pub kept: f64,
+    /// What a layer takes besides, however small it is, in seconds.
+    pub layer: f64,
+}
+
+impl Writing {
+    /// Seconds for the files of so many layers, whose weights take so many bytes.
+    pub fn layers(&self, layers: usize, bytes: u128) -> f64 {
+        layers as f64 * self.layer + bytes as f64 * self.kept
+    }
 }
 
 /// Writes a small file of each kind into the folder for temporary files.
@@ -81,6 +92,10 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
     };
     let (small, large) = (took(64)?, took(8192 + 64)?);
     let kept = (large - small).max(1e-6) / (8192.0 * 512.0);
+    let results = |sampling: Option<SamplingRecord>, training: Option<TrainingRecord>| {
+        let provenance = origin.clone();
+        RunRecord { provenance, sampling, scaling: None, analyses: Vec::new(), training, renormalization: None }
+    };
     let series = |draws: usize| {
         let chains = vec![walk(1, 0, draws)];
         let ensemble =
@@ -98,19 +113,36 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
             draws,
             ensembles: vec![ensemble],
         };
-        let record = RunRecord {
-            provenance: origin.clone(),
-            sampling: Some(sampling),
-            scaling: None,
-            analyses: Vec::new(),
-            training: None,
-            renormalization: None,
-        };
+        let record = results(Some(sampling), None);
         let began = Instant::now();
         store::write_results(&path, &record).map(|()| began.elapsed().as_secs_f64())
     };
     let (small, large) = (series(1000)?, series(201_000)?);
-    Ok(Writing { series: (large - small).max(1e-6) / (16.0 * 200_000.0), kept })
+    let series = (large - small).max(1e-6) / (16.0 * 200_000.0);
+    let layers = |count: usize| {
+        let training = small_layers(count);
+        let began = Instant::now();
+        store::write_network(&path, &origin, &training)?;
+        store::write_results(&path, &results(None, Some(training))).map(|()| began.elapsed().as_secs_f64())
+    };
+    let (few, many) = (layers(1)?, layers(1 + LAYERS_WRITTEN)?);
+    Ok(Writing { series, kept, layer: (many - few).max(1e-6) / LAYERS_WRITTEN as f64 })
+}
+
+/// A record of layers of one weight.
+fn small_layers(count: usize) -> TrainingRecord {
+    let layer = LayerRecord {
+        visible: 1,
+        hidden: 1,
+        weights: vec![0.5],
+        visible_bias: vec![0.5],
+        hidden_bias: vec![0.5],
+        epochs: vec![EpochRecord::default()],
+        dead_units: Vec::new(),
+        swap_rates: Vec::new(),
+        stopped_early: false,
+    };
+    TrainingRecord { layers: vec![layer; count], ..TrainingRecord::default() }
 }
 
 /// Random configurations, one a row.

@@ -1,7 +1,7 @@
 //! Writing: files, groups, dimensions, variables, attributes.
 
 use super::library::types::VarLenUnicode;
-use super::library::{self, Dataset, Group, Location};
+use super::library::{self, Dataset, Group, Location, LocationType};
 use super::{Label, Number, attach_scale, block_ranges, chunk_shape, explain, first_dimension, label, set_scale};
 use crate::error::{Error, Result};
 use crate::store::seal;
@@ -47,7 +47,7 @@ impl FileWriter {
         let FileWriter { file, path } = self;
         let mut regions = Vec::new();
         // Chunks have their places once they are flushed.
-        let placed = file.flush().and_then(|()| file.group("/")).and_then(|root| chunks_below(&root, &mut regions));
+        let placed = file.flush().and_then(|()| file.group("/")).and_then(|root| chunks_below(&root, "", &mut regions));
         let closed = file.close();
         placed.and(closed).map_err(|why| Error::file("write", &path, explain(&why)))?;
         seal::seal(&path, regions)
@@ -65,16 +65,23 @@ impl FileWriter {
     }
 }
 
-/// Where the chunks of all datasets below a group lie.
-fn chunks_below(group: &Group, regions: &mut Vec<seal::Region>) -> library::Result<()> {
-    for dataset in group.datasets()? {
-        let chunks = (0..dataset.num_chunks().unwrap_or(0))
-            .filter_map(|index| dataset.chunk_info(index))
-            .map(|chunk| (chunk.addr, chunk.size))
-            .collect();
-        regions.push(seal::Region { name: dataset.name(), chunks, digest: String::new() });
+/// Where the chunks of all datasets below the group of this path lie. The library would find the path of an open dataset by a search through the whole file.
+fn chunks_below(group: &Group, path: &str, regions: &mut Vec<seal::Region>) -> library::Result<()> {
+    let mut below = Vec::new();
+    for name in group.member_names()? {
+        let inner = format!("{path}/{name}");
+        match group.loc_type_by_name(&name)? {
+            LocationType::Group => below.push((group.group(&name)?, inner)),
+            LocationType::Dataset => {
+                let dataset = group.dataset(&name)?;
+                let chunks = (0..dataset.num_chunks().unwrap_or(0)).filter_map(|index| dataset.chunk_info(index));
+                let chunks = chunks.map(|chunk| (chunk.addr, chunk.size)).collect();
+                regions.push(seal::Region { name: inner, chunks, digest: String::new() });
+            }
+            _ => {}
+        }
     }
-    group.groups()?.iter().try_for_each(|below| chunks_below(below, regions))
+    below.iter().try_for_each(|(group, path)| chunks_below(group, path, regions))
 }
 
 /// A group that is being filled.
