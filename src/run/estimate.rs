@@ -9,7 +9,7 @@ use super::desk::SAVING_SHARE;
 use super::sample::Plan;
 use crate::config::{Distribute, Memory, RunFile, TrainSection};
 use crate::error::Result;
-use calibrate::LayerCost;
+use calibrate::{LayerCost, Writing};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -128,42 +128,7 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
     };
     if let Some(section) = &job.train {
         writes += section.layers.len() as f64;
-        let mut activities_below = 0.0;
-        let mut costs = Vec::new();
-        for layer in 0..section.layers.len() {
-            // Where ranks have layers or networks of their own, each does its minibatches alone.
-            let sharing = if section.distribute == Distribute::Shards { ranks } else { 1 };
-            let mut found = calibrate::layer(job.seed, section, layer, sharing)?;
-            if section.distribute == Distribute::Layers && ranks > 1 && layer > 0 {
-                found.received = (4 * section.minibatch * section.layers[layer - 1]) as u64;
-            }
-            let minibatches = section.samples.div_ceil(section.minibatch) as f64;
-            let mut each_epoch = minibatches * found.minibatch + found.end_of_epoch;
-            let mut seconds = 0.0;
-            if let Some(sweeps) = section.fresh_sweeps {
-                let [thermalization, configurations] = calibrate::fresh(job, section, sweeps, ranks)?;
-                seconds += thermalization;
-                // Every epoch has data of its own, which go up through the layers below.
-                each_epoch += configurations + activities_below;
-                activities_below += found.activities / 2.0;
-            } else {
-                time.between_layers += found.activities;
-            }
-            time.training.push(seconds + section.epochs[layer] as f64 * each_epoch);
-            communication.bytes_per_minibatch.push(found.received);
-            communication.seconds_per_minibatch.push(found.minibatch);
-            communication.break_even_bandwidth.push(found.received as f64 / found.minibatch);
-            costs.push(found);
-        }
-        let trained = companions(job, section, &costs);
-        layers = section.layers.len();
-        // The main network goes into the files layer by layer; those beside it when that is a small part of the time, and when all are done.
-        let beside: usize = job.companions().iter().map(|companion| companion.section.layers.len()).sum();
-        let (main, all) =
-            (write.layers(layers, memory.network / (1 + beside / layers) as u128), write.layers(layers + beside, memory.network));
-        time.between_layers += layers as f64 * main;
-        time.companions = trained + (0.5 * beside as f64 * all).min(trained / f64::from(SAVING_SHARE)) + if beside > 0 { all } else { 0.0 };
-        layers += beside;
+        layers = training(job, section, ranks, &write, &mut time, &mut communication)?;
     }
     if let Some(section) = &job.renormalize {
         writes += 1.0;
@@ -182,7 +147,8 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
         + time.between_layers
         + time.renormalization
         + time.report;
-    let checkpoints = time.sampling.max(time.training.iter().copied().fold(0.0, f64::max)) > CHECKPOINT_EVERY;
+    let longest = time.training.iter().copied().fold(time.sampling.max(time.companions), f64::max);
+    let checkpoints = longest > CHECKPOINT_EVERY;
     Ok(Estimate {
         configuration: job.resolved()?,
         ranks,
@@ -195,6 +161,54 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
         time,
         communication,
     })
+}
+
+/// The times of all layers of all networks, with those of their files, and what ranks send for them. Returns how many layers that is.
+fn training(
+    job: &RunFile,
+    section: &TrainSection,
+    ranks: usize,
+    write: &Writing,
+    time: &mut Time,
+    communication: &mut Communication,
+) -> Result<usize> {
+    let mut activities_below = 0.0;
+    let mut costs = Vec::new();
+    for layer in 0..section.layers.len() {
+        // Where ranks have layers or networks of their own, each does its minibatches alone.
+        let sharing = if section.distribute == Distribute::Shards { ranks } else { 1 };
+        let mut found = calibrate::layer(job.seed, section, layer, sharing)?;
+        if section.distribute == Distribute::Layers && ranks > 1 && layer > 0 {
+            found.received = (4 * section.minibatch * section.layers[layer - 1]) as u64;
+        }
+        let minibatches = section.samples.div_ceil(section.minibatch) as f64;
+        let mut each_epoch = minibatches * found.minibatch + found.end_of_epoch;
+        let mut seconds = 0.0;
+        if let Some(sweeps) = section.fresh_sweeps {
+            let [thermalization, configurations] = calibrate::fresh(job, section, sweeps, ranks)?;
+            seconds += thermalization;
+            // Every epoch has data of its own, which go up through the layers below.
+            each_epoch += configurations + activities_below;
+            activities_below += found.activities / 2.0;
+        } else {
+            time.between_layers += found.activities;
+        }
+        time.training.push(seconds + section.epochs[layer] as f64 * each_epoch);
+        communication.bytes_per_minibatch.push(found.received);
+        communication.seconds_per_minibatch.push(found.minibatch);
+        communication.break_even_bandwidth.push(found.received as f64 / found.minibatch);
+        costs.push(found);
+    }
+    // The main network goes into the files layer by layer; those beside it when that is a small part of the time, and when all are done.
+    let (layers, bytes) = (section.layers.len(), job.memory().network);
+    let beside: usize = job.companions().iter().map(|companion| companion.section.layers.len()).sum();
+    let (main, all) = (write.layers(layers, bytes / (1 + beside / layers) as u128), write.layers(layers + beside, bytes));
+    time.between_layers += layers as f64 * main;
+    if beside > 0 {
+        let trained = companions(job, section, &costs);
+        time.companions = trained + (0.5 * beside as f64 * all).min(trained / f64::from(SAVING_SHARE)) + all;
+    }
+    Ok(layers + beside)
 }
 
 /// Seconds of all networks beside the main one, whose layers have the shapes of its layers.
