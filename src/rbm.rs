@@ -3,6 +3,7 @@
 //! Inside the program the machine-learning sign is used: p(v, h) = exp(sum c_i v_i + sum b_j h_j + sum v_i W_ij h_j) / Z. The paper (Eq. 10) writes
 //! E = sum b h + sum v w h + sum c v with p = exp(-E) / Z, so its parameters are the negatives of ours.
 
+mod awake;
 pub mod bond_machine;
 pub mod data;
 pub mod deep;

@@ -37,12 +37,13 @@ pub struct Epoch {
 /// The free energies F(v) = -c.v - sum_j ln(1 + e^(b_j + v.W_j)) = H^RBM\[v\] of the first `samples` samples, in nats: fields in f32, sums in f64 in the order of the units.
 pub fn free_energies(set: InstructionSet, machine: &Machine, data: &TrainingData, samples: usize) -> Vec<f64> {
     let blocks: Vec<usize> = (0..samples).step_by(SAMPLES_AT_ONCE).collect();
+    let visible_part = VisiblePart::of(machine, data);
     let of_block = |start: usize| {
         let rows = start..samples.min(start + SAMPLES_AT_ONCE);
         let count = rows.len();
         let mut units = Units::like(data);
         units.load(data, rows.clone());
-        let mut sums: Vec<f64> = rows.map(|row| visible_part(machine, data, row)).collect();
+        let mut sums: Vec<f64> = rows.map(|row| visible_part.of_row(data, row)).collect();
         let mut fields = vec![Vector::ZERO; ABREAST * count];
         for index in 0..machine.hidden_panels().div_ceil(ABREAST) {
             let panels = lot(index, machine.hidden_panels());
@@ -58,24 +59,60 @@ pub fn free_energies(set: InstructionSet, machine: &Machine, data: &TrainingData
     blocks.concat()
 }
 
-/// c.v of one sample.
-fn visible_part(machine: &Machine, data: &TrainingData, row: usize) -> f64 {
-    let bias = |unit: usize| f64::from(machine.visible_bias[unit / Vector::WIDTH].0[unit % Vector::WIDTH]);
-    match data {
-        TrainingData::Binary(matrix) => matrix.bits(row).iter_ones().map(bias).sum(),
-        TrainingData::Real(matrix) => matrix.row(row).iter().enumerate().map(|(unit, &value)| f64::from(value) * bias(unit)).sum(),
+/// c.v of a sample. The units are added eight at a time.
+enum VisiblePart {
+    /// For binary units, the sum for every state of eight of them: 256 numbers for each eight.
+    Tables(Vec<f64>),
+    /// The biases.
+    Numbers(Vec<f64>),
+}
+
+impl VisiblePart {
+    fn of(machine: &Machine, data: &TrainingData) -> VisiblePart {
+        let biases: Vec<f64> = machine.visible_bias.iter().flat_map(|panel| panel.0).map(f64::from).collect();
+        if let TrainingData::Real(_) = data {
+            return VisiblePart::Numbers(biases);
+        }
+        let mut tables = Vec::with_capacity(256 * biases.len().div_ceil(8));
+        for biases in biases.chunks(8) {
+            let start = tables.len();
+            tables.push(0.0);
+            for bias in biases {
+                for state in start..tables.len() {
+                    tables.push(tables[state] + bias);
+                }
+            }
+        }
+        VisiblePart::Tables(tables)
+    }
+
+    fn of_row(&self, data: &TrainingData, row: usize) -> f64 {
+        match (self, data) {
+            (VisiblePart::Tables(tables), TrainingData::Binary(matrix)) => {
+                let bytes = matrix.row(row).iter().flat_map(|word| word.to_le_bytes());
+                tables.chunks_exact(256).zip(bytes).map(|(table, byte)| table[usize::from(byte)]).sum()
+            }
+            (VisiblePart::Numbers(biases), TrainingData::Real(matrix)) => {
+                let mut sums = [0.0; 8];
+                for (biases, values) in biases.chunks(8).zip(matrix.row(row).chunks(8)) {
+                    sums.iter_mut().zip(biases).zip(values).for_each(|((sum, bias), &value)| *sum += bias * f64::from(value));
+                }
+                sums.iter().sum()
+            }
+            // The tables are those of binary data.
+            _ => f64::NAN,
+        }
     }
 }
 
-/// Mean free energy of the held-out data minus that of as many training data, at most [`MOST_TRAINING_SAMPLES`]; 0 without held-out data.
-pub fn free_energy_gap(set: InstructionSet, machine: &Machine, data: &TrainingData, held_out: &TrainingData) -> f64 {
-    let count = held_out.samples();
-    if count == 0 {
+/// Mean free energy of the held-out data, which are given, minus that of as many training data, at most [`MOST_TRAINING_SAMPLES`]; 0 without held-out data.
+pub fn free_energy_gap(set: InstructionSet, machine: &Machine, data: &TrainingData, held_out: &[f64]) -> f64 {
+    if held_out.is_empty() {
         return 0.0;
     }
-    let mean = |energies: Vec<f64>| energies.iter().sum::<f64>() / energies.len() as f64;
-    let training = count.min(data.samples()).min(MOST_TRAINING_SAMPLES);
-    mean(free_energies(set, machine, held_out, count)) - mean(free_energies(set, machine, data, training))
+    let mean = |energies: &[f64]| energies.iter().sum::<f64>() / energies.len() as f64;
+    let training = held_out.len().min(data.samples()).min(MOST_TRAINING_SAMPLES);
+    mean(held_out) - mean(&free_energies(set, machine, data, training))
 }
 
 /// Mean squared difference between a visible unit and its probability after going up and down with probabilities, per unit, over the first samples (at most
@@ -106,10 +143,10 @@ pub fn reconstruction_error(set: InstructionSet, machine: &Machine, data: &Train
 const MOST_PSEUDO_SAMPLES: usize = 1000;
 
 /// The mean of ln p(v_i given the other units) over one unit i of each of the first samples (at most 1000), in nats: ln p = -ln(1 + e^(F(v) - F(v with unit i flipped))). The unit
-/// walks through the layer from sample to sample, so that nothing is drawn. `None` for data that are not binary, or none.
+/// walks through the layer from sample to sample, so that nothing is drawn. `energies` are F(v) of the samples. `None` for data that are not binary, or none.
 ///
 /// J. Besag, The Statistician 24, 179 (1975). It is cheap and falls short: a machine may know its neighbours and still be wrong at large.
-pub fn pseudo_likelihood(set: InstructionSet, machine: &Machine, data: &TrainingData) -> Option<f64> {
+pub fn pseudo_likelihood(set: InstructionSet, machine: &Machine, data: &TrainingData, energies: &[f64]) -> Option<f64> {
     let TrainingData::Binary(matrix) = data else { return None };
     let samples = matrix.rows().min(MOST_PSEUDO_SAMPLES);
     if samples == 0 {
@@ -123,10 +160,9 @@ pub fn pseudo_likelihood(set: InstructionSet, machine: &Machine, data: &Training
         let value = flipped.get(row, unit as usize);
         flipped.set(row, unit as usize, !value);
     }
-    let here = free_energies(set, machine, data, samples);
     let there = free_energies(set, machine, &TrainingData::Binary(flipped), samples);
     let logarithm = |(here, there): (&f64, &f64)| -crate::rbm::exact::softplus(here - there);
-    Some(here.iter().zip(&there).map(logarithm).sum::<f64>() / samples as f64)
+    Some(energies.iter().zip(&there).map(logarithm).sum::<f64>() / samples as f64)
 }
 
 /// Root mean square and largest absolute value of the weights.

@@ -45,11 +45,11 @@ impl Units {
             TrainingData::Binary(matrix) => {
                 let mut bits = std::mem::take(self).into_bits();
                 bits.resize(panels * samples, 0);
-                for (sample, row) in rows.enumerate() {
-                    for (index, word) in matrix.row(row).iter().enumerate() {
-                        for panel in 4 * index..panels.min(4 * index + 4) {
-                            bits[panel * samples + sample] = (word >> (16 * (panel % 4))) as u16;
-                        }
+                let rows: Vec<&[u64]> = rows.map(|row| matrix.row(row)).collect();
+                // Word by word of all samples: each panel is then written from its beginning to its end.
+                for (index, panels) in bits.chunks_mut(4 * samples.max(1)).enumerate() {
+                    for (part, panel) in panels.chunks_exact_mut(samples).enumerate() {
+                        panel.iter_mut().zip(&rows).for_each(|(bits, row)| *bits = (row[index] >> (16 * part)) as u16);
                     }
                 }
                 *self = Units::Bits(bits);
@@ -197,8 +197,8 @@ impl Machine {
 
 /// How many lots of panels a thread takes at least: all of them where the work is too small to be worth waking another thread for. Changes nothing but time.
 pub fn least_lots(visible: usize, hidden: usize, samples: usize) -> usize {
-    // A product of two panels and a sample takes about a nanosecond, a thread some microseconds to wake.
-    const WORTH_SHARING: usize = 40_000;
+    // A product of two panels and a sample takes about a nanosecond, and a thread that is awake some microseconds to take its part.
+    const WORTH_SHARING: usize = 10_000;
     let work = (visible.div_ceil(WIDTH) * hidden.div_ceil(WIDTH)).saturating_mul(samples);
     if work < WORTH_SHARING { usize::MAX } else { 1 }
 }

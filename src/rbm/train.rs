@@ -25,9 +25,10 @@ pub use exchange::{Alone, ShardExchange};
 pub use snapshot::{PassSnapshot, Snapshot};
 pub use streamed::order_of_samples;
 
+use super::awake::with_all_awake;
 use super::gibbs::{self, Conditional};
 use super::monitor::{self, Epoch};
-use super::panels::{Machine, Units};
+use super::panels::{Machine, Units, least_lots};
 use super::{Method, Rbm, TrainingData, TrainingOptions, VisibleBias};
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
@@ -242,8 +243,13 @@ impl<'a> Trainer<'a> {
     pub fn advance(&mut self, minibatches: usize) -> Result<Option<Epoch>> {
         let mut pass = self.pass.take().unwrap_or_else(|| self.new_pass());
         let order = std::mem::take(&mut pass.order);
-        for rows in order.chunks(self.options.minibatch).skip(pass.minibatches).take(minibatches) {
-            self.step(&mut pass, rows)?;
+        let is_worth_sharing = self.is_worth_sharing();
+        let rows = order.chunks(self.options.minibatch).skip(pass.minibatches).take(minibatches);
+        let steps = || rows.into_iter().try_for_each(|rows| self.step(&mut pass, rows));
+        if is_worth_sharing {
+            with_all_awake(steps)?
+        } else {
+            steps()?
         }
         pass.order = order;
         if pass.minibatches < self.minibatches_per_epoch() {
@@ -251,6 +257,11 @@ impl<'a> Trainer<'a> {
             return Ok(None);
         }
         self.end_epoch(&pass).map(Some)
+    }
+
+    /// Whether a minibatch is work for several threads, all the time: not where they wait for data of others.
+    fn is_worth_sharing(&self) -> bool {
+        self.streamed.is_none() && least_lots(self.machine.visible, self.machine.hidden, self.options.minibatch) == 1
     }
 
     /// One minibatch of a pass.
@@ -291,10 +302,12 @@ impl<'a> Trainer<'a> {
             Method::ContrastiveDivergence => pass.squared_error / (self.samples() * self.machine.visible) as f64,
             _ => monitor::reconstruction_error(self.set, &self.machine, &self.data),
         };
+        // Two of the monitors begin with the free energies of the held-out data.
+        let held_out = monitor::free_energies(self.set, &self.machine, &self.held_out, self.held_out.samples());
         let record = Epoch {
             reconstruction_error: squared_error,
-            free_energy_gap: monitor::free_energy_gap(self.set, &self.machine, &self.data, &self.held_out),
-            pseudo_likelihood: monitor::pseudo_likelihood(self.set, &self.machine, &self.held_out),
+            free_energy_gap: monitor::free_energy_gap(self.set, &self.machine, &self.data, &held_out),
+            pseudo_likelihood: monitor::pseudo_likelihood(self.set, &self.machine, &self.held_out, &held_out),
             weight_norm,
             weight_maximum,
             gradient_norm: (pass.gradient_squares / (self.machine.visible * self.machine.hidden) as f64).sqrt(),

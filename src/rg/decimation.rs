@@ -92,7 +92,7 @@ impl DecimationLayer {
     pub fn marginal_difference(&self) -> Result<f64> {
         let kept = self.kept();
         let [weights, visible, hidden] = self.parameters();
-        let traced = TracedMachine::of_hidden(kept, kept, &weights, &visible, &hidden);
+        let traced = TracedMachine::of_hidden(kept, &weights, &visible, &hidden);
         let mut largest = 0f64;
         let groups: [&[usize]; 6] = [&[0], &[0, 1], &[0, 2], &[0, 3], &[0, 1, 2], &[0, 1, 2, 3]];
         for group in groups.into_iter().filter(|group| group.iter().all(|&spin| spin < kept)) {

@@ -4,7 +4,7 @@ use super::renormalize::{Subject, receptive_fields};
 use crate::config::RenormalizeSection;
 use crate::error::Result;
 use crate::exact::critical_coupling;
-use crate::rbm::{TrainingData, deep};
+use crate::rbm::{Rbm, TrainingData, deep};
 use crate::record::{Cell, LikelihoodRecord, ReceptiveFieldSummary, ReconstructionRecord, TableRecord};
 use crate::rg::Tally;
 use crate::rg::block_rule::{BlockLevel, BlockRule, block_levels};
@@ -16,6 +16,8 @@ use crate::spins::BitMatrix;
 
 /// Couplings within this of K_c count as critical.
 const CRITICAL: f64 = 1e-6;
+/// The distance of units that count as nearest neighbours, in mean spacings.
+const NEAREST: usize = 1;
 
 /// Centres and signs of the units of every layer.
 pub struct Centres(Vec<Vec<survey::Unit>>);
@@ -93,6 +95,23 @@ pub fn couplings(subject: &Subject, centres: &Centres) -> Result<Vec<TableRecord
     Ok(vec![table])
 }
 
+/// The coupling of the nearest units of every layer and its error, as in the table of [`couplings`] if that is there; none for a layer without such units.
+///
+/// # Errors
+/// As [`couplings`].
+pub fn nearest_couplings(subject: &Subject, centres: &Centres, table: Option<&TableRecord>) -> Result<Vec<Option<[f64; 2]>>> {
+    let of_layer = |(layer, (machine, units)): (usize, (&Rbm, &Vec<survey::Unit>))| {
+        let Some(table) = table else {
+            let [_, hidden] = TracedMachine::sides_of(machine);
+            return Ok(survey::at_distance(&hidden, subject.torus, units, NEAREST)?.map(|found| found.mean));
+        };
+        let is = |row: usize, column: &str, value: usize| table.get(row, column).is_some_and(|found| found[0] == value as f64);
+        let row = (0..table.rows.len()).find(|&row| is(row, "layer", layer) && is(row, "distance", NEAREST));
+        Ok(row.and_then(|row| table.get(row, "mean")))
+    };
+    (1..).zip(subject.stack.iter().zip(&centres.0)).map(of_layer).collect()
+}
+
 /// Block spins by majority and by Kadanoff's kernel beside the layers of the stack.
 ///
 /// # Errors
@@ -103,7 +122,7 @@ pub fn side_by_side(
     all: Option<&BitMatrix>,
     reconstructions: &[ReconstructionRecord],
     likelihood: Option<&LikelihoodRecord>,
-    effective: Option<&TableRecord>,
+    nearest: &[Option<[f64; 2]>],
 ) -> Result<TableRecord> {
     let columns = [
         ("spins", "number of spins or units of the level", "1"),
@@ -136,18 +155,10 @@ pub fn side_by_side(
             }
         }
         if let (Some(machine), Some(units)) = (subject.stack.get(level - 1), centres.0.get(level - 1)) {
-            let coupling = |distance: f64| {
-                let effective = effective?;
-                let row = (0..effective.rows.len()).find(|&row| {
-                    effective.get(row, "layer").is_some_and(|layer| layer[0] == level as f64)
-                        && effective.get(row, "distance").is_some_and(|found| found[0] == distance)
-                })?;
-                effective.get(row, "mean")
-            };
             let cells = [
                 Cell::exact(machine.hidden() as f64),
                 Cell::maybe_estimate(unit_correlation(subject, level, units)),
-                Cell::maybe_estimate(coupling(1.0)),
+                Cell::maybe_estimate(nearest.get(level - 1).copied().flatten()),
                 Cell::NONE,
                 Cell::NONE,
                 Cell::maybe_estimate(reconstructions.get(level - 1).map(|record| record.agreement)),
@@ -191,7 +202,7 @@ fn exponents(subject: &Subject, all: Option<&BitMatrix>, rule: BlockRule, most: 
 /// that the mean of a product of spins is that of (2 p - 1)(2 p' - 1).
 fn unit_correlation(subject: &Subject, level: usize, units: &[survey::Unit]) -> Option<[f64; 2]> {
     let TrainingData::Real(activities) = deep::up(&subject.stack[..level], subject.held_out) else { return None };
-    let pairs = survey::pairs_at(subject.torus, units, 1);
+    let pairs = survey::pairs_at(subject.torus, units, NEAREST);
     if pairs.is_empty() {
         return None;
     }
@@ -222,7 +233,8 @@ pub fn run(
     let centres = Centres::of(subject)?;
     let mut tables = if section.couplings { couplings(subject, &centres)? } else { Vec::new() };
     if section.side_by_side {
-        tables.push(side_by_side(subject, &centres, all, reconstructions, likelihood, tables.first())?);
+        let nearest = nearest_couplings(subject, &centres, tables.first())?;
+        tables.push(side_by_side(subject, &centres, all, reconstructions, likelihood, &nearest)?);
     }
     Ok(tables)
 }

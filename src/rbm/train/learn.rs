@@ -31,20 +31,17 @@ impl Sums<'_> {
             Sums::Samples(statistics) => statistics,
             Sums::Exact(gradient) => return (in_panels(&gradient.visible), in_panels(&gradient.hidden), 0.0),
         };
-        let small = |strip: usize| {
-            let sums = (0..panels).into_par_iter().with_min_len(statistics.least_lots).map(|panel| {
-                if panel < visible_panels {
-                    statistics.visible_sums(panel, strip)
-                } else {
-                    statistics.hidden_sums(panel - visible_panels, strip)
-                }
-            });
-            let mut numbers: Vec<f32> = sums.collect::<Vec<Vector>>().into_iter().flat_map(|sum| sum.0).collect();
-            numbers.push(errors[strip] as f32);
-            numbers
+        let sum = |index: usize| match (index / panels, index % panels) {
+            (strip, panel) if panel < visible_panels => statistics.visible_sums(panel, strip),
+            (strip, panel) => statistics.hidden_sums(panel - visible_panels, strip),
         };
-        let own: Vec<f32> = (0..statistics.strips()).flat_map(small).collect();
+        let sums: Vec<Vector> = (0..statistics.strips() * panels).into_par_iter().with_min_len(statistics.least_lots).map(sum).collect();
         let length = panels * WIDTH + 1;
+        let mut own = Vec::with_capacity(statistics.strips() * length);
+        for (sums, &error) in sums.chunks_exact(panels).zip(errors) {
+            sums.iter().for_each(|sum| own.extend_from_slice(&sum.0));
+            own.push(error as f32);
+        }
         let mut all = vec![0.0; shards * length];
         exchange.gather(shards, &own, &mut all);
         let mut visible_sums = vec![Vector::ZERO; panels];

@@ -15,6 +15,8 @@ use crate::rbm::{ExactRbm, Rbm};
 pub const MOST_SUMMED: usize = 20;
 /// The Gaussian is cut here, in standard deviations.
 const CUT: f64 = 7.0;
+/// Up to this sum of two weights e^(2(a + b)) is far from overflow.
+const LARGEST_PAIR: f64 = 300.0;
 
 /// One layer of a machine in spins +-1, the other one traced out.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,10 +24,21 @@ pub struct TracedMachine {
     spins: usize,
     /// eta_j.
     fields: Vec<f64>,
-    /// theta_i.
-    thresholds: Vec<f64>,
+    /// The units of the other layer.
+    others: Vec<Other>,
     /// w_ij, row-major \[unit of the other layer\]\[spin\].
     weights: Vec<f64>,
+}
+
+/// What is known of a unit of the other layer before any set of spins is looked at.
+#[derive(Debug, Clone, PartialEq)]
+struct Other {
+    /// theta_i.
+    threshold: f64,
+    /// The spins that it sees, those with the largest weights first.
+    seen: Vec<u32>,
+    /// The sum of the squares of all its weights.
+    squares: f64,
 }
 
 /// How the field of the other spins is averaged over.
@@ -39,14 +52,14 @@ pub enum Neighbourhood {
 
 impl TracedMachine {
     /// -H^RBM\[v\]: the hidden units are traced out. Parameters of 0/1 units, weights row-major \[visible\]\[hidden\].
-    pub fn of_visible(visible: usize, hidden: usize, weights: &[f64], visible_bias: &[f64], hidden_bias: &[f64]) -> TracedMachine {
+    pub fn of_visible(visible: usize, weights: &[f64], visible_bias: &[f64], hidden_bias: &[f64]) -> TracedMachine {
         let transposed = crate::rg::linear::transposed(weights, visible);
-        Self::new(visible, hidden, transposed, visible_bias, hidden_bias)
+        Self::new(visible, transposed, visible_bias, hidden_bias)
     }
 
     /// -H^RBM\[h\]: the visible units are traced out.
-    pub fn of_hidden(visible: usize, hidden: usize, weights: &[f64], visible_bias: &[f64], hidden_bias: &[f64]) -> TracedMachine {
-        Self::new(hidden, visible, weights.to_vec(), hidden_bias, visible_bias)
+    pub fn of_hidden(hidden: usize, weights: &[f64], visible_bias: &[f64], hidden_bias: &[f64]) -> TracedMachine {
+        Self::new(hidden, weights.to_vec(), hidden_bias, visible_bias)
     }
 
     /// The visible and the hidden side of a trained machine.
@@ -55,30 +68,28 @@ impl TracedMachine {
         let (visible, hidden) = (machine.visible(), machine.hidden());
         let (weights, visible_bias, hidden_bias) =
             (double(&machine.weights.to_unpadded()), double(&machine.visible_bias), double(&machine.hidden_bias));
-        [
-            Self::of_visible(visible, hidden, &weights, &visible_bias, &hidden_bias),
-            Self::of_hidden(visible, hidden, &weights, &visible_bias, &hidden_bias),
-        ]
+        [Self::of_visible(visible, &weights, &visible_bias, &hidden_bias), Self::of_hidden(hidden, &weights, &visible_bias, &hidden_bias)]
     }
 
     /// The visible and the hidden side of a small machine in double precision.
     pub fn sides_of_exact(machine: &ExactRbm) -> [TracedMachine; 2] {
         let parts = (machine.visible, machine.hidden, &machine.weights, &machine.visible_bias, &machine.hidden_bias);
-        [Self::of_visible(parts.0, parts.1, parts.2, parts.3, parts.4), Self::of_hidden(parts.0, parts.1, parts.2, parts.3, parts.4)]
+        [Self::of_visible(parts.0, parts.2, parts.3, parts.4), Self::of_hidden(parts.1, parts.2, parts.3, parts.4)]
     }
 
     /// 0/1 units become spins by v = (1 + s) / 2: w = W / 4, eta_j = b_j / 2 + sum_i W_ij / 4, theta_i = c_i / 2 + sum_j W_ij / 4.
-    fn new(spins: usize, others: usize, weights: Vec<f64>, bias: &[f64], other_bias: &[f64]) -> TracedMachine {
+    fn new(spins: usize, weights: Vec<f64>, bias: &[f64], other_bias: &[f64]) -> TracedMachine {
         let weights: Vec<f64> = weights.into_iter().map(|weight| weight / 4.0).collect();
         let mut fields: Vec<f64> = bias.iter().map(|bias| bias / 2.0).collect();
-        let mut thresholds: Vec<f64> = other_bias.iter().map(|bias| bias / 2.0).collect();
-        for other in 0..others {
-            for spin in 0..spins {
-                fields[spin] += weights[other * spins + spin];
-                thresholds[other] += weights[other * spins + spin];
-            }
-        }
-        TracedMachine { spins, fields, thresholds, weights }
+        let of_row = |(row, bias): (&[f64], &f64)| {
+            let mut seen: Vec<u32> = (0u32..).zip(row).filter(|&(_, &weight)| weight != 0.0).map(|(spin, _)| spin).collect();
+            seen.sort_by(|&one, &other| row[other as usize].abs().total_cmp(&row[one as usize].abs()));
+            fields.iter_mut().zip(row).for_each(|(field, weight)| *field += weight);
+            let threshold = row.iter().fold(bias / 2.0, |sum, weight| sum + weight);
+            Other { threshold, seen, squares: row.iter().map(|weight| weight * weight).sum() }
+        };
+        let others = weights.chunks_exact(spins.max(1)).zip(other_bias).map(of_row).collect();
+        TracedMachine { spins, fields, others, weights }
     }
 
     /// The number of spins.
@@ -92,7 +103,7 @@ impl TracedMachine {
 
     /// The units of the other layer that join all spins of a set: a product of weights of at least `smallest` in absolute value. The others add at most about so much.
     fn joining<'a>(&'a self, set: &'a [usize], smallest: f64) -> impl Iterator<Item = usize> + 'a {
-        (0..self.thresholds.len()).filter(move |&other| {
+        (0..self.others.len()).filter(move |&other| {
             let row = self.row(other);
             let product: f64 = set.iter().map(|&spin| row[spin].abs()).product();
             product != 0.0 && product >= smallest
@@ -115,64 +126,94 @@ impl TracedMachine {
     pub fn coupling(&self, set: &[usize], neighbourhood: Neighbourhood, smallest: f64) -> Result<f64> {
         let mut total = if let [only] = set { self.fields[*only] } else { 0.0 };
         let scale = 1.0 / f64::from(1u32 << set.len());
-        for other in self.joining(set, smallest) {
-            let row = self.row(other);
-            let mut rest: Vec<f64> =
-                (0..self.spins).filter(|spin| !set.contains(spin)).map(|spin| row[spin].abs()).filter(|&weight| weight != 0.0).collect();
+        for unit in self.joining(set, smallest) {
+            let (row, other) = (self.row(unit), &self.others[unit]);
+            let rest = other.seen.len() - set.len();
             let summed = match neighbourhood {
-                Neighbourhood::Exact => rest.len(),
-                Neighbourhood::Largest(count) => count.min(rest.len()),
+                Neighbourhood::Exact => rest,
+                Neighbourhood::Largest(count) => count.min(rest),
             };
             if summed > MOST_SUMMED {
                 return Err(Error::Usage(format!(
-                    "a unit that sees {} spins cannot be summed over exactly: choose Largest(n) with n up to {MOST_SUMMED}",
-                    rest.len()
+                    "a unit that sees {rest} spins cannot be summed over exactly: choose Largest(n) with n up to {MOST_SUMMED}"
                 )));
             }
-            if summed < rest.len() {
-                rest.sort_by(|one, other| other.total_cmp(one));
-            }
-            let deviation = rest[summed..].iter().map(|weight| weight * weight).sum::<f64>().sqrt();
-            let inner = |field: f64| products(set, row, self.thresholds[other] + field);
-            let outer = |field: f64| gaussian_mean(deviation, |x| inner(field + x));
-            total += scale * mean_over_signs(&rest[..summed], 0.0, &outer);
+            let away = other.seen.iter().map(|&spin| spin as usize).filter(|spin| !set.contains(spin));
+            let largest: Vec<f64> = away.take(summed).map(|spin| row[spin].abs()).collect();
+            let joined: Vec<f64> = set.iter().map(|&spin| row[spin]).collect();
+            let known: f64 = largest.iter().chain(&joined).map(|weight| weight * weight).sum();
+            let deviation = if summed == rest { 0.0 } else { (other.squares - known).max(0.0).sqrt() };
+            let (products, nodes) = (Products::of(&joined), gaussian_nodes(deviation));
+            let inner = |field: f64| nodes.iter().map(|&(x, weight)| weight * products.at(field + x)).sum();
+            total += scale * mean_over_signs(&largest, other.threshold, &inner);
         }
         Ok(total)
     }
 }
 
-/// sum over tau of tau_1 ... tau_n ln cosh(x + sum tau w).
-fn products(set: &[usize], row: &[f64], x: f64) -> f64 {
-    match set {
-        [] => log_cosh(x),
-        [first, rest @ ..] => products(rest, row, x + row[*first]) - products(rest, row, x - row[*first]),
+/// sum over tau of tau_1 ... tau_n ln cosh(x + tau_1 w_1 + ... + tau_n w_n) as a function of x.
+enum Products<'a> {
+    /// n is 0 or 1, or weights are so large that exponentials of them overflow.
+    Plain(&'a [f64]),
+    /// n of at least 2. Two of the spins together are a logarithm: with t = e^(-2|x|) and positive weights a and b their part is
+    /// ln (cosh 2x + cosh 2(a + b)) / (cosh 2x + cosh 2(a - b)) = ln (1 + 4 t sinh 2a sinh 2b / (1 + t^2 + 2 t cosh 2(a - b))), and it is odd in both.
+    Paired { others: &'a [f64], sign: f64, sines: f64, cosine: f64 },
+}
+
+impl Products<'_> {
+    fn of(weights: &[f64]) -> Products<'_> {
+        match weights {
+            [others @ .., one, other] if one.abs() + other.abs() < LARGEST_PAIR => {
+                let (a, b) = (one.abs(), other.abs());
+                let sines = 4.0 * (2.0 * a).sinh() * (2.0 * b).sinh();
+                Products::Paired { others, sign: one.signum() * other.signum(), sines, cosine: 2.0 * (2.0 * (a - b)).cosh() }
+            }
+            _ => Products::Plain(weights),
+        }
+    }
+
+    fn at(&self, x: f64) -> f64 {
+        match *self {
+            Products::Plain(weights) => over_signs(weights, x, &log_cosh),
+            Products::Paired { others, sign, sines, cosine } => {
+                let pair = |x: f64| {
+                    let t = (-2.0 * x.abs()).exp();
+                    (sines * t / (1.0 + t * (t + cosine))).ln_1p()
+                };
+                sign * over_signs(others, x, &pair)
+            }
+        }
+    }
+}
+
+/// sum over tau of tau_1 ... tau_n f(x + tau_1 w_1 + ... + tau_n w_n).
+fn over_signs(weights: &[f64], x: f64, f: &impl Fn(f64) -> f64) -> f64 {
+    match weights {
+        [] => f(x),
+        [first, rest @ ..] => over_signs(rest, x + first, f) - over_signs(rest, x - first, f),
     }
 }
 
 /// The mean of f over all signs of the weights.
-fn mean_over_signs(weights: &[f64], field: f64, f: &dyn Fn(f64) -> f64) -> f64 {
+fn mean_over_signs(weights: &[f64], field: f64, f: &impl Fn(f64) -> f64) -> f64 {
     match weights {
         [] => f(field),
         [first, rest @ ..] => (mean_over_signs(rest, field + first, f) + mean_over_signs(rest, field - first, f)) / 2.0,
     }
 }
 
-/// The mean of f over a normal X of mean 0 by the trapezoidal rule, which converges exponentially for a function that is analytic around the real axis: the nearest singularity
-/// of ln cosh is pi / 2 away.
-fn gaussian_mean(deviation: f64, f: impl Fn(f64) -> f64) -> f64 {
+/// Points and weights of the mean over a normal X of mean 0 by the trapezoidal rule, which converges exponentially for a function that is analytic around the real axis: the nearest
+/// singularity of ln cosh is pi / 2 away.
+fn gaussian_nodes(deviation: f64) -> Vec<(f64, f64)> {
     if deviation == 0.0 {
-        return f(0.0);
+        return vec![(0.0, 1.0)];
     }
     let step = (0.45 / deviation).clamp(1e-3, 0.5);
     let count = (CUT / step).ceil() as i32;
-    let (mut sum, mut norm) = (0.0, 0.0);
-    for index in -count..=count {
-        let x = f64::from(index) * step;
-        let weight = (-x * x / 2.0).exp();
-        sum += weight * f(deviation * x);
-        norm += weight;
-    }
-    sum / norm
+    let nodes = (-count..=count).map(|index| f64::from(index) * step).map(|x| (deviation * x, (-x * x / 2.0).exp()));
+    let nodes: Vec<(f64, f64)> = nodes.collect();
+    let norm: f64 = nodes.iter().map(|node| node.1).sum();
+    nodes.into_iter().map(|(x, weight)| (x, weight / norm)).collect()
 }
 
 /// ln cosh x without overflow.
@@ -238,7 +279,7 @@ mod tests {
                     weights[end * bonds + bond] = 4.0 * weight;
                 }
             }
-            let side = TracedMachine::of_visible(sites, bonds, &weights, &vec![-8.0 * weight; sites], &vec![-4.0 * weight; bonds]);
+            let side = TracedMachine::of_visible(sites, &weights, &vec![-8.0 * weight; sites], &vec![-4.0 * weight; bonds]);
             for other in 1..sites {
                 let is_bond = torus.neighbours(0).contains(&other);
                 let found = side.coupling(&[0, other], Neighbourhood::Exact, 0.0).unwrap();
@@ -246,6 +287,19 @@ mod tests {
             }
             for set in [vec![0], vec![0, 1, 5], vec![0, 1, 5, 6]] {
                 assert!(side.coupling(&set, Neighbourhood::Exact, 0.0).unwrap().abs() < 1e-10);
+            }
+        }
+    }
+
+    #[test]
+    fn two_spins_together_are_the_four_terms_of_their_sum() {
+        for weights in
+            [vec![0.3, -0.8], vec![-2.0, -7.5], vec![40.0, -40.0], vec![160.0, 170.0], vec![0.2, -0.7, 1.1], vec![0.1, 3.0, -0.4, 0.9]]
+        {
+            for x in [-400.0, -3.1, 0.0, 0.4, 9.0] {
+                let (found, wanted) = (Products::of(&weights).at(x), Products::Plain(&weights).at(x));
+                let largest = weights.iter().fold(f64::abs(x), |sum, weight| sum + weight.abs());
+                assert!((found - wanted).abs() < 1e-15 * 16.0 * largest, "{weights:?} at {x}: {found} and {wanted}");
             }
         }
     }
@@ -260,10 +314,11 @@ mod tests {
         assert!(errors[0] < 1e-2 * exact.abs().max(0.1) && errors[1] < errors[0] && errors[2] < 1e-14, "{errors:?} of {exact}");
         // The trapezoidal rule against a known mean: E cosh(X) = e^(s^2 / 2).
         for deviation in [0.1f64, 1.0, 2.5] {
-            assert!((gaussian_mean(deviation, f64::cosh) / (deviation * deviation / 2.0).exp() - 1.0).abs() < 1e-4);
-            assert!((gaussian_mean(deviation, |x| x * x) / deviation.powi(2) - 1.0).abs() < 1e-9);
+            let mean = |f: fn(f64) -> f64| gaussian_nodes(deviation).into_iter().map(|(x, weight)| weight * f(x)).sum::<f64>();
+            assert!((mean(f64::cosh) / (deviation * deviation / 2.0).exp() - 1.0).abs() < 1e-4);
+            assert!((mean(|x| x * x) / deviation.powi(2) - 1.0).abs() < 1e-9);
         }
-        let wide = TracedMachine::of_visible(30, 1, &[1.0; 30], &[0.0; 30], &[0.0]);
+        let wide = TracedMachine::of_visible(30, &[1.0; 30], &[0.0; 30], &[0.0]);
         assert!(wide.coupling(&[0, 1], Neighbourhood::Exact, 0.0).is_err());
     }
 }

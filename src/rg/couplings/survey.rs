@@ -165,17 +165,18 @@ pub fn pairs_at(torus: SquareTorus, units: &[Unit], shell: usize) -> Vec<(usize,
 /// # Errors
 /// None in practice.
 pub fn by_distance(side: &TracedMachine, torus: SquareTorus, units: &[Unit]) -> Result<Vec<(usize, Survey)>> {
-    let mut found = Vec::new();
-    for shell in 0..=FARTHEST {
-        let pairs: Vec<(Vec<usize>, f64)> = pairs_at(torus, units, shell)
-            .into_iter()
-            .map(|(one, other)| (vec![units[one].place, units[other].place], units[one].sign * units[other].sign))
-            .collect();
-        if !pairs.is_empty() {
-            found.push((shell, survey(side, &pairs)?));
-        }
-    }
-    Ok(found)
+    let at = |shell: usize| Ok(at_distance(side, torus, units, shell)?.map(|found| (shell, found)));
+    (0..=FARTHEST).filter_map(|shell| at(shell).transpose()).collect()
+}
+
+/// The pair couplings of units whose centres are so many mean spacings apart, rounded; none if there are no such units.
+///
+/// # Errors
+/// None in practice.
+pub fn at_distance(side: &TracedMachine, torus: SquareTorus, units: &[Unit], shell: usize) -> Result<Option<Survey>> {
+    let joined = |(one, other): (usize, usize)| (vec![units[one].place, units[other].place], units[one].sign * units[other].sign);
+    let pairs: Vec<(Vec<usize>, f64)> = pairs_at(torus, units, shell).into_iter().map(joined).collect();
+    if pairs.is_empty() { Ok(None) } else { survey(side, &pairs).map(Some) }
 }
 
 /// The couplings of each unit with its nearest neighbours.

@@ -137,11 +137,13 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
         timed(1.0, &mut || Centres::of(&subject).map(|found| centres = found))?;
         if section.couplings {
             timed(1.0, &mut || comparison::couplings(&subject, &centres).map(drop))?;
+        } else {
+            timed(1.0, &mut || comparison::nearest_couplings(&subject, &centres, None).map(drop))?;
         }
         if section.side_by_side {
             let all = job.sample.as_ref().map(|sample| random_bits(sample.configurations.min(MOST_BLOCKED), train.size * train.size));
             let scale = train.held_out as f64 / rows as f64;
-            timed(scale, &mut || comparison::side_by_side(&subject, &centres, all.as_ref(), &[], None, None).map(drop))?;
+            timed(scale, &mut || comparison::side_by_side(&subject, &centres, all.as_ref(), &[], None, &[]).map(drop))?;
         }
     }
     Ok(seconds + in_one_dimension + flowing + beside)
