@@ -227,10 +227,9 @@ fn as_written(value: &mut serde_json::Value) {
         serde_json::Value::Number(number) if number.is_f64() => {
             let exact = number.as_f64().unwrap_or_default();
             let single = exact as f32;
-            if f64::from(single) == exact {
-                if let Some(short) = single.to_string().parse().ok().and_then(serde_json::Number::from_f64) {
-                    *number = short;
-                }
+            let short = single.to_string().parse().ok().and_then(serde_json::Number::from_f64);
+            if let (true, Some(short)) = (f64::from(single) == exact, short) {
+                *number = short;
             }
         }
         serde_json::Value::Array(values) => values.iter_mut().for_each(as_written),

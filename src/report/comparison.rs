@@ -133,7 +133,8 @@ fn side_by_side(table: &TableRecord) -> Section {
          plaquettes; for the stack it is the mean pair coupling of <i>H</i><sup>RBM</sup>[<i>h</i>] of units one spacing apart. The correlation of a layer is that of units one spacing apart. \
          Couplings and correlations of the stack are those of its own units, which need not be block spins.",
     );
-    section.findings.extend(flow_finding(table));
+    section.findings.extend(flow_finding(table, "correlation", "nearest-neighbour correlation"));
+    section.findings.extend(flow_finding(table, "nearest", "coupling of nearest neighbours"));
     section.table(tables::table_with(
         table,
         "Level by level; standard errors of the last digits in parentheses. The divergence is that of a law of <i>v</i> from the data: of the first machine, and of Kadanoff's kernel, for which \
@@ -155,12 +156,12 @@ fn side_by_side(table: &TableRecord) -> Section {
     section
 }
 
-/// The direction of the nearest-neighbour correlation for each way of coarse-graining.
-fn flow_finding(table: &TableRecord) -> Option<String> {
-    let first = table.get(0, "correlation")?;
+/// Where a quantity goes, level by level, for each way of coarse-graining.
+fn flow_finding(table: &TableRecord, column: &str, name: &str) -> Option<String> {
+    let first = table.get(0, column)?;
     let of = |what: &str| {
         let rows = table.rows.iter().enumerate().filter(|(_, (label, _))| label.contains(what));
-        let values: Vec<[f64; 2]> = rows.filter_map(|(row, _)| table.get(row, "correlation")).collect();
+        let values: Vec<[f64; 2]> = rows.filter_map(|(row, _)| table.get(row, column)).collect();
         (!values.is_empty()).then(|| values.iter().map(|value| with_error(value[0], value[1])).collect::<Vec<_>>())
     };
     let mut parts = Vec::new();
@@ -170,10 +171,6 @@ fn flow_finding(table: &TableRecord) -> Option<String> {
         }
     }
     (!parts.is_empty()).then(|| {
-        format!(
-            "The nearest-neighbour correlation is {} in the configurations; then, level by level, {}.",
-            with_error(first[0], first[1]),
-            parts.join("; ")
-        )
+        format!("The {name} is {} in the configurations; then, level by level, {}.", with_error(first[0], first[1]), parts.join("; "))
     })
 }
