@@ -3,14 +3,16 @@
 //! A thread of rayon that finds nothing to do for about as long goes to sleep, and to wake it takes as long again; a minibatch is half a dozen such pieces with a little in between that one
 //! thread does alone.
 
-use rayon::Yield;
+use rayon::{Scope, Yield};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How often a thread that has found nothing waits for the length of an instruction before it looks again.
 const PAUSES: u32 = 16;
+/// With more threads than these it takes too long to tell all of them each time that one waits.
+const MOST_ROUNDS_TOLD: usize = 16;
 
-/// Does `work` on this thread while the other threads of its pool look for pieces of it without ever going to sleep. For work that has such pieces all the time: the others take the
-/// time of their processors whether they find any or not. Changes nothing but time.
+/// Does `work` on this thread while no thread of its pool ever goes to sleep: the others look for pieces of it all the time, and this one when it waits for the others. For work that has
+/// such pieces all the time: threads take the time of their processors whether they find any or not. Changes nothing but time.
 pub fn with_all_awake<T>(work: impl FnOnce() -> T) -> T {
     let Some(own) = rayon::current_thread_index().filter(|_| rayon::current_num_threads() > 1) else { return work() };
     let done = AtomicBool::new(false);
@@ -19,13 +21,30 @@ pub fn with_all_awake<T>(work: impl FnOnce() -> T) -> T {
             // This thread has work, and must get back to it from wherever it finds this.
             while context.index() != own && !done.load(Ordering::Relaxed) {
                 if rayon::yield_now() != Some(Yield::Executed) {
-                    (0..PAUSES).for_each(|_| std::hint::spin_loop());
+                    pause();
                 }
             }
         });
+        if rayon::current_num_threads() <= MOST_ROUNDS_TOLD {
+            keep_busy(scope, own, &done);
+        }
         let _end = OnDrop(&done);
         work()
     })
+}
+
+/// A piece of work of no use for the thread `own`, which finds it when it waits: there is always another one, so that it never goes to sleep. The other threads are told and do nothing.
+fn keep_busy<'a>(scope: &Scope<'a>, own: usize, done: &'a AtomicBool) {
+    scope.spawn_broadcast(move |scope, context| {
+        if context.index() == own && !done.load(Ordering::Relaxed) {
+            pause();
+            keep_busy(scope, own, done);
+        }
+    });
+}
+
+fn pause() {
+    (0..PAUSES).for_each(|_| std::hint::spin_loop());
 }
 
 /// Becomes true when this goes away, also in a panic.

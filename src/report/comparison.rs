@@ -19,7 +19,7 @@ fn couplings(table: &TableRecord) -> Section {
     section.paragraph(
         "Tracing out one layer of a machine leaves a Hamiltonian of the other, <i>H</i><sup>RBM</sup>[<i>v</i>] or <i>H</i><sup>RBM</sup>[<i>h</i>]; the second is the coarse Hamiltonian \
          of the mapping. Its couplings in the basis of spins ±1 are exact sums over the neighbourhood of each unit. Where that is too large, the spins with the largest weights are summed \
-         exactly and the rest is taken as Gaussian; the table says how many, and how far a purely Gaussian neighbourhood would be off. A positive coupling favours equal spins. The sign of \
+         exactly and the rest is taken as Gaussian; the table says how many, and how far a purely Gaussian neighbourhood would be off (where none is summed: in some forty of the groups, beside four spins that are). A positive coupling favours equal spins. The sign of \
          each receptive field is taken out, and units are as far from each other as the centres of their fields, in mean spacings.",
     );
     section.findings.extend(coupling_findings(table));

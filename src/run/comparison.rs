@@ -53,7 +53,11 @@ pub fn couplings(subject: &Subject, centres: &Centres) -> Result<Vec<TableRecord
         ("mean", "mean coupling of spins +-1 in ln p, signs of receptive fields taken out; the error is that of the mean over groups", "1"),
         ("spread", "root mean square of the coupling over groups", "1"),
         ("summed", "spins of the neighbourhood that were summed exactly", "1"),
-        ("gaussian_difference", "root mean square difference to the Gaussian neighbourhood", "1"),
+        (
+            "gaussian_difference",
+            "root mean square difference to the Gaussian neighbourhood; where none is summed, over some groups, with four spins summed",
+            "1",
+        ),
         ("ising", "coupling of the Ising model of the data, where these have but one", "1"),
     ];
     let mut table = TableRecord::new("effective_couplings", "group", "couplings of the Hamiltonians of the machines", &columns);

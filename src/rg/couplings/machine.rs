@@ -110,9 +110,11 @@ impl TracedMachine {
         })
     }
 
-    /// How many evaluations of ln cosh a coupling takes, about: the cost that decides how many spins can be summed exactly.
+    /// How many logarithms a coupling takes, about: the cost that decides how many spins can be summed exactly.
     pub fn cost(&self, set: &[usize], summed: usize, smallest: f64) -> f64 {
-        self.joining(set, smallest).count() as f64 * f64::from(1u32 << (set.len() + summed).min(31)) * 30.0
+        // Two spins of the set together take one, and a Gaussian some thirty points.
+        let of_set = if set.len() < 2 { set.len() } else { set.len() - 2 };
+        self.joining(set, smallest).count() as f64 * f64::from(1u32 << (of_set + summed).min(31)) * 30.0
     }
 
     /// J of the product of the spins in `set` (each once) in -H, that is in ln p; for a single spin the field eta is included. Units of the other layer whose weights to the
