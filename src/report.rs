@@ -47,6 +47,9 @@ use html::{Block, Figure, Section};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
+/// Figures that are drawn at one time, however many threads there are: each takes tens of megabytes while it is drawn.
+const DRAWN_AT_ONCE: usize = 2;
+
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportFiles {
@@ -74,7 +77,11 @@ pub fn write_report(directory: &Path, record: &RunRecord) -> Result<ReportFiles>
             _ => None,
         })
         .collect();
-    let rendered = drawn.par_iter().map(|figure| figure::render(&figure.drawing, &figure.description)).collect::<Result<Vec<_>>>()?;
+    let mut rendered = Vec::new();
+    for some in drawn.chunks(DRAWN_AT_ONCE) {
+        let pictures = some.par_iter().map(|figure| figure::render(&figure.drawing, &figure.description));
+        rendered.extend(pictures.collect::<Result<Vec<_>>>()?);
+    }
     let mut figures = Vec::new();
     for (figure, picture) in drawn.iter().zip(&rendered) {
         for (extension, bytes) in [("svg", picture.svg.as_bytes()), ("png", picture.png.as_slice())] {

@@ -59,6 +59,12 @@ impl Memory {
         sum(&[self.program, sampling.max(training).max(end)])
     }
 
+    /// The same on so many threads: a second one draws a figure of its own.
+    pub fn on_threads(self, run: &RunFile, threads: usize) -> Memory {
+        let second = if threads > 1 { SECOND_FIGURE_OF_LAYER * layers_drawn(run) } else { 0 };
+        Memory { figures: self.figures.saturating_add(second), ..self }
+    }
+
     /// The peak of a run that is long enough for checkpoints: what must be there before it begins.
     pub fn total(&self) -> u128 {
         self.peak(true)
@@ -80,6 +86,8 @@ const WORKSPACE: u128 = 3 << 20;
 /// What drawing takes besides: fonts and a bitmap; and the fields of a layer.
 const FIGURES: u128 = 23 << 20;
 const FIGURES_OF_LAYER: u128 = 30 << 20;
+/// What the fields of a layer take more where two figures are drawn at one time.
+const SECOND_FIGURE_OF_LAYER: u128 = 12 << 20;
 /// A configuration of its own: its pointers, and the room that the allocator leaves around it.
 const HANDLE: u128 = 64;
 
@@ -161,18 +169,25 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
         // What one layer leaves free is seldom of use to the next.
         memory.training = sum(&[machine, activities, chains, WORKSPACE]);
     }
-    let drawn = run.renormalize.as_ref().is_some_and(|section| section.receptive_fields);
     if run.report.figures {
-        let layers = run.train.as_ref().filter(|_| drawn).map_or(0, |train| train.layers.len());
-        memory.figures = FIGURES + FIGURES_OF_LAYER * layers as u128;
+        memory.figures = FIGURES + FIGURES_OF_LAYER * layers_drawn(run);
     }
-    if !drawn {
+    if !has_fields(run) {
         memory.fields = 0;
     }
     if let Some(likelihood) = run.renormalize.as_ref().and_then(|section| section.likelihood.as_ref()) {
         memory.machine_chains = product(&[2, likelihood.sampling_chains, likelihood.sampling_sweeps, 16]);
     }
     memory
+}
+
+fn has_fields(run: &RunFile) -> bool {
+    run.renormalize.as_ref().is_some_and(|section| section.receptive_fields)
+}
+
+/// The layers whose receptive fields are drawn.
+fn layers_drawn(run: &RunFile) -> u128 {
+    run.train.as_ref().filter(|_| run.report.figures && has_fields(run)).map_or(0, |train| train.layers.len() as u128)
 }
 
 /// What a measurement leaves.

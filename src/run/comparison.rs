@@ -76,8 +76,8 @@ pub fn couplings(subject: &Subject, centres: &Centres) -> Result<Vec<TableRecord
         table.push(label, cells.to_vec());
     };
     for (layer, machine) in subject.stack.iter().enumerate() {
-        let [visible, hidden] = TracedMachine::sides_of(machine);
         if layer == 0 {
+            let visible = TracedMachine::visible_side(machine);
             for (displacement, distance, found) in survey::lattice(&visible, subject.torus)? {
                 let (dx, dy) = displacement;
                 let ising = subject.coupling().map(|coupling| if (dx, dy) == (1, 0) { coupling } else { 0.0 });
@@ -87,7 +87,7 @@ pub fn couplings(subject: &Subject, centres: &Centres) -> Result<Vec<TableRecord
                 push(0, format!("H[v], {}", joined.words()), f64::NAN, &found, subject.coupling().map(|_| 0.0));
             }
         }
-        let units = &centres.0[layer];
+        let (hidden, units) = (TracedMachine::hidden_side(machine), &centres.0[layer]);
         for (distance, found) in survey::by_distance(&hidden, subject.torus, units)? {
             push(layer + 1, format!("H[h] of layer {}, distance {distance}", layer + 1), distance as f64, &found, None);
         }
@@ -106,8 +106,7 @@ pub fn couplings(subject: &Subject, centres: &Centres) -> Result<Vec<TableRecord
 pub fn nearest_couplings(subject: &Subject, centres: &Centres, table: Option<&TableRecord>) -> Result<Vec<Option<[f64; 2]>>> {
     let of_layer = |(layer, (machine, units)): (usize, (&Rbm, &Vec<survey::Unit>))| {
         let Some(table) = table else {
-            let [_, hidden] = TracedMachine::sides_of(machine);
-            return Ok(survey::at_distance(&hidden, subject.torus, units, NEAREST)?.map(|found| found.mean));
+            return Ok(survey::at_distance(&TracedMachine::hidden_side(machine), subject.torus, units, NEAREST)?.map(|found| found.mean));
         };
         let is = |row: usize, column: &str, value: usize| table.get(row, column).is_some_and(|found| found[0] == value as f64);
         let row = (0..table.rows.len()).find(|&row| is(row, "layer", layer) && is(row, "distance", NEAREST));

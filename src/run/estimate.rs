@@ -98,7 +98,7 @@ pub struct Estimate {
 /// # Errors
 /// What the stages refuse.
 pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
-    let memory = job.memory();
+    let memory = job.memory().on_threads(job, rayon::current_num_threads());
     let available = crate::config::available_memory();
     let plan = job.sample.as_ref().map(|section| Plan::new(job.seed, &job.lattice, section));
     let mut time = Time {

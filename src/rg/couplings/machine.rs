@@ -62,13 +62,14 @@ impl TracedMachine {
         Self::new(hidden, weights.to_vec(), hidden_bias, visible_bias)
     }
 
-    /// The visible and the hidden side of a trained machine.
-    pub fn sides_of(machine: &Rbm) -> [TracedMachine; 2] {
-        let double = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
-        let (visible, hidden) = (machine.visible(), machine.hidden());
-        let (weights, visible_bias, hidden_bias) =
-            (double(&machine.weights.to_unpadded()), double(&machine.visible_bias), double(&machine.hidden_bias));
-        [Self::of_visible(visible, &weights, &visible_bias, &hidden_bias), Self::of_hidden(hidden, &weights, &visible_bias, &hidden_bias)]
+    /// -H^RBM\[v\] of a trained machine.
+    pub fn visible_side(machine: &Rbm) -> TracedMachine {
+        Self::of_visible(machine.visible(), &weights_of(machine), &double(&machine.visible_bias), &double(&machine.hidden_bias))
+    }
+
+    /// -H^RBM\[h\] of a trained machine.
+    pub fn hidden_side(machine: &Rbm) -> TracedMachine {
+        Self::new(machine.hidden(), weights_of(machine), &double(&machine.hidden_bias), &double(&machine.visible_bias))
     }
 
     /// The visible and the hidden side of a small machine in double precision.
@@ -78,8 +79,8 @@ impl TracedMachine {
     }
 
     /// 0/1 units become spins by v = (1 + s) / 2: w = W / 4, eta_j = b_j / 2 + sum_i W_ij / 4, theta_i = c_i / 2 + sum_j W_ij / 4.
-    fn new(spins: usize, weights: Vec<f64>, bias: &[f64], other_bias: &[f64]) -> TracedMachine {
-        let weights: Vec<f64> = weights.into_iter().map(|weight| weight / 4.0).collect();
+    fn new(spins: usize, mut weights: Vec<f64>, bias: &[f64], other_bias: &[f64]) -> TracedMachine {
+        weights.iter_mut().for_each(|weight| *weight /= 4.0);
         let mut fields: Vec<f64> = bias.iter().map(|bias| bias / 2.0).collect();
         let of_row = |(row, bias): (&[f64], &f64)| {
             let mut seen: Vec<u32> = (0u32..).zip(row).filter(|&(_, &weight)| weight != 0.0).map(|(spin, _)| spin).collect();
@@ -151,6 +152,16 @@ impl TracedMachine {
         }
         Ok(total)
     }
+}
+
+fn double(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}
+
+/// The weights row by row.
+fn weights_of(machine: &Rbm) -> Vec<f64> {
+    let rows = (0..machine.visible()).flat_map(|row| machine.weights.row(row));
+    rows.map(|&weight| f64::from(weight)).collect()
 }
 
 /// sum over tau of tau_1 ... tau_n ln cosh(x + tau_1 w_1 + ... + tau_n w_n) as a function of x.

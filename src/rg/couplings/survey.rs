@@ -209,7 +209,7 @@ mod tests {
     fn the_bond_machine_is_local_on_both_sides() {
         let torus = SquareTorus::new(8).unwrap();
         let machine = torus_machine(torus, 0.408).unwrap();
-        let [visible, hidden] = TracedMachine::sides_of(&machine);
+        let [visible, hidden] = [TracedMachine::visible_side(&machine), TracedMachine::hidden_side(&machine)];
         for ((dx, dy), length, found) in lattice(&visible, torus).unwrap() {
             let wanted = if (dx, dy) == (1, 0) { 0.408 } else { 0.0 };
             assert!((found.mean[0] - wanted).abs() < 1e-6 && found.spread < wanted + 1e-6, "({dx}, {dy}): {found:?}");

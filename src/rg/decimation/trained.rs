@@ -228,7 +228,7 @@ fn ask(stack: &[Rbm], fields: &Fields, dead: &[usize], activities: &TrainingData
         let count = if order.len() > 2 * apart { order.len() } else { 0 };
         (0..count).map(|place| [order[place], order[(place + apart) % order.len()]]).collect()
     };
-    let [_, hidden] = TracedMachine::sides_of(machine);
+    let hidden = TracedMachine::hidden_side(machine);
     let couplings = |apart: usize| -> Result<Option<[f64; 2]>> {
         let of_pair = |pair: &[usize; 2]| {
             let found = hidden.coupling(pair, Neighbourhood::Largest(SUMMED), SMALLEST)?;
