@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// How often a thread that has found nothing waits for the length of an instruction before it looks again.
 const PAUSES: u32 = 16;
 /// With more threads than these it takes too long to tell all of them each time that one waits.
-const MOST_ROUNDS_TOLD: usize = 16;
+const MOST_THREADS_TOLD: usize = 16;
 
 /// Does `work` on this thread while no thread of its pool ever goes to sleep: the others look for pieces of it all the time, and this one when it waits for the others. For work that has
 /// such pieces all the time: threads take the time of their processors whether they find any or not. Changes nothing but time.
@@ -25,7 +25,7 @@ pub fn with_all_awake<T>(work: impl FnOnce() -> T) -> T {
                 }
             }
         });
-        if rayon::current_num_threads() <= MOST_ROUNDS_TOLD {
+        if rayon::current_num_threads() <= MOST_THREADS_TOLD {
             keep_busy(scope, own, &done);
         }
         let _end = OnDrop(&done);

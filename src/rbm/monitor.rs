@@ -2,10 +2,11 @@
 
 use super::gibbs::{self, Conditional};
 use super::panels::{Machine, Units, lot, mask};
-use super::{Rbm, TrainingData};
+use super::{Matrix, Rbm, TrainingData};
 use crate::kernels::float_vector::Vector;
 use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
+use crate::spins::BitMatrix;
 use rayon::prelude::*;
 
 /// Training samples that are compared with the held-out ones, at most.
@@ -43,7 +44,7 @@ pub fn free_energies(set: InstructionSet, machine: &Machine, data: &TrainingData
         let count = rows.len();
         let mut units = Units::like(data);
         units.load(data, rows.clone());
-        let mut sums: Vec<f64> = rows.map(|row| visible_part.of_row(data, row)).collect();
+        let mut sums: Vec<f64> = rows.map(|row| visible_part.of_row(row)).collect();
         let mut fields = vec![Vector::ZERO; ABREAST * count];
         for index in 0..machine.hidden_panels().div_ceil(ABREAST) {
             let panels = lot(index, machine.hidden_panels());
@@ -60,19 +61,20 @@ pub fn free_energies(set: InstructionSet, machine: &Machine, data: &TrainingData
 }
 
 /// c.v of a sample. The units are added eight at a time.
-enum VisiblePart {
+enum VisiblePart<'a> {
     /// For binary units, the sum for every state of eight of them: 256 numbers for each eight.
-    Tables(Vec<f64>),
+    Tables(Vec<f64>, &'a BitMatrix),
     /// The biases.
-    Numbers(Vec<f64>),
+    Numbers(Vec<f64>, &'a Matrix),
 }
 
-impl VisiblePart {
-    fn of(machine: &Machine, data: &TrainingData) -> VisiblePart {
+impl<'a> VisiblePart<'a> {
+    fn of(machine: &Machine, data: &'a TrainingData) -> Self {
         let biases: Vec<f64> = machine.visible_bias.iter().flat_map(|panel| panel.0).map(f64::from).collect();
-        if let TrainingData::Real(_) = data {
-            return VisiblePart::Numbers(biases);
-        }
+        let matrix = match data {
+            TrainingData::Binary(matrix) => matrix,
+            TrainingData::Real(matrix) => return VisiblePart::Numbers(biases, matrix),
+        };
         let mut tables = Vec::with_capacity(256 * biases.len().div_ceil(8));
         for biases in biases.chunks(8) {
             let start = tables.len();
@@ -83,24 +85,22 @@ impl VisiblePart {
                 }
             }
         }
-        VisiblePart::Tables(tables)
+        VisiblePart::Tables(tables, matrix)
     }
 
-    fn of_row(&self, data: &TrainingData, row: usize) -> f64 {
-        match (self, data) {
-            (VisiblePart::Tables(tables), TrainingData::Binary(matrix)) => {
+    fn of_row(&self, row: usize) -> f64 {
+        match self {
+            VisiblePart::Tables(tables, matrix) => {
                 let bytes = matrix.row(row).iter().flat_map(|word| word.to_le_bytes());
                 tables.chunks_exact(256).zip(bytes).map(|(table, byte)| table[usize::from(byte)]).sum()
             }
-            (VisiblePart::Numbers(biases), TrainingData::Real(matrix)) => {
+            VisiblePart::Numbers(biases, matrix) => {
                 let mut sums = [0.0; 8];
                 for (biases, values) in biases.chunks(8).zip(matrix.row(row).chunks(8)) {
                     sums.iter_mut().zip(biases).zip(values).for_each(|((sum, bias), &value)| *sum += bias * f64::from(value));
                 }
                 sums.iter().sum()
             }
-            // The tables are those of binary data.
-            _ => f64::NAN,
         }
     }
 }
@@ -186,7 +186,6 @@ mod tests {
     use super::*;
     use crate::random::{Purpose, Stream};
     use crate::rbm::exact::ExactRbm;
-    use crate::spins::BitMatrix;
 
     #[test]
     fn free_energies_are_the_exact_hamiltonian() {

@@ -64,12 +64,17 @@ impl TracedMachine {
 
     /// -H^RBM\[v\] of a trained machine.
     pub fn visible_side(machine: &Rbm) -> TracedMachine {
-        Self::of_visible(machine.visible(), &weights_of(machine), &double(&machine.visible_bias), &double(&machine.hidden_bias))
+        Self::of_visible(
+            machine.visible(),
+            &double(&machine.weights.to_unpadded()),
+            &double(&machine.visible_bias),
+            &double(&machine.hidden_bias),
+        )
     }
 
     /// -H^RBM\[h\] of a trained machine.
     pub fn hidden_side(machine: &Rbm) -> TracedMachine {
-        Self::new(machine.hidden(), weights_of(machine), &double(&machine.hidden_bias), &double(&machine.visible_bias))
+        Self::new(machine.hidden(), double(&machine.weights.to_unpadded()), &double(&machine.hidden_bias), &double(&machine.visible_bias))
     }
 
     /// The visible and the hidden side of a small machine in double precision.
@@ -156,12 +161,6 @@ impl TracedMachine {
 
 fn double(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(value)).collect()
-}
-
-/// The weights row by row.
-fn weights_of(machine: &Rbm) -> Vec<f64> {
-    let rows = (0..machine.visible()).flat_map(|row| machine.weights.row(row));
-    rows.map(|&weight| f64::from(weight)).collect()
 }
 
 /// sum over tau of tau_1 ... tau_n ln cosh(x + tau_1 w_1 + ... + tau_n w_n) as a function of x.
