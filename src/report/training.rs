@@ -5,6 +5,7 @@ use super::figure::{Anchor, Drawing};
 use super::html::{Section, Table, escape};
 use super::number::{self, bytes, duration, significant, thousands};
 use super::style::{self, INK};
+use crate::console::plural;
 use crate::record::{EpochRecord, LayerRecord, TrainingRecord};
 
 /// "1600–400–100–25"
@@ -66,7 +67,7 @@ fn couplings(couplings: &[f64]) -> String {
 
 /// Where the statistics of the model came from, as a sentence.
 fn method(training: &TrainingRecord) -> String {
-    let steps = |what: &str| format!("{} Gibbs step{} {what}", training.gibbs_steps, if training.gibbs_steps == 1 { "" } else { "s" });
+    let steps = |what: &str| format!("{} {what}", plural(training.gibbs_steps, "Gibbs step"));
     match training.method.as_str() {
         "exact" => "The gradient was summed over all states of the machine and the exact law of the spins.".to_string(),
         "natural" => "The gradient was summed over all states of the machine and the exact law of the spins, and divided by the metric of Fisher (natural gradient).".to_string(),
