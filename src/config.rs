@@ -10,6 +10,7 @@
 mod companions;
 mod decimation;
 mod distribute;
+mod figures;
 mod flow;
 mod foreign;
 mod lattice;
@@ -218,6 +219,11 @@ impl RunFile {
     /// What the run needs of memory on rank 0, by estimate.
     pub fn memory(&self) -> Memory {
         memory::estimate(self)
+    }
+
+    /// The logical pixels of figures that each thread draws for the report, where so many of them draw.
+    pub fn pixels_drawn_by_a_thread(&self, threads: usize) -> f64 {
+        figures::pixels_of_thread(self, threads)
     }
 }
 

@@ -19,6 +19,7 @@ pub mod fixed_point;
 pub mod float_vector;
 pub mod forward;
 pub mod generator;
+pub mod heap;
 pub mod heat_bath;
 pub mod local_update;
 pub mod metropolis;

@@ -272,6 +272,8 @@ pub struct AnnealingRecord {
     pub log_partition_function: f64,
     /// Its standard error over chains.
     pub error: f64,
+    /// Where ln Z lies with 95 %, if the weights that were met are all that count.
+    pub interval: [f64; 2],
     /// (sum w)^2 / sum w^2 of the weights of the chains.
     pub effective_samples: f64,
     /// Chains.

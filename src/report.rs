@@ -41,8 +41,10 @@ mod training;
 mod two_point;
 
 use crate::error::{Error, Result};
+use crate::kernels::heap;
 use crate::record::RunRecord;
 use crate::store::durable;
+use figure::Rendered;
 use html::{Block, Figure, Section};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -77,11 +79,17 @@ pub fn write_report(directory: &Path, record: &RunRecord) -> Result<ReportFiles>
             _ => None,
         })
         .collect();
+    // The largest ones first, so that those which are drawn at one time take about equally long.
+    let mut order: Vec<(usize, &Figure)> = drawn.iter().copied().enumerate().collect();
+    order.sort_by(|(_, one), (_, other)| other.drawing.area().total_cmp(&one.drawing.area()));
     let mut rendered = Vec::new();
-    for some in drawn.chunks(DRAWN_AT_ONCE) {
-        let pictures = some.par_iter().map(|figure| figure::render(&figure.drawing, &figure.description));
+    for some in order.chunks(DRAWN_AT_ONCE.min(rayon::current_num_threads())) {
+        let pictures = some.par_iter().map(|&(place, figure)| Ok((place, figure::render(&figure.drawing, &figure.description)?)));
         rendered.extend(pictures.collect::<Result<Vec<_>>>()?);
+        heap::give_back();
     }
+    rendered.sort_by_key(|&(place, _)| place);
+    let rendered: Vec<Rendered> = rendered.into_iter().map(|(_, picture)| picture).collect();
     let mut figures = Vec::new();
     for (figure, picture) in drawn.iter().zip(&rendered) {
         for (extension, bytes) in [("svg", picture.svg.as_bytes()), ("png", picture.png.as_slice())] {

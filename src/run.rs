@@ -48,6 +48,7 @@ pub mod watch;
 use crate::comm::{self, Comm};
 use crate::config::{Kept, RunFile};
 use crate::error::Result;
+use crate::kernels::heap;
 use crate::store::checkpoint::Items;
 use controls::Beside;
 use desk::{Desk, Stage};
@@ -85,15 +86,19 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
 fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> {
     take_in_if_missing(job, session)?;
     sample_if_missing(job, session)?;
+    heap::give_back();
     analyse_if_missing(job, session)?;
+    heap::give_back();
     if until == Stage::Sampling {
         return session.on_root(|desk| desk.say("the sampling is done, and this job was to do no more")).map(drop);
     }
     train_if_missing(job, session)?;
+    heap::give_back();
     if until == Stage::Training {
         return session.on_root(|desk| desk.say("the training is done, and this job was to do no more")).map(drop);
     }
     renormalize_if_missing(job, session)?;
+    heap::give_back();
     session.end_of_checkpoints()?;
     session.on_root(|desk| desk.finish(job))?;
     Ok(())
@@ -135,6 +140,7 @@ fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
     let mut outcome = sample::run(&plan, session)?;
     session.note_work();
+    heap::give_back();
     session.on_root(|desk| {
         let (record, configurations) = (sample::record(&plan, &mut outcome), sample::configurations(&plan, &outcome));
         drop(outcome);

@@ -1,7 +1,7 @@
 //! From time series to numbers with error bars.
 //!
 //! Read in this order: [`autocorrelation`] (how much a chain remembers, and the error of a mean), [`jackknife`] (errors of functions of means: specific
-//! heat, Binder cumulant), [`chi_squared`] (do counts follow a law), [`drift`] (are chains in equilibrium), then [`observables`] here, which puts them together for an ensemble of chains;
+//! heat, Binder cumulant), [`chi_squared`] (do counts follow a law), [`confidence`] (where a value lies), [`drift`] (are chains in equilibrium), then [`observables`] here, which puts them together for an ensemble of chains;
 //! [`reweighting`] joins the couplings of a size, [`least_squares`] fits, [`scaling`] goes across the sizes, and [`relaxation`] follows how fast chains forget; [`improved`] reads clusters.
 //!
 //! The measured numbers are integers and are summed as integers; floating sums run chain by chain in the order of the draws, whatever the number of
@@ -9,6 +9,7 @@
 
 pub mod autocorrelation;
 pub mod chi_squared;
+pub mod confidence;
 pub mod drift;
 pub mod improved;
 pub mod jackknife;

@@ -42,6 +42,10 @@ const SERIES: &str = "seed = 1\n[lattice]\nsizes = [4]\n[sample]\ncouplings = [0
 const NETWORK: &str = "seed = 1\n[lattice]\nsizes = [32]\n[sample]\ncouplings = [0.4, 0.42]\nreplicas = 4\nthermalization = 100\nsweeps = 8000\nmeasure_every = 10\nconfigurations = 3200\n\
     [train]\ncoupling = 0.4\nlayers = [512, 64]\nepochs = 60\nminibatch = 100\n[report]\nfigures = false\n";
 
+/// Series of several sizes, their analysis, and figures of two kinds that are the largest part of a small run.
+const SCALING: &str = "seed = 1\n[lattice]\nsizes = [8, 12, 16, 24]\n[sample]\nwindow = { center = \"critical\", width = 2.0, points = 5 }\nalgorithm = \"swendsen-wang\"\n\
+    replicas = 8\nthermalization = 100\nsweeps = 6000\n";
+
 const LARGE: &str = "seed = 1\n[lattice]\nsizes = [32768]\n[sample]\ncouplings = [\"critical\"]\nalgorithm = \"metropolis\"\nstart = \"cold\"\nreplicas = 1\nthermalization = 0\nsweeps = 10\n[report]\nfigures = false\n";
 
 /// 10^9 spins: 128 MiB of packed spins and a tenth more beside the program, as stated before the run.
@@ -59,26 +63,27 @@ fn a_lattice_of_a_thousand_million_spins_takes_the_memory_stated() {
 /// Jobs of half a minute or less that between them have every kind of stage.
 const JOBS: [&str; 5] = ["quickstart", "monte-carlo-renormalization", "decimation", "persistent", "stacks"];
 
-/// Memory always; time, and the jobs that are delivered, only with KADANOFF_LONG on a machine that has nothing else to do: no other test depends on the clock.
+/// Memory always, on one thread and on two; time, and the jobs that are delivered, only with KADANOFF_LONG on a machine that has nothing else to do: no other test depends on the clock.
 #[test]
 fn time_and_memory_are_foretold() {
     let with_time = std::env::var_os("KADANOFF_LONG").is_some();
     let folder = tempfile::tempdir().unwrap();
     let delivered = |name: &str| std::fs::read_to_string(format!("{}/jobs/{name}.toml", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let small = [("series", SERIES.to_string()), ("network", NETWORK.to_string())];
-    for (name, text) in small.into_iter().chain(JOBS.iter().filter(|_| with_time).map(|&name| (name, delivered(name)))) {
-        let job = write_job(folder.path(), &text);
+    let small = [("series", SERIES), ("network", NETWORK), ("scaling", SCALING)];
+    let small = small.into_iter().flat_map(|(name, text)| ["1", "2"].map(|threads| (name, text.to_string(), threads)));
+    for (name, text, threads) in small.chain(JOBS.iter().filter(|_| with_time).map(|&name| (name, delivered(name), "1"))) {
+        let (job, further) = (write_job(folder.path(), &text), ["--threads", threads]);
         let mut closest = f64::INFINITY;
         let mut seen = Vec::new();
         for _ in 0..5 {
-            let (foretold, (seconds, bytes)) = (estimate(&job, &["--threads", "1"]), measure(&job, &["--threads", "1"]));
+            let (foretold, (seconds, bytes)) = (estimate(&job, &further), measure(&job, &further));
             let memory = foretold["memory_of_rank_0"].as_f64().unwrap() / bytes;
             assert!((0.9..1.1).contains(&memory), "{name}: {memory} times the {bytes} bytes that were used");
             let time = foretold["time"]["total"].as_f64().unwrap() / seconds;
             seen.push((time, seconds));
             closest = closest.min((time.ln()).abs());
             println!(
-                "{name}: {:.1} s foretold, {seconds:.1} s taken; {:.1} MiB taken, {memory:.3} times as many foretold",
+                "{name}, {threads} threads: {:.1} s foretold, {seconds:.1} s taken; {:.1} MiB taken, {memory:.3} times as many foretold",
                 time * seconds,
                 bytes / 1048576.0
             );

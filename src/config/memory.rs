@@ -1,5 +1,6 @@
 //! What a run needs of memory, before it asks for any; and what this machine has.
 
+use super::figures;
 use super::mistakes::Mistakes;
 use super::reader::Section;
 use super::{RunFile, SampleSection, TrainSection};
@@ -22,6 +23,8 @@ pub struct Memory {
     pub lattice_checkpoint: u128,
     /// The series of energy and magnetization: two or three numbers of 64 bits a measurement, three more with improved estimators.
     pub series: u128,
+    /// The same while the chains run, between ranks and in checkpoints: less where chains lie across the bits of words.
+    pub running_series: u128,
     /// The kept configurations: one bit a spin, each padded to whole 64-bit words.
     pub configurations: u128,
     /// What stands around each of them while its chain runs.
@@ -44,25 +47,26 @@ impl Memory {
     /// The largest sum of parts that are there at one time. A stage that is long enough for checkpoints needs more: what it holds exists as words and as bytes then.
     pub fn peak(&self, checkpoints: bool) -> u128 {
         let times = |bytes: u128, tenths: u128| bytes.saturating_mul(tenths) / 10;
-        // Measured: series and configurations exist a second time when the stage ends, and memory freed in small pieces by other threads is not used again.
-        let (series, configurations) = if checkpoints { (27, 32) } else { (22, 24) };
-        let configurations = times(self.configurations.saturating_add(self.handles), configurations);
+        // Measured: when the stage ends, series and configurations exist a second time, as the bytes that came together; and for a checkpoint a third time.
+        let gathered = sum(&[times(self.running_series, 12), self.series]);
+        let (series, configurations) = if checkpoints { (gathered.max(times(self.running_series, 27)), 32) } else { (gathered, 20) };
+        let configurations = times(self.configurations, configurations).saturating_add(self.handles);
         let snapshots = if checkpoints { self.lattice_checkpoint } else { 0 };
-        let sampling = sum(&[times(self.series, series), configurations, self.lattices, snapshots]);
+        let sampling = sum(&[series, configurations, self.lattices, snapshots]);
         let kept = sum(&[self.series, self.configurations, self.network, self.training_set]);
         let checkpoint = if checkpoints { self.training_checkpoint } else { 0 };
         let training = sum(&[kept, self.training, checkpoint]);
         // Measured: these series grow by doubling, and those of a stack come after those of its first machine.
         let renormalization = sum(&[kept, self.network, self.fields, times(self.machine_chains, 27)]);
-        // Figures are drawn at the end, when what was large is given back, but not what was in small pieces.
-        let end = sum(&[self.figures, self.handles, renormalization]);
-        sum(&[self.program, sampling.max(training).max(end)])
+        // Figures are drawn at the end, when what the stages took besides is given back.
+        let drawing = sum(&[kept, self.fields, self.machine_chains, self.figures]);
+        sum(&[self.program, sampling.max(training).max(renormalization).max(drawing)])
     }
 
-    /// The same on so many threads: a second one draws a figure of its own.
+    /// The same on so many threads: each has a part of a minibatch, and a second one draws a figure of its own.
     pub fn on_threads(self, run: &RunFile, threads: usize) -> Memory {
-        let second = if threads > 1 { SECOND_FIGURE_OF_LAYER * layers_drawn(run) } else { 0 };
-        Memory { figures: self.figures.saturating_add(second), ..self }
+        let training = if self.training == 0 { 0 } else { self.training.saturating_add(WORKSPACE * threads.saturating_sub(1) as u128) };
+        Memory { figures: figures::workspace(run, threads), training, ..self }
     }
 
     /// The peak of a run that is long enough for checkpoints: what must be there before it begins.
@@ -72,7 +76,7 @@ impl Memory {
 
     /// The peak of a rank other than rank 0 of `ranks`, which holds its share of the chains, and the whole training set and machine.
     pub fn other_rank(&self, ranks: usize, checkpoints: bool) -> u128 {
-        let share = (self.series.saturating_add(self.configurations)) / ranks.max(1) as u128;
+        let share = (self.running_series.saturating_add(self.configurations)) / ranks.max(1) as u128;
         let snapshots = if checkpoints { self.lattice_checkpoint } else { 0 };
         let sampling = sum(&[share.saturating_mul(if checkpoints { 2 } else { 1 }), self.lattices, snapshots]);
         self.program.saturating_add(sampling.max(sum(&[self.network, self.training_set, self.training])))
@@ -83,11 +87,6 @@ impl Memory {
 const PROGRAM: u128 = if cfg!(feature = "mpi") { 33 << 20 } else { 22 << 20 };
 /// What a minibatch takes on its way, about.
 const WORKSPACE: u128 = 3 << 20;
-/// What drawing takes besides: fonts and a bitmap; and the fields of a layer.
-const FIGURES: u128 = 23 << 20;
-const FIGURES_OF_LAYER: u128 = 30 << 20;
-/// What the fields of a layer take more where two figures are drawn at one time.
-const SECOND_FIGURE_OF_LAYER: u128 = 12 << 20;
 /// A configuration of its own: its pointers, and the room that the allocator leaves around it.
 const HANDLE: u128 = 64;
 
@@ -103,6 +102,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
         lattices: 0,
         lattice_checkpoint: 0,
         series: 0,
+        running_series: 0,
         configurations: 0,
         handles: 0,
         training_set: 0,
@@ -115,8 +115,11 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
     let geometry = run.lattice.geometry;
     if let Some(sample) = &run.sample {
         let ensembles = product(&[sample.coupling_count(), run.lattice.sizes.len()]);
-        memory.series = product(&[sample.replicas, sample.draws(), bytes_a_draw(sample)]).saturating_mul(ensembles);
         for &size in &run.lattice.sizes {
+            let draws = product(&[sample.coupling_count(), sample.replicas, sample.draws()]);
+            let [kept, running] = bytes_a_draw(sample, geometry, size);
+            memory.series = memory.series.saturating_add(draws.saturating_mul(kept));
+            memory.running_series = memory.running_series.saturating_add(draws.saturating_mul(running));
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(geometry, size));
         }
@@ -169,9 +172,7 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
         // What one layer leaves free is seldom of use to the next.
         memory.training = sum(&[machine, activities, chains, WORKSPACE]);
     }
-    if run.report.figures {
-        memory.figures = FIGURES + FIGURES_OF_LAYER * layers_drawn(run);
-    }
+    memory.figures = figures::workspace(run, 1);
     if !has_fields(run) {
         memory.fields = 0;
     }
@@ -185,14 +186,12 @@ fn has_fields(run: &RunFile) -> bool {
     run.renormalize.as_ref().is_some_and(|section| section.receptive_fields)
 }
 
-/// The layers whose receptive fields are drawn.
-fn layers_drawn(run: &RunFile) -> u128 {
-    run.train.as_ref().filter(|_| run.report.figures && has_fields(run)).map_or(0, |train| train.layers.len() as u128)
-}
-
-/// What a measurement leaves.
-fn bytes_a_draw(sample: &SampleSection) -> usize {
-    16 + if sample.correlation_length { 8 } else { 0 } + if sample.improved_estimators { 24 } else { 0 }
+/// What a measurement leaves, and what it takes while the chains run. Chains across the bits have two numbers of 32 bits then, and on the square lattice no waves.
+fn bytes_a_draw(sample: &SampleSection, geometry: Geometry, size: usize) -> [u128; 2] {
+    let across = sample.across_the_bits(size);
+    let waves = if sample.correlation_length && !(across && geometry == Geometry::Square) { 8 } else { 0 };
+    let kept = 16 + waves + if sample.improved_estimators { 24 } else { 0 };
+    [kept, if across { 8 + waves } else { kept }]
 }
 
 /// The lattices of one size that threads work on at one time: a chain a thread, or a group of 512 replicas a thread, with tempering at all couplings.

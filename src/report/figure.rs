@@ -54,6 +54,11 @@ impl Drawing {
         Drawing { width, height, rasters: Vec::new(), marks: Vec::new() }
     }
 
+    /// Logical pixels.
+    pub fn area(&self) -> f64 {
+        self.width * self.height
+    }
+
     /// A polyline. Points that fall on the same device pixel as the one before are left out.
     pub fn line(&mut self, points: &[[f64; 2]], colour: Colour, width: f64) {
         let mut kept: Vec<[f64; 2]> = Vec::with_capacity(points.len());

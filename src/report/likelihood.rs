@@ -151,26 +151,38 @@ fn probabilities(record: &LikelihoodRecord) -> Table {
             thousands(record.held_out as u64),
             thousands(record.temperatures as u64)
         ),
-        &["ln <i>Z</i>", "value", "effective chains", "divergence"],
+        &["ln <i>Z</i>", "value", "95 % interval", "effective chains", "divergence"],
     );
     let row = |name: &str, one: &AnnealingRecord| {
         let effective = format!("{} of {}", significant(one.effective_samples, 3), thousands(one.chains as u64));
-        [format!("annealed, {name}"), with_error(one.log_partition_function, one.error), effective, pair(one.divergence)]
+        [format!("annealed, {name}"), with_error(one.log_partition_function, one.error), interval(one), effective, pair(one.divergence)]
     };
     table.row(&row("forward", &record.forward));
     table.row(&row("reverse", &record.reverse));
     if let Some(exact) = record.exact_log_partition_function {
-        table.row(&["by enumeration".to_string(), fixed(exact, 6), DASH.to_string(), record.divergence.map_or(DASH.to_string(), pair)]);
+        let none = DASH.to_string();
+        table.row(&["by enumeration".to_string(), fixed(exact, 6), none.clone(), none, record.divergence.map_or(DASH.to_string(), pair)]);
     } else {
         let or_dash = |value: Option<[f64; 2]>| value.map_or(DASH.to_string(), pair);
         table.row(&[
             "accepted: the middle".to_string(),
             or_dash(record.log_partition_function),
             DASH.to_string(),
+            DASH.to_string(),
             or_dash(record.divergence),
         ]);
     }
     table
+}
+
+/// The interval of ln Z, to the digits that its width leaves.
+fn interval(record: &AnnealingRecord) -> String {
+    let [low, high] = record.interval;
+    if !(high - low).is_finite() {
+        return DASH.to_string();
+    }
+    let digits = (1.0 - (high - low).max(1e-9).log10()).ceil().clamp(0.0, 6.0) as usize;
+    format!("{} … {}", fixed(low, digits), fixed(high, digits))
 }
 
 fn thermodynamics(record: &LikelihoodRecord) -> Table {

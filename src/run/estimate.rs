@@ -124,7 +124,7 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
         bytes_per_minibatch: Vec::new(),
         seconds_per_minibatch: Vec::new(),
         break_even_bandwidth: Vec::new(),
-        bytes_gathered: if ranks > 1 { (memory.series + memory.configurations) * (ranks as u128 - 1) / ranks as u128 } else { 0 },
+        bytes_gathered: if ranks > 1 { (memory.running_series + memory.configurations) * (ranks as u128 - 1) / ranks as u128 } else { 0 },
     };
     if let Some(section) = &job.train {
         writes += section.layers.len() as f64;
@@ -228,7 +228,7 @@ fn companions(job: &RunFile, main: &TrainSection, costs: &[LayerCost]) -> f64 {
 fn disk(job: &RunFile, memory: &Memory) -> Disk {
     const OVERHEAD: u128 = 1 << 20;
     let results = memory.series + memory.fields / 2 + OVERHEAD;
-    let sampling = memory.series + memory.configurations + memory.lattices;
+    let sampling = memory.running_series + memory.configurations + memory.lattices;
     let largest = job.train.as_ref().map_or(0, |_| 2 * memory.network);
     let checkpoints = 3 * sampling.max(largest);
     let (configurations, network) = (memory.configurations, memory.network);

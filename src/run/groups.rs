@@ -216,11 +216,11 @@ impl RunningGroup {
         for (ensemble, records) in ascending(plan, &self.group).into_iter().zip(self.records) {
             for (lane, kept) in records.kept.into_iter().enumerate() {
                 let replica = self.group.replicas.start + lane;
-                let mut series = Series::default();
-                for &[energy, magnetization] in records.measurements.iter().skip(lane).step_by(count) {
-                    series.push(Measurement { energy: i64::from(energy), magnetization: i64::from(magnetization) });
-                }
-                series.wave_power = records.wave_powers.iter().skip(lane).step_by(count).copied().collect();
+                let column = |which: usize| {
+                    records.measurements.iter().skip(lane).step_by(count).map(|pair| i64::from(pair[which])).collect::<Vec<i64>>()
+                };
+                let wave_power = records.wave_powers.iter().skip(lane).step_by(count).copied().collect();
+                let series = Series { energy: column(0), magnetization: column(1), wave_power, ..Series::default() };
                 let kept_draws = section.kept_draws(replica).take(kept.len()).map(|draw| draw as u64).collect();
                 let chain = Chain { series, kept_draws, kept, spin_updates: sites * self.sweeps as u64, seconds };
                 chains.push((ensemble * section.replicas + replica, chain));

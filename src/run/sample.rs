@@ -15,6 +15,7 @@ use crate::comm::{self, Comm};
 use crate::config::{LatticeSection, SampleSection};
 use crate::error::{Error, Result};
 use crate::exact;
+use crate::kernels::heap;
 use crate::kernels::replicas::REPLICAS;
 use crate::lattice::{Geometry, Torus};
 use crate::measure::Series;
@@ -162,6 +163,7 @@ pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
     let bytes = items(&own).into_bytes();
     // What is in the bytes need not be in memory twice.
     drop(own);
+    heap::give_back();
     let parts = comm.gather(bytes);
     comm::agree(comm, parts.map_or(Ok(Outcome::default()), |parts| all_chains(plan, &parts)))
 }

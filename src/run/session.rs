@@ -8,6 +8,7 @@ use super::watch::{Round, Watch, Wish};
 use crate::comm::{self, Comm};
 use crate::config::RunFile;
 use crate::error::{Error, Result};
+use crate::kernels::heap;
 use crate::store::checkpoint::Items;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -120,6 +121,8 @@ impl<'a> Session<'a> {
         let begun = Instant::now();
         let parts = self.comm.gather(state().into_bytes()).unwrap_or_default();
         self.on_root(|desk| desk.keep_checkpoint(stage, &parts, begun, wish.reason()))?;
+        drop(parts);
+        heap::give_back();
         self.watch.checkpoint_took(begun.elapsed());
         wish.reason().map_or(Ok(()), |reason| self.stop(reason))
     }

@@ -50,6 +50,14 @@ pub fn write(group: &GroupWriter, record: &LikelihoodRecord) -> Result<()> {
     Ok(())
 }
 
+/// A bound of the interval of ln Z: name, where it is, words.
+type Bound = (&'static str, fn(&AnnealingRecord) -> f64, &'static str);
+
+const INTERVAL: [Bound; 2] = [
+    ("log_partition_function_low", |one| one.interval[0], "lower end of the interval of 95 % of ln Z"),
+    ("log_partition_function_high", |one| one.interval[1], "upper end of the interval of 95 % of ln Z"),
+];
+
 fn write_directions(group: &GroupWriter, record: &LikelihoodRecord) -> Result<()> {
     let over = ["direction"];
     group.index("direction", 2, "direction of annealing")?;
@@ -60,6 +68,9 @@ fn write_directions(group: &GroupWriter, record: &LikelihoodRecord) -> Result<()
     group.variable("annealing_chains", &over, &chains, label("1", "independent chains"))?;
     group.variable("log_partition_function", &over, &numbers(|one| one.log_partition_function), label("1", "ln Z of the machine"))?;
     group.variable("log_partition_function_errors", &over, &numbers(|one| one.error), label("1", "standard error of ln Z, jackknife"))?;
+    for (name, of, words) in INTERVAL {
+        group.variable(name, &over, &numbers(of), label("1", words))?;
+    }
     let words = label("1", "effective number of chains, (sum w)^2 / sum w^2");
     group.variable("effective_samples", &over, &numbers(|one| one.effective_samples), words)?;
     let words = label("nat", "Kullback-Leibler divergence if this ln Z were right");
@@ -106,11 +117,14 @@ pub fn read(group: &GroupReader) -> Result<LikelihoodRecord> {
     let both = |name: &str| group.shaped::<f64>(name, &[2]);
     let chains = group.shaped::<i64>("annealing_chains", &[2])?;
     let (values, errors, effective) = (both("log_partition_function")?, both("log_partition_function_errors")?, both("effective_samples")?);
+    let [low, high] = INTERVAL.map(|(name, ..)| both(name));
+    let (low, high) = (low?, high?);
     let divergences = [both("divergence_by_direction")?, both("divergence_by_direction_errors")?];
     let annealing = |which: usize| -> Result<AnnealingRecord> {
         Ok(AnnealingRecord {
             log_partition_function: values[which],
             error: errors[which],
+            interval: [low[which], high[which]],
             effective_samples: effective[which],
             chains: usize::try_from(chains[which]).map_err(|why| group.wrong("annealing_chains", why))?,
             divergence: [divergences[0][which], divergences[1][which]],

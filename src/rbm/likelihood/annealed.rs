@@ -19,6 +19,7 @@ use crate::rbm::panels::{Machine, Units, WIDTH, lot, mask};
 use crate::rbm::{Rbm, TrainingData};
 use crate::sampler::snapshot::Reader;
 use crate::spins::BitMatrix;
+use crate::statistics::confidence;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -36,6 +37,14 @@ pub struct Annealed {
     pub effective_samples: f64,
     /// The number of chains.
     pub chains: usize,
+}
+
+impl Annealed {
+    /// Where ln Z lies with 95 %: Student's interval for the effective chains.
+    pub fn interval(&self) -> [f64; 2] {
+        let half = confidence::half_width(self.error, self.effective_samples);
+        [self.log_partition_function - half, self.log_partition_function + half]
+    }
 }
 
 /// The direction of a walk, and the random numbers that belong to it.

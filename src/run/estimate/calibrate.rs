@@ -30,9 +30,9 @@ const MOST_SAMPLES: usize = 1000;
 const FEW_UNITS: usize = 1 << 21;
 /// Layers that are written to see how long one takes.
 const LAYERS_WRITTEN: usize = 16;
-/// Figures and page took so long for each of their parts on the machine this was written on, in seconds.
+/// The page, and a logical pixel of a figure, took so long on the machine this was written on, in seconds.
 const PAGE: f64 = 0.1;
-const FIGURE: f64 = 0.07;
+const SECONDS_A_PIXEL: f64 = 0.22e-6;
 
 /// Spins a second of all threads on lattices of side `side`; where they do not fit into memory here, on the largest that do.
 pub fn speed(plan: &Plan, side: usize, available: Option<u64>) -> Result<f64> {
@@ -296,7 +296,5 @@ pub fn fresh(job: &RunFile, section: &TrainSection, sweeps_between: usize, ranks
 
 /// Seconds for figures and page.
 pub fn figures(job: &RunFile) -> f64 {
-    let layers = job.train.as_ref().map_or(0, |train| train.layers.len());
-    let sampling = if job.sample.is_some() { 2 } else { 0 };
-    PAGE + FIGURE * (sampling + 3 * layers) as f64
+    PAGE + SECONDS_A_PIXEL * job.pixels_drawn_by_a_thread(rayon::current_num_threads())
 }

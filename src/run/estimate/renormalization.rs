@@ -99,7 +99,9 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
     if let (Some(wanted), Some(machine)) = (section.flow, stack.first()) {
         let chains = wanted.chains.min(256);
         let starts = job.sample.as_ref().map_or(1, |sample| sample.coupling_count());
-        let begin = [Start { coupling: 0.0, states: random_bits(chains, torus.sites()) }];
+        // As many at one time as there are threads, as in the run.
+        let at_once = starts.min(rayon::current_num_threads()).max(1);
+        let begin: Vec<Start> = (0..at_once).map(|_| Start { coupling: 0.0, states: random_bits(chains, torus.sites()) }).collect();
         let trial = |steps: usize| -> Result<f64> {
             let begun = Instant::now();
             flow::tables(FlowSection { steps, chains }, &subject, machine, &begin)?;
@@ -112,7 +114,7 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
         let rest = more as f64 - few as f64 * shown(more) / shown(few);
         let of_step = if rest > 0.0 { ((slow - quick * shown(more) / shown(few)) / rest).max(0.0) } else { 0.0 };
         let of_shown = ((slow - of_step * more as f64) / shown(more)).max(0.0);
-        let scale = (starts * wanted.chains) as f64 / chains as f64;
+        let scale = (starts * wanted.chains) as f64 / (at_once * chains) as f64;
         flowing += scale * (of_step * wanted.steps as f64 + of_shown * shown(wanted.steps));
     }
     if let Some(wanted) = section.likelihood {
