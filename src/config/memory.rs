@@ -49,7 +49,7 @@ impl Memory {
         let times = |bytes: u128, tenths: u128| bytes.saturating_mul(tenths) / 10;
         // Measured: when the stage ends, series and configurations exist a second time, as the bytes that came together; and for a checkpoint a third time.
         let gathered = sum(&[times(self.running_series, 12), self.series]);
-        let (series, configurations) = if checkpoints { (gathered.max(times(self.running_series, 27)), 32) } else { (gathered, 20) };
+        let (series, configurations) = if checkpoints { (gathered.max(times(self.running_series, 26)), 32) } else { (gathered, 20) };
         let configurations = times(self.configurations, configurations).saturating_add(self.handles);
         let snapshots = if checkpoints { self.lattice_checkpoint } else { 0 };
         let sampling = sum(&[series, configurations, self.lattices, snapshots]);

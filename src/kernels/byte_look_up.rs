@@ -20,15 +20,18 @@ pub trait Bytes: Vector {
     /// Each byte becomes the column that its low seven bits choose.
     fn in_columns(self, columns: &Self::Prepared) -> Self;
 
-    /// Whether the first half of the columns are known to be all zero, so that [`Self::in_upper_columns`] may take the place of [`Self::in_columns`].
+    /// Whether [`Self::zero_parts`] may also be 2 or 6.
+    const COUNTS_ZEROS: bool = false;
+
+    /// How many parts of sixteen columns, from the first on, are all zero, as far as [`Self::in_columns_after`] can make use of it: 0 or 4.
     #[inline(always)]
-    fn lower_is_zero(_columns: &Self::Prepared) -> bool {
-        false
+    fn zero_parts(_columns: &Columns) -> usize {
+        0
     }
 
-    /// As [`Self::in_columns`] where the first half of the columns are zero; it may be faster.
+    /// As [`Self::in_columns`] where so many parts are zero; it may be faster.
     #[inline(always)]
-    fn in_upper_columns(self, columns: &Self::Prepared) -> Self {
+    fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self {
         self.in_columns(columns)
     }
 
@@ -167,13 +170,17 @@ mod register {
             Register(unsafe { _mm512_permutex2var_epi8(low.0, self.0, high.0) })
         }
         #[inline(always)]
-        fn lower_is_zero([low, _]: &Self::Prepared) -> bool {
-            !low.any()
+        fn zero_parts(columns: &Columns) -> usize {
+            if columns.0.as_chunks::<64>().0[0] == [0; 64] { 4 } else { 0 }
         }
         #[inline(always)]
-        fn in_upper_columns(self, [_, high]: &Self::Prepared) -> Self {
+        fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self {
+            if ZERO_PARTS < 4 {
+                return self.in_columns(columns);
+            }
             // Two operations instead of the three of a permutation of two registers.
-            Register(unsafe { _mm512_maskz_permutexvar_epi8(_mm512_test_epi8_mask(self.0, _mm512_set1_epi8(64)), self.0, high.0) })
+            let high = columns[1].0;
+            Register(unsafe { _mm512_maskz_permutexvar_epi8(_mm512_test_epi8_mask(self.0, _mm512_set1_epi8(64)), self.0, high) })
         }
         #[inline(always)]
         fn in_alias(self, chances: Self, alias: &Alias) -> Self {
@@ -242,12 +249,15 @@ mod pair {
         differences
     }
 
-    /// Entries of 128, by an index whose top bit is clear. Where it is set the result is 0 or wrong.
+    /// Entries of 128, by an index whose top bit is clear. Where it is set the result is 0 or wrong. The first parts of sixteen may be known to be zero, and so are their differences.
     #[inline(always)]
     #[allow(unsafe_code)]
-    fn in_differences(mut index: __m256i, differences: &[__m256i; 8]) -> __m256i {
-        let mut entry = unsafe { _mm256_shuffle_epi8(differences[0], index) };
-        for difference in &differences[1..] {
+    fn in_differences<const ZERO_PARTS: usize>(mut index: __m256i, differences: &[__m256i; 8]) -> __m256i {
+        if ZERO_PARTS > 0 {
+            index = unsafe { _mm256_sub_epi8(index, _mm256_set1_epi8(16 * ZERO_PARTS as i8)) };
+        }
+        let mut entry = unsafe { _mm256_shuffle_epi8(differences[ZERO_PARTS], index) };
+        for difference in &differences[ZERO_PARTS + 1..] {
             index = unsafe { _mm256_sub_epi8(index, _mm256_set1_epi8(16)) };
             entry = unsafe { _mm256_xor_si256(entry, _mm256_shuffle_epi8(*difference, index)) };
         }
@@ -264,7 +274,8 @@ mod pair {
     #[allow(unsafe_code)]
     fn in_table(index: __m256i, table: &[u8; 256]) -> __m256i {
         let low = low_bits(index);
-        let (first, second) = (in_differences(low, &differences(&table[..128])), in_differences(low, &differences(&table[128..])));
+        let (first, second) =
+            (in_differences::<0>(low, &differences(&table[..128])), in_differences::<0>(low, &differences(&table[128..])));
         unsafe { _mm256_blendv_epi8(first, second, index) }
     }
 
@@ -278,7 +289,17 @@ mod pair {
         }
         #[inline(always)]
         fn in_columns(self, columns: &Self::Prepared) -> Self {
-            Pair([in_differences(low_bits(self.0[0]), columns), in_differences(low_bits(self.0[1]), columns)])
+            self.in_columns_after::<0>(columns)
+        }
+        const COUNTS_ZEROS: bool = true;
+        #[inline(always)]
+        fn zero_parts(columns: &Columns) -> usize {
+            2 * columns.0.as_chunks::<32>().0.iter().take(3).take_while(|&parts| *parts == [0; 32]).count()
+        }
+        #[inline(always)]
+        fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self {
+            let found = |index: __m256i| in_differences::<ZERO_PARTS>(low_bits(index), columns);
+            Pair([found(self.0[0]), found(self.0[1])])
         }
         #[inline(always)]
         fn in_alias(self, chances: Self, alias: &Alias) -> Self {
@@ -365,7 +386,17 @@ mod tests {
     fn ask<V: Bytes>(index: &Block, chances: &Block, queue: &[u8; BYTES], law: &ByteLaw, marker: u8) -> (Answers, u64, usize) {
         let (index, chances) = (V::from_block(*index), V::from_block(*chances));
         let columns = match &law.first {
-            First::Columns(columns) => index.in_columns(&V::prepare(columns)),
+            First::Columns(columns) => {
+                let prepared = V::prepare(columns);
+                let found = match V::zero_parts(columns) {
+                    0 => index.in_columns_after::<0>(&prepared),
+                    2 => index.in_columns_after::<2>(&prepared),
+                    4 => index.in_columns_after::<4>(&prepared),
+                    _ => index.in_columns_after::<6>(&prepared),
+                };
+                assert_eq!(found.to_block(), index.in_columns(&prepared).to_block());
+                found
+            }
             First::Alias(_) => index,
         };
         let (filled, used) = index.fill_marked(marker, queue);

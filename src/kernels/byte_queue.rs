@@ -73,12 +73,12 @@ impl ByteQueue {
         let (marker, bytes) = (law.marker, &*self.bytes);
         match &law.first {
             First::Columns(columns) => {
-                let columns = V::prepare(columns);
-                let queue = (bytes, marker);
-                first = if V::lower_is_zero(&columns) {
-                    by_columns::<V, true>(&mut state, &columns, queue, first, blocks)
-                } else {
-                    by_columns::<V, false>(&mut state, &columns, queue, first, blocks)
+                let (queue, zero_parts, columns) = ((bytes, marker), V::zero_parts(columns), V::prepare(columns));
+                first = match zero_parts {
+                    6 if V::COUNTS_ZEROS => by_columns::<V, 6>(&mut state, &columns, queue, first, blocks),
+                    2 if V::COUNTS_ZEROS => by_columns::<V, 2>(&mut state, &columns, queue, first, blocks),
+                    4 => by_columns::<V, 4>(&mut state, &columns, queue, first, blocks),
+                    _ => by_columns::<V, 0>(&mut state, &columns, queue, first, blocks),
                 };
             }
             First::Alias(alias) => {
@@ -172,9 +172,9 @@ impl ByteQueue {
     }
 }
 
-/// Draws blocks whose level 1 are columns, of which the lower half are zero if `UPPER` says so. The queue is used from `first` on; returns where it goes on.
+/// Draws blocks whose level 1 are columns, of which so many parts of sixteen are zero. The queue is used from `first` on; returns where it goes on.
 #[inline(always)]
-fn by_columns<V: Bytes, const UPPER: bool>(
+fn by_columns<V: Bytes, const ZERO_PARTS: usize>(
     state: &mut Generator<V>,
     columns: &V::Prepared,
     (bytes, marker): (&[u8; CAPACITY], u8),
@@ -184,18 +184,18 @@ fn by_columns<V: Bytes, const UPPER: bool>(
     // Two at a time, so that the state goes round without being copied.
     let (pairs, last) = blocks.as_chunks_mut();
     for [one, other] in pairs {
-        first += one_by_columns::<V, UPPER>(state, columns, marker, ahead(bytes, first), one);
-        first += one_by_columns::<V, UPPER>(state, columns, marker, ahead(bytes, first), other);
+        first += one_by_columns::<V, ZERO_PARTS>(state, columns, marker, ahead(bytes, first), one);
+        first += one_by_columns::<V, ZERO_PARTS>(state, columns, marker, ahead(bytes, first), other);
     }
     if let [one] = last {
-        first += one_by_columns::<V, UPPER>(state, columns, marker, ahead(bytes, first), one);
+        first += one_by_columns::<V, ZERO_PARTS>(state, columns, marker, ahead(bytes, first), one);
     }
     first
 }
 
 /// Draws one of them. Returns how many bytes of the queue it used.
 #[inline(always)]
-fn one_by_columns<V: Bytes, const UPPER: bool>(
+fn one_by_columns<V: Bytes, const ZERO_PARTS: usize>(
     state: &mut Generator<V>,
     columns: &V::Prepared,
     marker: u8,
@@ -203,8 +203,7 @@ fn one_by_columns<V: Bytes, const UPPER: bool>(
     block: &mut MaybeUninit<V>,
 ) -> usize {
     let drawn = state.step();
-    let chosen = if UPPER { drawn.in_upper_columns(columns) } else { drawn.in_columns(columns) };
-    let (filled, used) = chosen.fill_marked(marker, queue);
+    let (filled, used) = drawn.in_columns_after::<ZERO_PARTS>(columns).fill_marked(marker, queue);
     block.write(filled);
     used
 }
