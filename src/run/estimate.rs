@@ -111,7 +111,8 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
         report: 0.0,
         total: 0.0,
     };
-    let write = calibrate::seconds_per_byte_written()?;
+    let side = job.lattice.sizes.get(job.lattice.sizes.len() / 2).copied().unwrap_or(16);
+    let write = calibrate::seconds_per_byte_written(plan.as_ref().map_or(256, |plan| plan.sites(side)))?;
     // The files are written anew after every stage and layer.
     let (mut writes, mut layers) = (0.0, 0);
     if let Some(plan) = &plan {

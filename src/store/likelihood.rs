@@ -117,7 +117,8 @@ pub fn read(group: &GroupReader) -> Result<LikelihoodRecord> {
     let both = |name: &str| group.shaped::<f64>(name, &[2]);
     let chains = group.shaped::<i64>("annealing_chains", &[2])?;
     let (values, errors, effective) = (both("log_partition_function")?, both("log_partition_function_errors")?, both("effective_samples")?);
-    let [low, high] = INTERVAL.map(|(name, ..)| both(name));
+    // Files of earlier versions do not have it.
+    let [low, high] = INTERVAL.map(|(name, ..)| if group.has(name) { both(name) } else { Ok(vec![f64::NAN; 2]) });
     let (low, high) = (low?, high?);
     let divergences = [both("divergence_by_direction")?, both("divergence_by_direction_errors")?];
     let annealing = |which: usize| -> Result<AnnealingRecord> {

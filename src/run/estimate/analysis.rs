@@ -44,7 +44,7 @@ fn seconds<T>(work: impl FnOnce() -> T) -> f64 {
 pub fn analysis(job: &RunFile, plan: &Plan) -> Result<f64> {
     let (section, threads) = (&plan.section, rayon::current_num_threads() as f64);
     let (draws, replicas) = (section.draws().min(MOST_DRAWS), section.replicas.min(MOST_CHAINS));
-    let chains: Vec<Series> = (0..replicas).map(|chain| walk(plan.seed, chain, draws)).collect();
+    let chains: Vec<Series> = (0..replicas).map(|chain| walk(plan.seed, chain, draws, [10.0; 2])).collect();
     let whole = section.draws() as f64 * section.replicas as f64 / (draws * replicas) as f64;
     let ensembles = plan.ensembles.len() as f64;
     let mut each = seconds(|| statistics::observables(16, 0.4, &chains)) * whole * ensembles;
@@ -114,16 +114,16 @@ fn scaling(plan: &Plan, sizes: &[usize], chains: &[Series]) -> f64 {
         .sum()
 }
 
-/// A series that remembers a little, as those of chains do.
-pub fn walk(seed: u64, chain: usize, draws: usize) -> Series {
+/// A series that remembers a little, as those of chains do. `spread` says over how many values energy and magnetization go: each about seven times as many.
+pub fn walk(seed: u64, chain: usize, draws: usize, spread: [f64; 2]) -> Series {
     let mut stream = Stream::new(seed, Purpose::Check, chain as u64);
     let mut series = Series::default();
     let (mut energy, mut magnetization) = (0.0, 0.0);
     for _ in 0..draws {
         (energy, magnetization) = (0.8 * energy + stream.normal(), 0.8 * magnetization + stream.normal());
         // Whole numbers two apart, as energies are.
-        series.energy.push(2 * (10.0 * energy) as i64);
-        series.magnetization.push((10.0 * magnetization) as i64);
+        series.energy.push(2 * (spread[0] * energy) as i64);
+        series.magnetization.push((spread[1] * magnetization) as i64);
     }
     series
 }

@@ -32,7 +32,7 @@ const FEW_UNITS: usize = 1 << 21;
 const LAYERS_WRITTEN: usize = 16;
 /// The page, and a logical pixel of a figure, took so long on the machine this was written on, in seconds.
 const PAGE: f64 = 0.1;
-const SECONDS_A_PIXEL: f64 = 0.22e-6;
+const SECONDS_A_PIXEL: f64 = 0.25e-6;
 
 /// Spins a second of all threads on lattices of side `side`; where they do not fit into memory here, on the largest that do.
 pub fn speed(plan: &Plan, side: usize, available: Option<u64>) -> Result<f64> {
@@ -65,17 +65,17 @@ impl Writing {
     }
 }
 
-/// Writes a small file of each kind into the folder for temporary files.
-pub fn seconds_per_byte_written() -> Result<Writing> {
+/// Writes a small file of each kind into the folder for temporary files. The series are like those of a lattice of so many sites: the more values they have, the longer compression takes.
+pub fn seconds_per_byte_written(sites: u128) -> Result<Writing> {
     let folder = std::env::temp_dir().join(format!("kadanoff-estimate-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|why| crate::error::Error::file("make the folder", &folder, why))?;
-    let measured = write_in(&folder);
+    let measured = write_in(&folder, sites as f64);
     // What stays behind is small, and the folder is one that the system empties.
     let _ = std::fs::remove_dir_all(&folder);
     measured
 }
 
-fn write_in(folder: &std::path::Path) -> Result<Writing> {
+fn write_in(folder: &std::path::Path, sites: f64) -> Result<Writing> {
     let (origin, path) = (store::provenance::of_no_run(), folder.join("trial.h5"));
     let set = |rows: usize| store::ConfigurationSet {
         geometry: crate::lattice::Geometry::Square,
@@ -97,7 +97,8 @@ fn write_in(folder: &std::path::Path) -> Result<Writing> {
         RunRecord { provenance, sampling, scaling: None, analyses: Vec::new(), training, renormalization: None }
     };
     let series = |draws: usize| {
-        let chains = vec![walk(1, 0, draws)];
+        // Energies four apart with a specific heat of two near the critical point, magnetizations two apart over a good part of the lattice.
+        let chains = vec![walk(1, 0, draws, [0.5 * sites.sqrt(), 0.1 * sites])];
         let ensemble =
             Ensemble { size: 16, coupling: 0.4, chains, histograms: Vec::new(), observables: Vec::new(), spin_updates: 0, seconds: 0.0 };
         let sampling = SamplingRecord {
