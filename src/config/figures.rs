@@ -2,8 +2,9 @@
 
 use super::RunFile;
 
-/// Fonts, and what is kept of the figures for the page.
-const FONTS_AND_PAGE: u128 = 8 << 20;
+/// Fonts, and what is kept of each figure for the page.
+const FONTS: u128 = 4 << 20;
+const ON_PAGE: u128 = 1 << 19;
 /// A logical pixel while it is drawn: sixteen fine pixels of three bytes, the four that they become, and what those take on their way into a PNG.
 const BYTES_A_PIXEL: u128 = 16 * 3 + 4 * 3 + 2;
 /// Figures that are drawn at one time, each by a thread.
@@ -16,7 +17,7 @@ pub(super) fn workspace(run: &RunFile, threads: usize) -> u128 {
     let mut pixels = logical_pixels(run);
     pixels.sort_unstable_by(|one, other| other.cmp(one));
     let drawn: u128 = pixels.iter().take(threads.clamp(1, DRAWN_AT_ONCE)).sum();
-    if drawn == 0 { 0 } else { FONTS_AND_PAGE + BYTES_A_PIXEL * drawn }
+    if drawn == 0 { 0 } else { FONTS + ON_PAGE * pixels.len() as u128 + BYTES_A_PIXEL * drawn }
 }
 
 /// The logical pixels that a thread draws, where so many of them draw: a measure of the time.
