@@ -47,10 +47,11 @@ use crate::store::durable;
 use figure::Rendered;
 use html::{Block, Figure, Section};
 use rayon::prelude::*;
+pub use sampling::DRAWN_ENSEMBLES;
 use std::path::{Path, PathBuf};
 
 /// Figures that are drawn at one time, however many threads there are: each takes tens of megabytes while it is drawn.
-const DRAWN_AT_ONCE: usize = 2;
+pub const DRAWN_AT_ONCE: usize = 2;
 
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]

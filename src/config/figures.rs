@@ -1,16 +1,13 @@
 //! The figures that the report of a run will have, by their sizes: what they take of memory and time while they are drawn.
 
 use super::RunFile;
+use crate::report::{DRAWN_AT_ONCE, DRAWN_ENSEMBLES};
 
 /// Fonts, and what is kept of each figure for the page.
 const FONTS: u128 = 4 << 20;
 const ON_PAGE: u128 = 1 << 19;
 /// A logical pixel while it is drawn: sixteen fine pixels of three bytes, the four that they become, and what those take on their way into a PNG.
 const BYTES_A_PIXEL: u128 = 16 * 3 + 4 * 3 + 2;
-/// Figures that are drawn at one time, each by a thread.
-const DRAWN_AT_ONCE: usize = 2;
-/// Ensembles whose series are drawn, at most.
-const SERIES: usize = 6;
 
 /// The workspace of the figures on so many threads, in bytes: the largest ones, as many as are drawn at one time.
 pub(super) fn workspace(run: &RunFile, threads: usize) -> u128 {
@@ -33,7 +30,7 @@ fn logical_pixels(run: &RunFile) -> Vec<u128> {
     }
     if let Some(sample) = &run.sample {
         let (sizes, couplings) = (run.lattice.sizes.len(), sample.coupling_count());
-        figures.extend(vec![920 * 430; (sizes * couplings).min(SERIES)]);
+        figures.extend(vec![920 * 430; (sizes * couplings).min(DRAWN_ENSEMBLES)]);
         figures.extend((couplings > 1).then_some(960 * 592));
         figures.extend((sample.configurations > 1).then_some(620 * 400));
         if sizes > 2 {

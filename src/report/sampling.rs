@@ -11,7 +11,7 @@ use crate::measure::Series;
 use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
 
 /// Ensembles whose series are drawn.
-const DRAWN_ENSEMBLES: usize = 6;
+pub const DRAWN_ENSEMBLES: usize = 6;
 /// Chains drawn in one panel.
 const DRAWN_CHAINS: usize = 3;
 /// Points of one curve.
