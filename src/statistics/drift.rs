@@ -37,8 +37,7 @@ pub fn difference_of_starts(hot: &[Vec<f64>], cold: &[Vec<f64>]) -> Option<f64> 
 
 /// How rarely chains in equilibrium show a drift as large: the two-sided probability of Student's t with one degree of freedom less than there are chains.
 pub fn probability(drift: f64, chains: usize) -> f64 {
-    let freedoms = chains.saturating_sub(1).max(1) as f64;
-    statrs::function::beta::beta_reg(0.5 * freedoms, 0.5, freedoms / (freedoms + drift * drift))
+    super::confidence::two_sided(drift, chains.saturating_sub(1).max(1) as f64)
 }
 
 #[cfg(test)]
