@@ -42,9 +42,9 @@ const SERIES: &str = "seed = 1\n[lattice]\nsizes = [4]\n[sample]\ncouplings = [0
 const NETWORK: &str = "seed = 1\n[lattice]\nsizes = [32]\n[sample]\ncouplings = [0.4, 0.42]\nreplicas = 4\nthermalization = 100\nsweeps = 8000\nmeasure_every = 10\nconfigurations = 3200\n\
     [train]\ncoupling = 0.4\nlayers = [512, 64]\nepochs = 60\nminibatch = 100\n[report]\nfigures = false\n";
 
-/// Series of several sizes, their analysis, and figures of two kinds that are the largest part of a small run.
+/// Series of several sizes, their analysis, and figures, which are the largest part of its memory; some seconds again.
 const SCALING: &str = "seed = 1\n[lattice]\nsizes = [8, 12, 16, 24]\n[sample]\nwindow = { center = \"critical\", width = 2.0, points = 5 }\nalgorithm = \"swendsen-wang\"\n\
-    replicas = 8\nthermalization = 100\nsweeps = 6000\n";
+    replicas = 8\nthermalization = 20000\nsweeps = 6000\n";
 
 const LARGE: &str = "seed = 1\n[lattice]\nsizes = [32768]\n[sample]\ncouplings = [\"critical\"]\nalgorithm = \"metropolis\"\nstart = \"cold\"\nreplicas = 1\nthermalization = 0\nsweeps = 10\n[report]\nfigures = false\n";
 
