@@ -58,8 +58,8 @@ impl Memory {
         let training = sum(&[kept, self.training, checkpoint]);
         // Measured: these series grow by doubling, and those of a stack come after those of its first machine.
         let renormalization = sum(&[kept, self.network, self.fields, times(self.machine_chains, 27)]);
-        // Figures are drawn at the end, when what the stages took besides is given back.
-        let drawing = sum(&[kept, self.fields, self.machine_chains, self.figures]);
+        // Figures are drawn at the end, when what the stages took besides is given back; measured: half of the chains of the machine is not.
+        let drawing = sum(&[kept, self.fields, self.machine_chains / 2, self.figures]);
         sum(&[self.program, sampling.max(training).max(renormalization).max(drawing)])
     }
 
