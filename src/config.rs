@@ -216,9 +216,9 @@ impl RunFile {
         Ok(resolved)
     }
 
-    /// What the run needs of memory on rank 0, by estimate.
-    pub fn memory(&self) -> Memory {
-        memory::estimate(self)
+    /// What the run needs of memory on rank 0 with so many threads, by estimate.
+    pub fn memory(&self, threads: usize) -> Memory {
+        memory::estimate(self, threads)
     }
 
     /// The logical pixels of figures that each thread draws for the report, where so many of them draw.

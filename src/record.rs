@@ -7,6 +7,7 @@ use crate::lattice::Geometry;
 use crate::measure::{Histogram, Series};
 pub use crate::rg::mapping::{MappingSummary, NamedMapping};
 pub use crate::rg::receptive_field::{FieldMeasures, ReceptiveFieldSummary};
+use crate::statistics::confidence;
 pub use crate::statistics::scaling::Scaling;
 pub use companion::CompanionRecord;
 use serde::{Deserialize, Serialize};
@@ -272,14 +273,19 @@ pub struct AnnealingRecord {
     pub log_partition_function: f64,
     /// Its standard error over chains.
     pub error: f64,
-    /// Where ln Z lies with 95 %, if the weights that were met are all that count.
-    pub interval: [f64; 2],
     /// (sum w)^2 / sum w^2 of the weights of the chains.
     pub effective_samples: f64,
     /// Chains.
     pub chains: usize,
     /// The Kullback-Leibler divergence in nats, with its error, if this ln Z were right.
     pub divergence: [f64; 2],
+}
+
+impl AnnealingRecord {
+    /// Where ln Z lies with 95 %, if the weights that were met are all that count.
+    pub fn interval(&self) -> [f64; 2] {
+        confidence::interval(self.log_partition_function, self.error, self.effective_samples)
+    }
 }
 
 /// The energy per site of chains of a machine on their way; mean and standard error over chains.

@@ -1,7 +1,7 @@
 //! The report of a run: figures and one page, made from a [`RunRecord`] and nothing else. Rank 0 calls it.
 //!
 //! In reading order: `page` (the document and its head), `caution` (the warnings), then one file a section: `sampling` with `histogram`, `coupling` and `equilibration`, `scaling`, `relaxation`, `improved`, `two_point`, `training`, `receptive_field` and `centres`,
-//! `reconstruction` and `examples`, `likelihood`, `mapping`, `standards`, `comparison`, `flow`, `decimation`. Below them: `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
+//! `reconstruction` and `examples`, `likelihood`, `mapping`, `standards`, `comparison`, `flow`, `decimation`. Below them: `sizes` (of figures), `figure` (marks, and the one function that draws them as SVG and PNG), `axes`, `style`, `html`, `number`,
 //! `ensemble` (words about an ensemble), `tables` (tables of the record).
 //!
 //! Sentences state what the numbers of the record say: each is computed, and a section without data does not appear.
@@ -31,6 +31,7 @@ mod reconstruction;
 mod relaxation;
 mod sampling;
 mod scaling;
+pub(crate) mod sizes;
 mod stack;
 mod stacks;
 mod standards;

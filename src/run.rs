@@ -83,22 +83,25 @@ pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm
     ended
 }
 
+/// A piece of work, done if its results are missing; and the stage that is over then, with its name, if a job may end there.
+type Step = (fn(&RunFile, &mut Session) -> Result<()>, Option<(Stage, &'static str)>);
+
+const STEPS: [Step; 5] = [
+    (take_in_if_missing, None),
+    (sample_if_missing, None),
+    (analyse_if_missing, Some((Stage::Sampling, "sampling"))),
+    (train_if_missing, Some((Stage::Training, "training"))),
+    (renormalize_if_missing, None),
+];
+
 fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> {
-    take_in_if_missing(job, session)?;
-    sample_if_missing(job, session)?;
-    heap::give_back();
-    analyse_if_missing(job, session)?;
-    heap::give_back();
-    if until == Stage::Sampling {
-        return session.on_root(|desk| desk.say("the sampling is done, and this job was to do no more")).map(drop);
+    for (work, over) in STEPS {
+        work(job, session)?;
+        heap::give_back();
+        if let Some((_, name)) = over.filter(|&(stage, _)| stage == until) {
+            return session.on_root(|desk| desk.say(&format!("the {name} is done, and this job was to do no more"))).map(drop);
+        }
     }
-    train_if_missing(job, session)?;
-    heap::give_back();
-    if until == Stage::Training {
-        return session.on_root(|desk| desk.say("the training is done, and this job was to do no more")).map(drop);
-    }
-    renormalize_if_missing(job, session)?;
-    heap::give_back();
     session.end_of_checkpoints()?;
     session.on_root(|desk| desk.finish(job))?;
     Ok(())
@@ -140,7 +143,6 @@ fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
     let mut outcome = sample::run(&plan, session)?;
     session.note_work();
-    heap::give_back();
     session.on_root(|desk| {
         let (record, configurations) = (sample::record(&plan, &mut outcome), sample::configurations(&plan, &outcome));
         drop(outcome);

@@ -1,6 +1,8 @@
 //! The figures that the report of a run will have, by their sizes: what they take of memory and time while they are drawn.
 
 use super::RunFile;
+use super::sample::Kept;
+use crate::report::sizes::{self, Size};
 use crate::report::{DRAWN_AT_ONCE, DRAWN_ENSEMBLES};
 
 /// Fonts, and what is kept of each figure for the page.
@@ -22,38 +24,44 @@ pub(super) fn pixels_of_thread(run: &RunFile, threads: usize) -> f64 {
     logical_pixels(run).iter().sum::<u128>() as f64 / threads.clamp(1, DRAWN_AT_ONCE) as f64
 }
 
-/// The logical pixels of each figure, by the parts of the run that lead to it.
+/// The logical pixels of each figure.
 fn logical_pixels(run: &RunFile) -> Vec<u128> {
+    if run.report.figures { sizes(run).into_iter().map(|[width, height]| (width * height) as u128).collect() } else { Vec::new() }
+}
+
+/// The sizes of the figures, by the parts of the run that lead to them.
+fn sizes(run: &RunFile) -> Vec<Size> {
     let mut figures = Vec::new();
-    if !run.report.figures {
-        return figures;
-    }
     if let Some(sample) = &run.sample {
-        let (sizes, couplings) = (run.lattice.sizes.len(), sample.coupling_count());
-        figures.extend(vec![920 * 430; (sizes * couplings).min(DRAWN_ENSEMBLES)]);
-        figures.extend((couplings > 1).then_some(960 * 592));
-        figures.extend((sample.configurations > 1).then_some(620 * 400));
-        if sizes > 2 {
-            figures.push(560 * 380);
-            figures.extend(vec![960 * 592; if run.report.scaling && couplings > 1 { 2 } else { 0 }]);
+        let (lattices, couplings) = (run.lattice.sizes.len(), sample.coupling_count());
+        let ensemble = if sample.series == Kept::Histograms { sizes::HISTOGRAMS } else { sizes::SERIES };
+        figures.extend(vec![ensemble; (lattices * couplings).min(DRAWN_ENSEMBLES)]);
+        figures.extend((couplings > 1).then_some(sizes::OBSERVABLES));
+        figures.extend(sample.tempering.then_some(sizes::TEMPERING));
+        figures.extend((sample.configurations > 1).then_some(sizes::TWO_POINT));
+        if lattices > 2 {
+            figures.push(sizes::RELAXATION);
+            figures.extend(vec![sizes::SCALING; if run.report.scaling && couplings > 1 { 2 } else { 0 }]);
         }
     }
-    figures.extend(run.train.as_ref().map(|_| 932 * 590));
+    figures.extend(run.train.as_ref().map(|_| sizes::TRAINING));
     if let Some(section) = &run.renormalize {
-        figures.extend(run.train.as_ref().filter(|_| section.receptive_fields).map_or(Vec::new(), |train| {
-            // Squares that fill the page, with a scale beside them; and their centres.
-            [vec![920 * 870; train.layers.len()], vec![950 * 350]].concat()
-        }));
+        figures.extend(
+            run.train
+                .as_ref()
+                .filter(|_| section.receptive_fields)
+                .map_or(Vec::new(), |train| [vec![sizes::RECEPTIVE_FIELDS; train.layers.len()], vec![sizes::CENTRES]].concat()),
+        );
         let others = [
-            (section.monte_carlo.is_some(), 900 * 330),
-            (section.decimation.is_some(), 932 * 320),
-            (section.flow.is_some(), 932 * 720),
-            (section.couplings, 900 * 330),
-            (section.likelihood.is_some(), 932 * 372),
-            (run.train.is_some() && section.reconstructions, 920 * 372),
-            (run.train.is_some() && section.examples > 0, 900 * 500),
+            (section.monte_carlo.is_some(), sizes::STANDARDS),
+            (section.decimation.is_some(), sizes::DECIMATION),
+            (section.flow.is_some(), sizes::FLOW),
+            (section.couplings, sizes::COMPARISON),
+            (section.likelihood.is_some(), sizes::LIKELIHOOD),
+            (run.train.is_some() && section.reconstructions, sizes::RECONSTRUCTION),
+            (run.train.is_some() && section.examples > 0, sizes::EXAMPLES),
         ];
-        figures.extend(others.into_iter().filter_map(|(is_drawn, pixels)| is_drawn.then_some(pixels)));
+        figures.extend(others.into_iter().filter_map(|(is_drawn, size)| is_drawn.then_some(size)));
     }
     figures
 }

@@ -63,12 +63,6 @@ impl Memory {
         sum(&[self.program, sampling.max(training).max(renormalization).max(drawing)])
     }
 
-    /// The same on so many threads: each has a part of a minibatch, and a second one draws a figure of its own.
-    pub fn on_threads(self, run: &RunFile, threads: usize) -> Memory {
-        let training = if self.training == 0 { 0 } else { self.training.saturating_add(WORKSPACE * threads.saturating_sub(1) as u128) };
-        Memory { figures: figures::workspace(run, threads), training, ..self }
-    }
-
     /// The peak of a run that is long enough for checkpoints: what must be there before it begins.
     pub fn total(&self) -> u128 {
         self.peak(true)
@@ -94,8 +88,9 @@ fn sum(parts: &[u128]) -> u128 {
     parts.iter().fold(0, |sum, &part| sum.saturating_add(part))
 }
 
-/// The estimate for a run. Nothing overflows: sizes are bounded when they are read, and products saturate.
-pub(super) fn estimate(run: &RunFile) -> Memory {
+/// The estimate for a run on so many threads: each has a part of a minibatch, and a second one draws a figure of its own. Nothing overflows: sizes are bounded when
+/// they are read, and products saturate.
+pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
     let mut memory = Memory {
         program: PROGRAM,
         figures: 0,
@@ -125,7 +120,8 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
         }
         memory.handles = product(&[sample.configurations]).saturating_mul(ensembles).saturating_mul(HANDLE);
         let at_work = |bytes: fn(&SampleSection, Geometry, usize) -> u128| {
-            run.lattice.sizes.iter().map(|&size| lattices_at_work(sample, geometry, size, ensembles, bytes)).max().unwrap_or(0)
+            let of_size = |&size: &usize| lattices_at_work(sample, geometry, size, [ensembles, threads as u128], bytes);
+            run.lattice.sizes.iter().map(of_size).max().unwrap_or(0)
         };
         memory.lattices = at_work(lattice_bytes);
         memory.lattice_checkpoint = at_work(|_, geometry, size| packed(geometry, size)).saturating_mul(2);
@@ -170,9 +166,9 @@ pub(super) fn estimate(run: &RunFile) -> Memory {
             memory.training_set = memory.training_set.saturating_mul(2);
         }
         // What one layer leaves free is seldom of use to the next.
-        memory.training = sum(&[machine, activities, chains, WORKSPACE]);
+        memory.training = sum(&[machine, activities, chains, WORKSPACE.saturating_mul(threads as u128)]);
     }
-    memory.figures = figures::workspace(run, 1);
+    memory.figures = figures::workspace(run, threads);
     if !has_fields(run) {
         memory.fields = 0;
     }
@@ -186,12 +182,11 @@ fn has_fields(run: &RunFile) -> bool {
     run.renormalize.as_ref().is_some_and(|section| section.receptive_fields)
 }
 
-/// What a measurement leaves, and what it takes while the chains run. Chains across the bits have two numbers of 32 bits then, and on the square lattice no waves.
+/// What a measurement leaves, and what it takes while the chains run. Chains across the bits have two numbers of 32 bits then.
 fn bytes_a_draw(sample: &SampleSection, geometry: Geometry, size: usize) -> [u128; 2] {
-    let across = sample.across_the_bits(size);
-    let waves = if sample.correlation_length && !(across && geometry == Geometry::Square) { 8 } else { 0 };
+    let waves = if sample.measures_waves(geometry, size) { 8 } else { 0 };
     let kept = 16 + waves + if sample.improved_estimators { 24 } else { 0 };
-    [kept, if across { 8 + waves } else { kept }]
+    [kept, if sample.across_the_bits(size) { 8 + waves } else { kept }]
 }
 
 /// The lattices of one size that threads work on at one time: a chain a thread, or a group of 512 replicas a thread, with tempering at all couplings.
@@ -200,16 +195,16 @@ fn lattices_at_work(
     sample: &SampleSection,
     geometry: Geometry,
     size: usize,
-    ensembles: u128,
+    [ensembles, threads]: [u128; 2],
     bytes: fn(&SampleSection, Geometry, usize) -> u128,
 ) -> u128 {
     if !sample.across_the_bits(size) {
-        let chains = ensembles.saturating_mul(sample.replicas as u128).min(threads() as u128);
+        let chains = ensembles.saturating_mul(sample.replicas as u128).min(threads);
         return chains.saturating_mul(bytes(sample, geometry, size));
     }
-    let groups = (sample.replicas.div_ceil(REPLICAS) as u128).saturating_mul(if sample.tempering { 1 } else { ensembles });
-    let couplings = if sample.tempering { sample.coupling_count() } else { 1 };
-    groups.min(threads() as u128).saturating_mul(product(&[couplings, REPLICAS / 8]).saturating_mul(sites(geometry, size)))
+    let (ladders, rungs) = if sample.tempering { (1, sample.coupling_count()) } else { (ensembles, 1) };
+    let groups = ladders.saturating_mul(sample.replicas.div_ceil(REPLICAS) as u128).min(threads);
+    groups.saturating_mul(product(&[rungs, REPLICAS / 8]).saturating_mul(sites(geometry, size)))
 }
 
 /// The spins, and what the algorithm keeps a site: nothing of note for the packed checkerboard, a cluster label and its bookkeeping for the others.
@@ -247,13 +242,9 @@ fn product(factors: &[usize]) -> u128 {
     factors.iter().fold(1, |product: u128, &factor| product.saturating_mul(factor as u128))
 }
 
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// Reports a run that needs more than the machine has, at the key that asks for the most.
 pub(super) fn refuse_excess(run: &RunFile, available: u64, sample: Option<&Section>, train: Option<&Section>, mistakes: &Mistakes) {
-    let memory = estimate(run);
+    let memory = estimate(run, std::thread::available_parallelism().map_or(1, usize::from));
     let total = memory.total();
     if total <= available as u128 {
         return;

@@ -175,6 +175,11 @@ impl SampleSection {
         self.tempering || self.layout == Layout::Replicas || (self.layout == Layout::Auto && fits && pays)
     }
 
+    /// Whether the longest waves of the chains of a size are measured: not on the square lattice across the bits.
+    pub fn measures_waves(&self, geometry: Geometry, size: usize) -> bool {
+        self.correlation_length && !(geometry == Geometry::Square && self.across_the_bits(size))
+    }
+
     /// Measurements of one chain: sweeps / measure_every, rounded down.
     pub fn draws(&self) -> usize {
         self.sweeps / self.measure_every

@@ -182,8 +182,8 @@ fn the_good_file_is_understood() {
     let likelihood = run.renormalize.as_ref().unwrap().likelihood.unwrap();
     assert_eq!((likelihood.annealing_chains, likelihood.annealing_temperatures), (128, 1000));
     assert_eq!((likelihood.sampling_chains, likelihood.sampling_sweeps), (128, 1000));
-    assert_eq!(run.memory().series, 2 * 8 * 1000 * 24);
-    assert_eq!(run.memory().configurations, 2 * 2000 * 32);
+    assert_eq!(run.memory(1).series, 2 * 8 * 1000 * 24);
+    assert_eq!(run.memory(1).configurations, 2 * 2000 * 32);
     assert_eq!(run.text, GOOD);
 }
 

@@ -30,7 +30,7 @@ pub(super) fn add(section: &mut Section, layers: &[ReceptiveFieldSummary]) {
     let columns = drawn.len().min(3);
     let rows = drawn.len().div_ceil(columns);
     let size = if columns < 3 { 300.0 } else { 262.0 };
-    let mut drawing = Drawing::new(56.0 + columns as f64 * (size + 36.0), rows as f64 * (size + 84.0));
+    let mut drawing = Drawing::new([56.0 + columns as f64 * (size + 36.0), rows as f64 * (size + 84.0)]);
     for (cell, &(number, layer, side)) in drawn.iter().enumerate() {
         let left = 56.0 + (cell % columns) as f64 * (size + 36.0);
         let top = 36.0 + (cell / columns) as f64 * (size + 84.0);

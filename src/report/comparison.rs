@@ -4,6 +4,7 @@ use super::axes::{Panel, Scale, legend};
 use super::figure::{Anchor, Drawing};
 use super::html::Section;
 use super::number::{list, significant, with_error};
+use super::sizes;
 use super::style::{self, INK, MUTED};
 use super::tables;
 use crate::record::{RenormalizationRecord, TableRecord};
@@ -89,7 +90,7 @@ fn draw(table: &TableRecord) -> Option<Drawing> {
     let extent = |rows: &[(f64, [f64; 2])]| rows.iter().flat_map(|(_, [mean, error])| [mean - error, mean + error]).collect::<Vec<f64>>();
     let ising: Vec<(f64, f64)> =
         (0..table.rows.len()).filter_map(|row| Some((table.get(row, "distance")?[0], table.get(row, "ising")?[0]))).collect();
-    let mut drawing = Drawing::new(900.0, 330.0);
+    let mut drawing = Drawing::new(sizes::COMPARISON);
     let left_scale = Scale::linear(extent(&visible).into_iter().chain(ising.iter().map(|(_, value)| *value)).chain([0.0]))?;
     let left = Panel { left: 80.0, top: 56.0, right: 420.0, bottom: 272.0, x: Scale::between(0.0, 6.5), y: left_scale };
     left.axes(&mut drawing, "distance of the spins (sites)", "coupling J");

@@ -5,6 +5,7 @@ use super::ensemble;
 use super::figure::{Anchor, Drawing};
 use super::html::{Section, escape};
 use super::number::{fixed, list};
+use super::sizes;
 use super::style::{self, EXACT, INK};
 use crate::lattice::Geometry;
 use crate::record::{Observable, SamplingRecord};
@@ -79,7 +80,7 @@ fn peak(sampling: &SamplingRecord, sizes: &[usize]) -> Option<String> {
 }
 
 fn draw(sampling: &SamplingRecord, couplings: &[f64], sizes: &[usize]) -> (Drawing, Vec<String>) {
-    let mut drawing = Drawing::new(960.0, 592.0);
+    let mut drawing = Drawing::new(sizes::OBSERVABLES);
     let mut letters = Vec::new();
     let x = Scale::linear(couplings.iter().copied()).unwrap_or(Scale::between(0.0, 1.0));
     let present = PANELS.iter().filter(|name| sampling.ensembles.iter().any(|ensemble| ensemble::observable(ensemble, name).is_some()));

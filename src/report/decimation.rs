@@ -4,6 +4,7 @@ use super::axes::{Panel, Scale, legend};
 use super::figure::{Anchor, Drawing};
 use super::html::Section;
 use super::number::{list, significant, with_error};
+use super::sizes;
 use super::style::{self, EXACT, INK, MUTED};
 use super::tables;
 use crate::record::{RenormalizationRecord, TableRecord};
@@ -114,7 +115,7 @@ fn draw(table: &TableRecord) -> Option<Drawing> {
     if depth < 2 {
         return None;
     }
-    let mut drawing = Drawing::new(932.0, 320.0);
+    let mut drawing = Drawing::new(sizes::DECIMATION);
     let panels = [
         ("a", "correlation", "correlation of neighbours"),
         ("b", "nearest", "coupling of neighbours"),

@@ -45,7 +45,7 @@ pub(super) fn add(section: &mut Section, renormalization: &RenormalizationRecord
     let columns = columns(&examples, renormalization, training);
     let size = (880.0 / columns.len() as f64 - 12.0).clamp(60.0, 170.0);
     let (left, top) = (14.0, 50.0);
-    let mut drawing = Drawing::new(left + columns.len() as f64 * (size + 12.0) + 2.0, top + examples.len() as f64 * (size + 24.0));
+    let mut drawing = Drawing::new([left + columns.len() as f64 * (size + 12.0) + 2.0, top + examples.len() as f64 * (size + 24.0)]);
     for (index, column) in columns.iter().enumerate() {
         let x = left + index as f64 * (size + 12.0);
         drawing.heading(&column.title, [x, 24.0], 11.5, INK, Anchor::Start);

@@ -3,6 +3,7 @@
 //! A [`Drawing`] is plain data. [`render`] hands it to plotters twice, as SVG and as a bitmap, so that both are the same picture. Plotters counts in whole
 //! pixels; both are drawn on a raster [`FINENESS`] times finer than a logical pixel, and the bitmap is averaged down to twice the logical size.
 
+use super::sizes::Size;
 use super::style::{self, Colour, FONT_FAMILY, FONT_HEIGHT, PAPER};
 use crate::error::{Error, Result};
 use base64::Engine;
@@ -50,7 +51,7 @@ pub(super) struct Drawing {
 }
 
 impl Drawing {
-    pub fn new(width: f64, height: f64) -> Self {
+    pub fn new([width, height]: Size) -> Self {
         Drawing { width, height, rasters: Vec::new(), marks: Vec::new() }
     }
 

@@ -5,6 +5,7 @@ use super::ensemble;
 use super::figure::{Anchor, Drawing};
 use super::html::Section;
 use super::number::{fixed, significant, thousands, with_error};
+use super::sizes;
 use super::style::{self, EXACT, INK, MUTED};
 use super::tables;
 use crate::exact::critical_coupling;
@@ -196,7 +197,7 @@ fn draw(way: &TableRecord, ends: &TableRecord) -> Option<Drawing> {
     let critical = critical_coupling();
     let curves: Vec<Vec<(f64, [f64; 2])>> = starts.iter().map(|&start| curve(way, start)).collect();
     let couplings = || curves.iter().flatten().map(|(_, coupling)| coupling[0]).chain([critical]);
-    let mut drawing = Drawing::new(932.0, 720.0);
+    let mut drawing = Drawing::new(sizes::FLOW);
     let top = Panel {
         left: 86.0,
         top: 66.0,

@@ -5,6 +5,7 @@ use super::ensemble;
 use super::figure::{Anchor, Drawing};
 use super::number::thousands;
 use super::sampling::levels_in_words;
+use super::sizes;
 use super::style::{self, EXACT, INK, MEASURED};
 use crate::measure::Histogram;
 use crate::record::{Ensemble, Observable, SamplingRecord};
@@ -50,7 +51,7 @@ impl Bins {
 /// The figure of an ensemble.
 pub(super) fn figure(sampling: &SamplingRecord, ensemble: &Ensemble) -> Option<Drawing> {
     let sites = ensemble.size.pow(sampling.geometry.dimension() as u32) as f64;
-    let mut drawing = Drawing::new(920.0, 330.0);
+    let mut drawing = Drawing::new(sizes::HISTOGRAMS);
     let groups = &ensemble.histograms;
     let energies = Bins::of(groups.iter().flat_map(|group| group.energies.iter().map(|bin| (bin.energy, bin.count))), ENERGY_STEP);
     let energy = ensemble::observable(ensemble, "energy_per_site");

@@ -4,6 +4,7 @@ use super::axes::{Panel, Scale, legend};
 use super::figure::Drawing;
 use super::html::{Section, Table, escape};
 use super::number::{DASH, fixed, list, percent, significant, thousands, with_error};
+use super::sizes;
 use super::style::{self, INK, MUTED};
 use crate::record::{AnnealingRecord, LikelihoodRecord, ThermodynamicRecord};
 
@@ -177,7 +178,7 @@ fn probabilities(record: &LikelihoodRecord) -> Table {
 
 /// The interval of ln Z, to the digits that its width leaves.
 fn interval(record: &AnnealingRecord) -> String {
-    let [low, high] = record.interval;
+    let [low, high] = record.interval();
     if !(high - low).is_finite() {
         return DASH.to_string();
     }
@@ -218,7 +219,7 @@ fn thermodynamics(record: &LikelihoodRecord) -> Table {
 }
 
 fn draw(record: &LikelihoodRecord) -> Drawing {
-    let mut drawing = Drawing::new(932.0, 372.0);
+    let mut drawing = Drawing::new(sizes::LIKELIHOOD);
     let exact = record.observables.iter().find(|row| row.name == "energy_per_site").and_then(|row| row.exact);
     let points: Vec<_> = record.relaxation.iter().filter(|point| point.sweep > 0).collect();
     let energies = points.iter().flat_map(|point| [point.from_data[0], point.from_random[0]]).chain(exact);

@@ -4,6 +4,7 @@ use super::axes::{Panel, Scale};
 use super::figure::{Anchor, Drawing};
 use super::html::Section;
 use super::number::{fixed, significant, thousands, with_error};
+use super::sizes;
 use super::style::{self, INK, MUTED};
 use super::{controls, tables};
 use crate::record::{RenormalizationRecord, TableRecord};
@@ -116,7 +117,7 @@ fn curves(scan: &TableRecord) -> Vec<(f64, Vec<Curve>)> {
 fn draw(scan: &TableRecord, thresholds: Option<&TableRecord>, fit: Option<&TableRecord>) -> Option<Drawing> {
     let curves = curves(scan);
     let penalties = curves.iter().flat_map(|(_, seeds)| seeds.iter().flatten().map(|(l1, _)| *l1));
-    let mut drawing = Drawing::new(920.0, 372.0);
+    let mut drawing = Drawing::new(sizes::LOCALITY);
     let left = Panel { left: 74.0, top: 62.0, right: 430.0, bottom: 312.0, x: Scale::logarithmic(penalties)?, y: Scale::between(0.0, 1.0) };
     left.axes(&mut drawing, "L1 penalty (nats)", "share in the best window");
     left.level(&mut drawing, 0.5, MUTED, 1.0);

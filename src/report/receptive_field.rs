@@ -130,7 +130,7 @@ fn draw(layer: &ReceptiveFieldSummary, number: usize) -> Option<(Drawing, usize)
     let zoom = if fit < 1.0 { fit } else { fit.floor().min(12.0) };
     let (shown_width, shown_height) = (width as f64 * zoom, height as f64 * zoom);
     let (left, top) = (20.0, 44.0);
-    let mut drawing = Drawing::new((shown_width + 110.0).max(400.0), (shown_height + 64.0).max(220.0));
+    let mut drawing = Drawing::new([(shown_width + 110.0).max(400.0), (shown_height + 64.0).max(220.0)]);
     drawing.heading(&format!("layer {number}"), [left, 26.0], 13.0, INK, Anchor::Start);
     drawing.text(
         &format!("{} of {} units, each on the {side} × {side} lattice", chosen.len(), layer.units),

@@ -4,6 +4,7 @@ use super::axes::{Panel, Scale};
 use super::figure::{Anchor, Drawing};
 use super::html::{Section, Table};
 use super::number::{self, list, with_error};
+use super::sizes;
 use super::style::{self, INK, MUTED};
 use crate::record::{ReconstructionRecord, RenormalizationRecord, TrainingRecord};
 
@@ -105,7 +106,7 @@ fn bars(record: &ReconstructionRecord) -> Vec<([f64; 2], style::Colour)> {
 fn draw(records: &[ReconstructionRecord]) -> Drawing {
     let has_correlations = records.iter().any(|record| record.block_correlation.is_some());
     let right = if has_correlations { 600.0 } else { 860.0 };
-    let mut drawing = Drawing::new(920.0, 372.0);
+    let mut drawing = Drawing::new(sizes::RECONSTRUCTION);
     let lowest = records.iter().flat_map(bars).map(|(value, _)| value[0]).fold(0.5, f64::min);
     let floor = if lowest < 0.5 { 100.0 * lowest - 5.0 } else { 46.0 };
     let x = Scale::between(0.0, records.len() as f64);

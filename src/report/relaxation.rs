@@ -4,6 +4,7 @@ use super::axes::{Panel, Scale, legend};
 use super::figure::Drawing;
 use super::html::{Section, escape};
 use super::number::with_error;
+use super::sizes;
 use super::style;
 use super::tables;
 use crate::record::{RunRecord, TableRecord};
@@ -80,7 +81,7 @@ fn finding(powers: &TableRecord) -> Option<String> {
 }
 
 fn draw(times: &TableRecord) -> Drawing {
-    let mut drawing = Drawing::new(560.0, 380.0);
+    let mut drawing = Drawing::new(sizes::RELAXATION);
     let sizes: Vec<f64> = (0..times.rows.len()).filter_map(|row| times.get(row, "size")).map(|size| size[0]).collect();
     let points = |column: &str| -> Vec<(f64, [f64; 2])> {
         sizes.iter().enumerate().filter_map(|(row, &size)| Some((size, times.get(row, column)?))).collect()

@@ -6,6 +6,7 @@ use super::figure::{Anchor, Drawing};
 use super::histogram::{self, Bins, ENERGY_STEP, MAGNETIZATION_STEP};
 use super::html::{Section, Table, escape};
 use super::number::{self, fixed, significant, thousands, with_error};
+use super::sizes;
 use super::style::{self, EXACT, INK, MEASURED, MUTED};
 use crate::measure::Series;
 use crate::record::{Ensemble, Estimate, Observable, SamplingRecord};
@@ -137,7 +138,7 @@ fn drawn(sampling: &SamplingRecord) -> Vec<&Ensemble> {
 
 fn series_figure(sampling: &SamplingRecord, ensemble: &Ensemble) -> Option<Drawing> {
     let sites = ensemble.size.pow(sampling.geometry.dimension() as u32) as f64;
-    let mut drawing = Drawing::new(920.0, 430.0);
+    let mut drawing = Drawing::new(sizes::SERIES);
     let step = sampling.measure_every.max(1) as f64;
 
     let traces =

@@ -5,6 +5,7 @@ use super::ensemble::{self, LARGE_DEVIATION};
 use super::figure::{Anchor, Drawing};
 use super::html::{Section, Table, escape};
 use super::number::{DASH, fixed, list, significant, with_error};
+use super::sizes;
 use super::style::{self, EXACT, INK, MUTED};
 use crate::lattice::Geometry;
 use crate::statistics::scaling::{Curves, Peak, Scaling, ScalingFit, ScalingResult, WithError};
@@ -230,7 +231,7 @@ fn band(drawing: &mut Drawing, panel: &Panel, points: &[(f64, WithError)], colou
 type Shown<'a> = (&'a str, String, Box<dyn Fn(&Curves) -> Vec<WithError> + 'a>);
 
 fn curves_figure(scaling: &Scaling) -> (Drawing, String) {
-    let mut drawing = Drawing::new(960.0, 592.0);
+    let mut drawing = Drawing::new(sizes::SCALING);
     let value = |name: &str| result(scaling, name).map(|one| one.value);
     let (critical, nu) = (value("critical_coupling").unwrap_or(f64::NAN), value("nu").unwrap_or(1.0));
     let beta = value("beta_over_nu").unwrap_or(0.0);
@@ -339,7 +340,7 @@ fn bars(drawing: &mut Drawing, panel: &Panel, points: &[(f64, WithError, Option<
 }
 
 fn sizes_figure(scaling: &Scaling) -> (Drawing, String) {
-    let mut drawing = Drawing::new(960.0, 592.0);
+    let mut drawing = Drawing::new(sizes::SCALING);
     let critical = result(scaling, "critical_coupling");
     let of_peak = |observable: &str, of: &dyn Fn(&Peak) -> (WithError, Option<f64>)| -> Vec<(f64, WithError, Option<f64>)> {
         let peaks = scaling.peaks.iter().filter(|peak| peak.observable == observable);

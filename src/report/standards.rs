@@ -4,6 +4,7 @@ use super::axes::{Panel, Scale, legend};
 use super::figure::{Anchor, Drawing};
 use super::html::Section;
 use super::number::{list, significant, with_error};
+use super::sizes;
 use super::style::{self, INK, MUTED};
 use super::tables;
 use crate::record::{RenormalizationRecord, TableRecord};
@@ -172,7 +173,7 @@ fn draw(table: &TableRecord) -> Option<Drawing> {
     if rows.len() < 2 {
         return None;
     }
-    let mut drawing = Drawing::new(900.0, 330.0);
+    let mut drawing = Drawing::new(sizes::STANDARDS);
     let panels = [("a", "thermal_exponent", 4, THERMAL, 80.0, "y_T"), ("b", "magnetic_exponent", 2, MAGNETIC, 530.0, "y_H")];
     for (letter, stem, count, exact, left, axis) in panels {
         let series: Vec<Vec<[f64; 2]>> = (1..=count)

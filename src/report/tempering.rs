@@ -5,6 +5,7 @@ use super::ensemble;
 use super::figure::{Anchor, Drawing};
 use super::html::{Section, Table};
 use super::number::{self, fixed, list, significant, thousands};
+use super::sizes;
 use super::style::{self, INK};
 use crate::record::{SamplingRecord, TemperingRecord};
 
@@ -57,7 +58,7 @@ fn bottleneck(ladder: &TemperingRecord) -> Option<String> {
 }
 
 fn draw(ladders: &[TemperingRecord]) -> Drawing {
-    let mut drawing = Drawing::new(760.0, 300.0);
+    let mut drawing = Drawing::new(sizes::TEMPERING);
     let couplings = || ladders.iter().flat_map(|ladder| ladder.couplings.iter().copied());
     let x = Scale::linear(couplings()).unwrap_or(Scale::between(0.0, 1.0));
     let panel = |left: f64| Panel { left, top: 52.0, right: left + 290.0, bottom: 248.0, x, y: Scale::between(0.0, 1.05) };

@@ -4,6 +4,7 @@ use super::axes::{Panel, Scale, legend};
 use super::figure::{Anchor, Drawing};
 use super::html::{Section, Table, escape};
 use super::number::{self, bytes, duration, significant, thousands};
+use super::sizes;
 use super::style::{self, INK};
 use crate::console::plural;
 use crate::record::{EpochRecord, LayerRecord, TrainingRecord};
@@ -169,7 +170,7 @@ pub(super) fn seconds_per_epoch(layer: &LayerRecord) -> Option<f64> {
 }
 
 fn draw(layers: &[LayerRecord]) -> Drawing {
-    let mut drawing = Drawing::new(932.0, 590.0);
+    let mut drawing = Drawing::new(sizes::TRAINING);
     let longest = layers.iter().map(|layer| layer.epochs.len()).max().unwrap_or(0);
     let x = Scale::between(0.0, longest.max(2) as f64);
     type Curve = fn(&EpochRecord) -> f64;

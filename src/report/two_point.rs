@@ -5,6 +5,7 @@ use super::ensemble;
 use super::figure::Drawing;
 use super::html::Section;
 use super::number::{fixed, significant, with_error};
+use super::sizes;
 use super::style::{self, EXACT};
 use super::tables;
 use crate::record::{RunRecord, TableRecord};
@@ -72,7 +73,7 @@ fn finding(table: &TableRecord) -> Option<String> {
 }
 
 fn draw(table: &TableRecord, groups: &[Group]) -> Drawing {
-    let mut drawing = Drawing::new(620.0, 400.0);
+    let mut drawing = Drawing::new(sizes::TWO_POINT);
     // The first ensembles evenly spaced.
     let shown: Vec<&Group> = (0..groups.len().min(DRAWN)).map(|index| &groups[index * groups.len() / groups.len().min(DRAWN)]).collect();
     let points = |group: &Group, column: &str| -> Vec<(f64, [f64; 2])> {

@@ -98,7 +98,7 @@ pub struct Estimate {
 /// # Errors
 /// What the stages refuse.
 pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
-    let memory = job.memory().on_threads(job, rayon::current_num_threads());
+    let memory = job.memory(rayon::current_num_threads());
     let available = crate::config::available_memory();
     let plan = job.sample.as_ref().map(|section| Plan::new(job.seed, &job.lattice, section));
     let mut time = Time {
@@ -201,7 +201,7 @@ fn training(
         costs.push(found);
     }
     // The main network goes into the files layer by layer; those beside it when that is a small part of the time, and when all are done.
-    let (layers, bytes) = (section.layers.len(), job.memory().network);
+    let (layers, bytes) = (section.layers.len(), job.memory(1).network);
     let beside: usize = job.companions().iter().map(|companion| companion.section.layers.len()).sum();
     let (main, all) = (write.layers(layers, bytes / (1 + beside / layers) as u128), write.layers(layers + beside, bytes));
     time.between_layers += layers as f64 * main;

@@ -7,7 +7,6 @@ use super::units::{Finished, Group};
 use super::watch::{Pace, Round};
 use crate::error::{Error, Result};
 use crate::kernels::replicas::REPLICAS;
-use crate::lattice::Geometry;
 use crate::measure::{Measurement, Series};
 use crate::sampler::snapshot::Reader;
 use crate::sampler::tempering::{ExchangeCounts, Ladders};
@@ -42,9 +41,9 @@ enum State {
     Live(Box<Ladders>),
 }
 
-/// Whether the longest waves are measured: not on the square lattice in this layout.
-fn has_waves(plan: &Plan) -> bool {
-    plan.section.correlation_length && plan.geometry != Geometry::Square
+/// Whether the longest waves of a group are measured.
+fn has_waves(plan: &Plan, group: &Group) -> bool {
+    plan.section.measures_waves(plan.geometry, plan.ensembles[group.ensembles.start].0)
 }
 
 /// The ensembles of a group in the order of their couplings, ascending.
@@ -112,7 +111,7 @@ impl RunningGroup {
             if self.sweeps == section.thermalization {
                 ladders.end_thermalization();
             } else if let Some(draw) = draw {
-                if let Some(powers) = has_waves(plan).then(|| ladders.wave_powers()).flatten() {
+                if let Some(powers) = has_waves(plan, &self.group).then(|| ladders.wave_powers()).flatten() {
                     for (records, powers) in self.records.iter_mut().zip(powers) {
                         records.wave_powers.extend(&powers[..self.group.replicas.len()]);
                     }
@@ -182,7 +181,7 @@ impl RunningGroup {
         for _ in group.ensembles.clone() {
             let unpacked = |&word: &u64| [word as u32 as i32, (word >> 32) as i32];
             let measurements = reader.words(draws * group.replicas.len())?.iter().map(unpacked).collect();
-            let powers = if has_waves(plan) { draws * group.replicas.len() } else { 0 };
+            let powers = if has_waves(plan, &group) { draws * group.replicas.len() } else { 0 };
             let wave_powers = reader.words(powers)?.iter().map(|&bits| f64::from_bits(bits)).collect();
             let kept = |replica: usize| {
                 let count = section.kept_draws(replica).take_while(|&draw| draw < draws).count();

@@ -58,7 +58,6 @@ fn annealing(found: &Likelihood, estimate: &Annealed) -> AnnealingRecord {
     AnnealingRecord {
         log_partition_function: estimate.log_partition_function,
         error: estimate.error,
-        interval: estimate.interval(),
         effective_samples: estimate.effective_samples,
         chains: estimate.chains,
         divergence: found.divergence_by(estimate),

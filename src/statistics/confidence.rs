@@ -28,6 +28,12 @@ pub fn half_width(error: f64, effective_samples: f64) -> f64 {
     error * high
 }
 
+/// Where a value lies with [`CONFIDENCE`] that is the mean of so many effective samples and has this standard error.
+pub fn interval(value: f64, error: f64, effective_samples: f64) -> [f64; 2] {
+    let half = half_width(error, effective_samples);
+    [value - half, value + half]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

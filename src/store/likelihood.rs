@@ -54,8 +54,8 @@ pub fn write(group: &GroupWriter, record: &LikelihoodRecord) -> Result<()> {
 type Bound = (&'static str, fn(&AnnealingRecord) -> f64, &'static str);
 
 const INTERVAL: [Bound; 2] = [
-    ("log_partition_function_low", |one| one.interval[0], "lower end of the interval of 95 % of ln Z"),
-    ("log_partition_function_high", |one| one.interval[1], "upper end of the interval of 95 % of ln Z"),
+    ("log_partition_function_low", |one| one.interval()[0], "lower end of the interval of 95 % of ln Z"),
+    ("log_partition_function_high", |one| one.interval()[1], "upper end of the interval of 95 % of ln Z"),
 ];
 
 fn write_directions(group: &GroupWriter, record: &LikelihoodRecord) -> Result<()> {
@@ -117,15 +117,11 @@ pub fn read(group: &GroupReader) -> Result<LikelihoodRecord> {
     let both = |name: &str| group.shaped::<f64>(name, &[2]);
     let chains = group.shaped::<i64>("annealing_chains", &[2])?;
     let (values, errors, effective) = (both("log_partition_function")?, both("log_partition_function_errors")?, both("effective_samples")?);
-    // Files of earlier versions do not have it.
-    let [low, high] = INTERVAL.map(|(name, ..)| if group.has(name) { both(name) } else { Ok(vec![f64::NAN; 2]) });
-    let (low, high) = (low?, high?);
     let divergences = [both("divergence_by_direction")?, both("divergence_by_direction_errors")?];
     let annealing = |which: usize| -> Result<AnnealingRecord> {
         Ok(AnnealingRecord {
             log_partition_function: values[which],
             error: errors[which],
-            interval: [low[which], high[which]],
             effective_samples: effective[which],
             chains: usize::try_from(chains[which]).map_err(|why| group.wrong("annealing_chains", why))?,
             divergence: [divergences[0][which], divergences[1][which]],

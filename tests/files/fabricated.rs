@@ -185,7 +185,6 @@ fn likelihood(primes: &mut Primes) -> LikelihoodRecord {
     let annealing = |primes: &mut Primes| AnnealingRecord {
         log_partition_function: primes.real(),
         error: primes.real(),
-        interval: primes.reals(),
         effective_samples: primes.real(),
         chains: primes.next() as usize,
         divergence: primes.reals(),

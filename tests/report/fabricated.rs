@@ -240,7 +240,6 @@ fn likelihood() -> LikelihoodRecord {
     let annealing = |log_partition_function: f64, effective_samples, divergence| AnnealingRecord {
         log_partition_function,
         error: 0.31,
-        interval: [log_partition_function - 0.66, log_partition_function + 0.66],
         effective_samples,
         chains: 128,
         divergence: [divergence, 0.52],

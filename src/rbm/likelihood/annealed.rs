@@ -42,8 +42,7 @@ pub struct Annealed {
 impl Annealed {
     /// Where ln Z lies with 95 %: Student's interval for the effective chains.
     pub fn interval(&self) -> [f64; 2] {
-        let half = confidence::half_width(self.error, self.effective_samples);
-        [self.log_partition_function - half, self.log_partition_function + half]
+        confidence::interval(self.log_partition_function, self.error, self.effective_samples)
     }
 }
 
