@@ -4,7 +4,6 @@ use super::Counters;
 use super::folded::{counts_of_bits, full_adder, ripple};
 use crate::kernels::dispatch;
 use crate::kernels::tiles::{TILE, TileGrid};
-use wide::{f64x4, i32x4, u32x8};
 
 /// Adds the up spins of rows of packed sites to the counts of columns and rows: row y begins at word `y * stride`, its site x is bit x mod 64 of word x / 64, and the bits
 /// past the end of a row are clear. There are as many rows as there are counters of them.
@@ -106,31 +105,28 @@ type Lanes = [f64; SIDE_BY_SIDE];
 /// The real and the imaginary part of the sum over one axis on their way.
 #[derive(Clone, Copy)]
 struct Wave {
-    real: [f64x4; 2],
-    imaginary: [f64x4; 2],
+    real: Lanes,
+    imaginary: Lanes,
 }
 
 impl Wave {
-    const NOTHING: Wave = Wave { real: [f64x4::ZERO; 2], imaginary: [f64x4::ZERO; 2] };
+    const NOTHING: Wave = Wave { real: [0.0; SIDE_BY_SIDE], imaginary: [0.0; SIDE_BY_SIDE] };
 
     /// Adds the terms of places side by side; opposite phases have opposite signs.
     #[inline(always)]
     fn add(&mut self, up: &[u32; SIDE_BY_SIDE], opposite: &[u32; SIDE_BY_SIDE], cosine: &Lanes, sine: &Lanes) {
-        let [a, b, c, d, e, f, g, h] = (u32x8::new(*up) - u32x8::new(*opposite)).to_array().map(|difference| difference as i32);
-        let differences = [[a, b, c, d], [e, f, g, h]].map(|half| f64x4::from_i32x4(i32x4::new(half)));
-        let halves = |&[a, b, c, d, e, f, g, h]: &Lanes| [f64x4::new([a, b, c, d]), f64x4::new([e, f, g, h])];
-        let (cosine, sine) = (halves(cosine), halves(sine));
-        for half in 0..2 {
-            self.real[half] += differences[half] * cosine[half];
-            self.imaginary[half] += differences[half] * sine[half];
+        // Plain lanes: what is wide enough for them depends on the instruction set that this is compiled for.
+        let differences: Lanes = std::array::from_fn(|lane| f64::from(up[lane].wrapping_sub(opposite[lane]) as i32));
+        for lane in 0..SIDE_BY_SIDE {
+            self.real[lane] += differences[lane] * cosine[lane];
+            self.imaginary[lane] += differences[lane] * sine[lane];
         }
     }
 
     /// Spins are twice the up spins, less a constant that has no part in the wave.
     #[inline(always)]
     fn power(self) -> f64 {
-        let sum = |halves: [f64x4; 2]| halves.map(f64x4::to_array).iter().flatten().sum::<f64>();
-        let (real, imaginary) = (sum(self.real), sum(self.imaginary));
+        let [real, imaginary] = [self.real, self.imaginary].map(|lanes| lanes.iter().sum::<f64>());
         4.0 * (real * real + imaginary * imaginary)
     }
 }
