@@ -20,6 +20,8 @@
 #SBATCH --open-mode=append
 
 set -euo pipefail
+# The HDF5 library locks every file that it opens, which fails where the file system has no locks. The files of a run get their names when they are complete and need none.
+export HDF5_USE_FILE_LOCKING=${HDF5_USE_FILE_LOCKING:-FALSE}
 
 # module load hdf5
 
@@ -64,9 +66,10 @@ if [[ -z ${SLURM_JOB_END_TIME:-} && -n ${SLURM_JOB_ID:-} ]]; then
   export SLURM_JOB_END_TIME
 fi
 code=0
-srun "${mpi[@]}" --ntasks=1 --cpus-per-task="$threads" --cpu-bind=cores "$program" run "$folder.toml" --out "$folder" --threads "$threads" "${options[@]}" || code=$?
+srun ${mpi[@]+"${mpi[@]}"} --ntasks=1 --cpus-per-task="$threads" --cpu-bind=cores "$program" run "$folder.toml" --out "$folder" --threads "$threads" ${options[@]+"${options[@]}"} || code=$?
 
-if [[ $code == 75 ]]; then
+# The file `stop` in the folder is the wish of a person; all other stops are for the next job to go on from.
+if [[ $code == 75 && $(tail -n 1 "$folder/log.txt") != *"stop"?" was found"* ]]; then
   echo "Stopped with work left: task $number goes back into the queue." >&2
   scontrol requeue "${SLURM_ARRAY_JOB_ID}_$number"
 fi

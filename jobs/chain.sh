@@ -32,10 +32,12 @@ submit() {
   local after=()
   # afterok: only if the job before ended with 0. A job that goes back into the queue has not ended.
   [[ -n $dependency ]] && after=(--dependency="afterok:$dependency" --kill-on-invalid-dep=yes)
-  sbatch --parsable --job-name="kadanoff-$name" --nodes=1 --ntasks=1 --signal=USR1@300 --requeue --open-mode=append --output="%x-%j.log" "${after[@]}" "$@" <<JOB
+  sbatch --parsable --job-name="kadanoff-$name" --nodes=1 --ntasks=1 --signal=USR1@300 --requeue --open-mode=append --output="%x-%j.log" ${after[@]+"${after[@]}"} "$@" <<JOB
 #!/usr/bin/env bash
 set -euo pipefail
 # module load hdf5
+# The HDF5 library locks every file that it opens, which fails where the file system has no locks. The files of a run get their names when they are complete and need none.
+export HDF5_USE_FILE_LOCKING=\${HDF5_USE_FILE_LOCKING:-FALSE}
 threads=\${SLURM_CPUS_PER_TASK:-1}
 # SLURM says when the job ends from its version 23.02 on; an older one is asked, so that kadanoff stops in time even if a signal gets lost.
 if [[ -z \${SLURM_JOB_END_TIME:-} && -n \${SLURM_JOB_ID:-} ]]; then
@@ -44,7 +46,8 @@ if [[ -z \${SLURM_JOB_END_TIME:-} && -n \${SLURM_JOB_ID:-} ]]; then
 fi
 code=0
 srun $mpi --ntasks=1 --cpus-per-task="\$threads" --cpu-bind=cores "$program" run "$run_file" --out "$folder" --threads "\$threads" --until $until ${KADANOFF_OPTIONS:-} || code=\$?
-if [[ \$code == 75 ]]; then
+# The file "stop" in the folder is the wish of a person; all other stops are for the next job to go on from.
+if [[ \$code == 75 && \$(tail -n 1 "$folder/log.txt") != *"stop"?" was found"* ]]; then
   scontrol requeue "\$SLURM_JOB_ID"
 elif [[ \$code == 0 && $until == renormalization ]]; then
   "$program" check "$folder" || code=\$?

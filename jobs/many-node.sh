@@ -23,6 +23,8 @@
 #SBATCH --open-mode=append
 
 set -euo pipefail
+# The HDF5 library locks every file that it opens, which fails where the file system has no locks. The files of a run get their names when they are complete and need none.
+export HDF5_USE_FILE_LOCKING=${HDF5_USE_FILE_LOCKING:-FALSE}
 
 # Modules of the build:
 # module load openmpi hdf5
@@ -50,9 +52,10 @@ if [[ -z ${SLURM_JOB_END_TIME:-} && -n ${SLURM_JOB_ID:-} ]]; then
 fi
 code=0
 srun --mpi="${KADANOFF_MPI:-pmix}" --nodes="${SLURM_JOB_NUM_NODES:-1}" --ntasks="$ranks" --cpus-per-task="$threads" --cpu-bind=cores --kill-on-bad-exit=1 \
-  "$program" run "$run_file" --out "$folder" --threads "$threads" "${options[@]}" || code=$?
+  "$program" run "$run_file" --out "$folder" --threads "$threads" ${options[@]+"${options[@]}"} || code=$?
 
-if [[ $code == 75 && -n ${SLURM_JOB_ID:-} ]]; then
+# The file `stop` in the folder is the wish of a person; all other stops are for the next job to go on from.
+if [[ $code == 75 && -n ${SLURM_JOB_ID:-} && $(tail -n 1 "$folder/log.txt") != *"stop"?" was found"* ]]; then
   echo "Stopped with work left: the job goes back into the queue. To end it for good: scancel $SLURM_JOB_ID" >&2
   scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -22,6 +22,8 @@
 #SBATCH --open-mode=append
 
 set -euo pipefail
+# The HDF5 library locks every file that it opens, which fails where the file system has no locks. The files of a run get their names when they are complete and need none.
+export HDF5_USE_FILE_LOCKING=${HDF5_USE_FILE_LOCKING:-FALSE}
 
 # Modules of the build, if HDF5 came from one:
 # module load hdf5
@@ -45,9 +47,10 @@ if [[ -z ${SLURM_JOB_END_TIME:-} && -n ${SLURM_JOB_ID:-} ]]; then
   export SLURM_JOB_END_TIME
 fi
 code=0
-srun "${mpi[@]}" --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}" || code=$?
+srun ${mpi[@]+"${mpi[@]}"} --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}" || code=$?
 
-if [[ $code == 75 && -n ${SLURM_JOB_ID:-} ]]; then
+# The file `stop` in the folder is the wish of a person; all other stops are for the next job to go on from.
+if [[ $code == 75 && -n ${SLURM_JOB_ID:-} && $(tail -n 1 "$folder/log.txt") != *"stop"?" was found"* ]]; then
   echo "Stopped with work left: the job goes back into the queue. To end it for good: scancel $SLURM_JOB_ID" >&2
   scontrol requeue "$SLURM_JOB_ID"
 fi

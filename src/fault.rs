@@ -2,7 +2,7 @@
 //! which no user sets, [`point`] is one look at an empty list.
 //!
 //! KADANOFF_FAULT = ACTION@POINT, or ACTION@POINT:N for the N-th time that the program comes by, or ACTION@POINT:N:RANK on that rank only. Actions: `kill` (SIGKILL), `panic`, or the
-//! name of an error of the system: `EIO`, `ENOSPC`, `ENOLCK`. Points are named where they are passed.
+//! name of an error of the system: `EAGAIN`, `EIO`, `ENOSPC`, `ENOLCK`. Points are named where they are passed.
 
 use std::io;
 use std::sync::OnceLock;
@@ -63,6 +63,7 @@ pub fn point(name: &str) -> io::Result<()> {
             std::process::abort()
         }
         "panic" => panic!("a fault was asked for at {name}"),
+        "EAGAIN" => Err(io::Error::from_raw_os_error(11)),
         "EIO" => Err(io::Error::from_raw_os_error(5)),
         "ENOSPC" => Err(io::Error::from_raw_os_error(28)),
         _ => Err(io::Error::from_raw_os_error(37)),

@@ -262,6 +262,8 @@ pub struct ReconstructionRecord {
     pub block_agreement: Option<[f64; 2]>,
     /// Agreement of iterated 2 x 2 majority blocks (b a power of two), with its error.
     pub iterated_block_agreement: Option<[f64; 2]>,
+    /// Agreement of the layer minus that of the better kind of blocks, with the error of the mean difference over configurations.
+    pub advantage: Option<[f64; 2]>,
     /// Nearest-neighbour correlation of the block spins (iterated), with its error.
     pub block_correlation: Option<[f64; 2]>,
 }

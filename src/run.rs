@@ -112,6 +112,9 @@ fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> 
 /// # Errors
 /// Files that are missing, corrupt or foreign; a directory that cannot be written.
 pub fn report_again(directory: &Path) -> Result<PathBuf> {
+    crate::store::run_file(directory)?;
+    // Results of a job that is at work would be newer than those that were read here.
+    let _kept_out = crate::store::lock::keep_jobs_out(directory)?;
     let mut record = crate::store::read_run(directory)?;
     // The text was accepted when the run began; what it asks of the analysis is all that is wanted of it here.
     let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);

@@ -30,11 +30,11 @@ pub mod table;
 pub mod tempering;
 
 pub use configurations::{ConfigurationSet, read_configurations, write_configurations};
-pub use directory::RunDirectory;
+pub use directory::{RunDirectory, run_file};
 pub use foreign::read_foreign;
 pub use network::{read_network, write_network};
 pub use results::{read_results, write_results};
-pub use summary::write_summary;
+pub use summary::{is_summary_of, write_summary};
 
 use crate::error::{Error, Result};
 use crate::lattice::Geometry;
@@ -99,9 +99,9 @@ pub fn write_links(directory: &Path) -> Result<()> {
 /// [`Error::Refused`] if a file is damaged, foreign, or belongs to another run; [`Error::InputOutput`] if it cannot be read.
 pub fn read_run(directory: &Path) -> Result<RunRecord> {
     let mut record = read_results(&directory.join(RESULTS_FILE))?;
-    if record.training.is_some() {
+    if let Some(known) = &record.training {
         let path = directory.join(NETWORK_FILE);
-        let (provenance, training) = read_network(&path)?;
+        let (provenance, mut training) = read_network(&path)?;
         if (&provenance.run_file_hash, provenance.seed) != (&record.provenance.run_file_hash, record.provenance.seed) {
             return Err(Error::Refused(format!(
                 "{} and {RESULTS_FILE} beside it come from different run files (BLAKE3 {} and {}): remove the one that does not belong here",
@@ -109,6 +109,13 @@ pub fn read_run(directory: &Path) -> Result<RunRecord> {
                 provenance.run_file_hash,
                 record.provenance.run_file_hash
             )));
+        }
+        // It is written first: of a job that was killed before it wrote the others it may have layers that they do not have. Those are trained again, from the checkpoint that is then still
+        // there, so that all files come to the same end.
+        training.layers.truncate(known.layers.len());
+        training.companions.truncate(known.companions.len());
+        for (companion, known) in training.companions.iter_mut().zip(&known.companions) {
+            companion.layers.truncate(known.layers.len());
         }
         record.training = Some(training);
     }

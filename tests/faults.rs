@@ -78,10 +78,23 @@ impl Run {
         self.command(kadanoff()).env("KADANOFF_FAULT", fault).output().unwrap()
     }
 
+    /// All files tell of the same run, and nothing is left to do.
+    fn is_whole(&self, what: &str) {
+        let record = kadanoff::store::read_run(&self.directory).unwrap();
+        let layers = record.training.as_ref().map(|training| training.layers.len());
+        assert!(layers == Some(2) && !self.directory.join("checkpoint").exists(), "{what}: {layers:?} layers");
+        assert!(
+            kadanoff::store::is_summary_of(&self.directory.join("summary.json"), &record).unwrap(),
+            "{what}: a summary of something else"
+        );
+        succeed(kadanoff().arg("check").arg(&self.directory));
+    }
+
     /// The same command again ends with the bits of an undisturbed run.
     fn goes_on(&self, what: &str) -> String {
         let output = succeed(&mut self.command(kadanoff()));
         assert!(outcome(&self.directory) == *undisturbed(), "{what} changed the result");
+        self.is_whole(what);
         assert!(
             std::fs::read_dir(&self.directory).unwrap().all(|entry| !entry.unwrap().file_name().to_string_lossy().ends_with(".tmp")),
             "{what}"
@@ -105,18 +118,20 @@ fn fault_01_02_killed_at_every_point_of_a_write() {
     let steps = ["filled", "synchronized", "kept", "renamed"];
     let files = ["state", "configurations.h5", "results.h5", "network.h5", "summary.json", "run.toml"];
     let points = files.iter().flat_map(|file| steps.iter().map(move |step| format!("{step}-{file}")));
-    // The third checkpoint: two generations are there, and series were measured since the last one. And the second time that a layer is written.
     for point in points.chain(["writing-state".to_string()]) {
-        for pass in [1, 2, 3] {
-            if (pass == 1) == point.ends_with("state")
-                || (pass > 1 && ["configurations.h5", "run.toml"].iter().any(|once| point.ends_with(once)))
-            {
-                continue;
-            }
+        let passes = match point.rsplit('-').next() {
+            // The second and the third checkpoint: two generations are there, and series were measured since the last one.
+            Some("state") => 2..=3,
+            // After the sampling, after the analysis, and after each of two layers.
+            Some("results.h5" | "summary.json") => 1..=4,
+            Some("network.h5") => 1..=2,
+            _ => 1..=1,
+        };
+        for pass in passes {
             let run = Run::new(JOB);
             let output = run.with_fault(&format!("kill@{point}:{pass}"));
             assert_eq!(output.status.signal(), Some(9), "{point}: was not met: {}", words(&output));
-            let said = run.goes_on(&format!("a kill at {point}"));
+            let said = run.goes_on(&format!("a kill at {point}, number {pass}"));
             if point == "filled-state" || point == "writing-state" {
                 assert!(said.contains("half written"), "{point}: {said}");
             }
@@ -152,7 +167,47 @@ fn fault_05_an_error_on_one_rank_is_one_message_and_one_exit_code() {
         assert_eq!(output.status.code(), Some(4), "{said}");
         assert_eq!(said.matches("rank 2 cannot begin").count(), 1, "{said}");
         assert!(!run.directory.exists());
+        // Threads that cannot be started on one node alone: no rank waits for that one.
+        let begun = Instant::now();
+        let output = run.command(mpirun("4")).env("KADANOFF_FAULT", "EAGAIN@threads:1:2").output().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(20), "it hung for {:?}", begun.elapsed());
+        let said = words(&output);
+        assert_eq!((output.status.code(), said.matches("cannot start threads").count()), (Some(2), 1), "{said}");
     }
+}
+
+#[test]
+fn files_of_another_run_are_refused_and_left_alone() {
+    let (run, other) = (Run::new(JOB), Run::new(&JOB.replace("seed = 11", "seed = 12")));
+    succeed(&mut other.command(kadanoff()));
+    succeed(run.command(kadanoff()).args(["--until", "sampling"]));
+    let own = |name: &str| std::fs::read(run.directory.join(name)).unwrap();
+    let before = ["configurations.h5", "results.h5"].map(own);
+    for (place, names) in [["configurations.h5"].as_slice(), &["results.h5", "network.h5"]].into_iter().enumerate() {
+        for name in names {
+            std::fs::copy(other.directory.join(name), run.directory.join(name)).unwrap();
+        }
+        let said = code(&run.command(kadanoff()).output().unwrap(), 3);
+        assert!(said.contains(names[0]) && said.contains("belongs to another run") && said.contains("seed 12"), "{said}");
+        assert_eq!(own(names[0]), std::fs::read(other.directory.join(names[0])).unwrap());
+        std::fs::write(run.directory.join(names[0]), &before[place]).unwrap();
+    }
+    run.goes_on("files of another run");
+}
+
+#[test]
+fn a_report_is_not_made_beside_a_job_at_work() {
+    let run = Run::new(JOB);
+    succeed(run.command(kadanoff()).args(["--until", "sampling"]));
+    let report = || kadanoff().arg("report").arg(&run.directory).stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
+    let results = std::fs::read(run.directory.join("results.h5")).unwrap();
+    let lock = kadanoff::store::lock::DirectoryLock::acquire(&run.directory, false).unwrap();
+    let said = code(&report(), 3);
+    assert!(said.contains("is in use by process") && said.contains("wait for it to end"), "{said}");
+    assert_eq!(std::fs::read(run.directory.join("results.h5")).unwrap(), results);
+    drop(lock);
+    assert!(report().status.success());
+    run.goes_on("a report between two jobs");
 }
 
 #[test]

@@ -55,8 +55,10 @@ pub struct RunArguments {
 /// Everything that can go wrong with a run. Of several ranks all carry the exit code, and rank 0 has said the sentence.
 pub fn run(arguments: &RunArguments) -> Result<()> {
     let ranks = comm::start()?;
+    crate::fault::on_rank(ranks.rank());
     let comm = Timed::new(ranks.as_ref());
-    let result = start_threads(arguments.threads).and_then(|()| {
+    // Threads may be missing on one node alone.
+    let result = comm::agree(&comm, start_threads(arguments.threads)).and_then(|()| {
         let directory = arguments.out.clone().unwrap_or_else(|| default_directory(arguments));
         let limits = Limits { stop_after: arguments.stop_after, checkpoint_every: arguments.checkpoint_every };
         crate::run::run(
@@ -86,6 +88,7 @@ fn default_directory(arguments: &RunArguments) -> PathBuf {
 /// Starts the threads of this process: so many, or as many as it may use.
 pub(super) fn start_threads(threads: Option<u16>) -> Result<()> {
     let threads = threads.map_or(0, usize::from);
+    crate::fault::point("threads").map_err(|why| Error::Usage(format!("cannot start threads: {why}; ask for fewer with --threads")))?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         // The main thread, which alone speaks to other ranks, works with them: one thread never waits for another to wake.

@@ -102,8 +102,8 @@ dispatch! {
 
 dispatch! {
     /// One pass over all visible units: adds what they choose of the tables of `data`, then of those of `model` with the sign changed. Visible panel p makes the choices
-    /// `choices[p * stride]`.
-    pub fn add_bits(choices: &[Choices], stride: usize, data: Rows<'_>, model: Rows<'_>, scratch: &mut Scratch, sums: Sums<'_>)
+    /// `choices[p]`.
+    pub fn add_bits(choices: &[Choices], data: Rows<'_>, model: Rows<'_>, scratch: &mut Scratch, sums: Sums<'_>)
         = add_bits_body over Numbers;
 }
 
@@ -150,18 +150,17 @@ fn fill_tables<N: Numbers, const PANELS: usize>(rows: Rows, negative: bool, tabl
 }
 
 #[inline(always)]
-fn add_bits_body<N: Numbers>(choices: &[Choices], stride: usize, data: Rows<'_>, model: Rows<'_>, scratch: &mut Scratch, sums: Sums<'_>) {
+fn add_bits_body<N: Numbers>(choices: &[Choices], data: Rows<'_>, model: Rows<'_>, scratch: &mut Scratch, sums: Sums<'_>) {
     if sums.panels == ABREAST {
-        add_pass::<N, ABREAST>(choices, stride, data, model, &mut scratch.double, sums);
+        add_pass::<N, ABREAST>(choices, data, model, &mut scratch.double, sums);
     } else {
-        add_pass::<N, 1>(choices, stride, data, model, &mut scratch.single, sums);
+        add_pass::<N, 1>(choices, data, model, &mut scratch.single, sums);
     }
 }
 
 #[inline(always)]
 fn add_pass<N: Numbers, const PANELS: usize>(
     choices: &[Choices],
-    stride: usize,
     data: Rows<'_>,
     model: Rows<'_>,
     tables: &mut Tables<PANELS>,
@@ -174,11 +173,11 @@ fn add_pass<N: Numbers, const PANELS: usize>(
     let (partial, total) = (split::<PANELS>(partial, rows), split::<PANELS>(total, rows));
     // The common cases by themselves, so that the compiler unrolls their loops.
     match (count, begins) {
-        (10, true) => add_tables::<N, PANELS, 2, true>(choices, stride, tables, partial, total, end),
-        (10, false) => add_tables::<N, PANELS, 2, false>(choices, stride, tables, partial, total, end),
-        (5, true) => add_tables::<N, PANELS, 1, true>(choices, stride, tables, partial, total, end),
-        (5, false) => add_tables::<N, PANELS, 1, false>(choices, stride, tables, partial, total, end),
-        _ => add_any_tables::<N, PANELS>(choices, stride, &tables[..count], partial, total, begins, end),
+        (10, true) => add_tables::<N, PANELS, 2, true>(choices, tables, partial, total, end),
+        (10, false) => add_tables::<N, PANELS, 2, false>(choices, tables, partial, total, end),
+        (5, true) => add_tables::<N, PANELS, 1, true>(choices, tables, partial, total, end),
+        (5, false) => add_tables::<N, PANELS, 1, false>(choices, tables, partial, total, end),
+        _ => add_any_tables::<N, PANELS>(choices, &tables[..count], partial, total, begins, end),
     }
 }
 
@@ -197,7 +196,6 @@ fn add_word<N: Numbers, const PANELS: usize>(sums: &mut [N; PANELS], tables: &[[
 #[inline(always)]
 fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize, const BEGINS: bool>(
     choices: &[Choices],
-    stride: usize,
     tables: &Tables<PANELS>,
     partial: [&mut [Vector]; PANELS],
     total: [&mut [Vector]; PANELS],
@@ -208,7 +206,7 @@ fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize, const BEGINS:
     let mut partial = partial.map(|partial| partial.as_chunks_mut::<{ Vector::WIDTH }>().0);
     let mut total = total.map(|total| total.as_chunks_mut::<{ Vector::WIDTH }>().0);
     for visible in 0..total[0].len() {
-        let choices = &choices[visible * stride];
+        let choices = &choices[visible];
         let partial: [&mut [Vector; Vector::WIDTH]; PANELS] = partial.each_mut().map(|partial| &mut partial[visible]);
         let total: [&mut [Vector; Vector::WIDTH]; PANELS] = total.each_mut().map(|total| &mut total[visible]);
         for lane in 0..Vector::WIDTH {
@@ -233,7 +231,6 @@ fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize, const BEGINS:
 #[inline(always)]
 fn add_any_tables<N: Numbers, const PANELS: usize>(
     choices: &[Choices],
-    stride: usize,
     tables: &[[[Vector; PANELS]; ENTRIES]],
     partial: [&mut [Vector]; PANELS],
     total: [&mut [Vector]; PANELS],
@@ -241,7 +238,7 @@ fn add_any_tables<N: Numbers, const PANELS: usize>(
     end: End,
 ) {
     for row in 0..total[0].len() {
-        let choices = &choices[row / Vector::WIDTH * stride];
+        let choices = &choices[row / Vector::WIDTH];
         let mut sums: [N; PANELS] = std::array::from_fn(|panel| if begins { N::zero() } else { N::load(&partial[panel][row]) });
         for (word, tables) in choices.iter().zip(tables.chunks(TABLES_PER_WORD)) {
             add_word::<N, PANELS>(&mut sums, tables, word.0[row % Vector::WIDTH].to_bits() as usize);
@@ -419,7 +416,7 @@ mod tests {
                                 let model = rows(&model_rows, of_model.start, of_model.len());
                                 let (begins, end) = (pass == 0, if pass + 1 == passes { last } else { End::Partial });
                                 let sums = Sums { panels: hidden_panels, partial: &mut partial, total: &mut total, begins, end };
-                                add_bits(set, &choices, 1, data, model, &mut scratch, sums);
+                                add_bits(set, &choices, data, model, &mut scratch, sums);
                             }
                             assert!(total == expected(&naive), "{set}: {visible} units, {samples} samples, bits, {most} tables a pass");
                         }

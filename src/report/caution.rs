@@ -68,8 +68,9 @@ fn not_finite(record: &RunRecord) -> Option<String> {
             count(format!("the receptive fields of layer {}", index + 1), &mut layer.fields.iter().map(|&value| f64::from(value)));
         }
         for layer in &renormalization.reconstructions {
-            let values = [Some(layer.agreement), layer.block_agreement, layer.iterated_block_agreement, layer.block_correlation];
-            count(format!("the reconstruction from {} units", layer.units), &mut values.into_iter().flatten().flatten());
+            let blocks = [layer.block_agreement, layer.iterated_block_agreement, layer.advantage, layer.block_correlation];
+            let values = [Some(layer.agreement)].into_iter().chain(blocks);
+            count(format!("the reconstruction from {} units", layer.units), &mut values.flatten().flatten());
         }
         if let Some(likelihood) = &renormalization.likelihood {
             let directions = [likelihood.forward, likelihood.reverse];

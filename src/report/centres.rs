@@ -58,7 +58,10 @@ pub(super) fn add(section: &mut Section, layers: &[ReceptiveFieldSummary]) {
 }
 
 fn paint(drawing: &mut Drawing, panel: &Panel, layer: &ReceptiveFieldSummary, side: f64, colour: style::Colour) {
-    let live = || layer.measures.iter().filter(|measures| measures.centre.iter().all(|position| position.is_finite()));
+    let live = || {
+        let units = layer.measures.iter().zip(&layer.live).filter(|(_, is_live)| **is_live).map(|(measures, _)| measures);
+        units.filter(|measures| measures.centre.iter().all(|position| position.is_finite()))
+    };
     let is_readable = |area: &dyn Fn(&FieldMeasures) -> f64| live().map(area).sum::<f64>() <= MOST_COVER * side * side;
     let with_discs = is_readable(&|measures| measures.participation_ratio);
     for measures in live().filter(|_| with_discs) {

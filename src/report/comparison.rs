@@ -21,7 +21,7 @@ fn couplings(table: &TableRecord) -> Section {
         "Tracing out one layer of a machine leaves a Hamiltonian of the other, <i>H</i><sup>RBM</sup>[<i>v</i>] or <i>H</i><sup>RBM</sup>[<i>h</i>]; the second is the coarse Hamiltonian \
          of the mapping. Its couplings in the basis of spins ±1 are exact sums over the neighbourhood of each unit. Where that is too large, the spins with the largest weights are summed \
          exactly and the rest is taken as Gaussian; the table says how many, and how far a purely Gaussian neighbourhood would be off (where none is summed: in some forty of the groups, beside four spins that are). A positive coupling favours equal spins. The sign of \
-         each receptive field is taken out, and units are as far from each other as the centres of their fields, in mean spacings.",
+         each receptive field is taken out, and units are as far from each other as the centres of their fields, in mean spacings, rounded to whole ones.",
     );
     section.findings.extend(coupling_findings(table));
     if let Some(drawing) = draw(table) {
@@ -131,7 +131,8 @@ fn side_by_side(table: &TableRecord) -> Section {
     section.paragraph(
         "The same held-out configurations, coarse-grained three ways: by 2 × 2 majorities again and again; by Kadanoff's kernel with the parameter of its fixed point, which draws each block \
          spin; and by the layers of the trained stack. Couplings of block spins are those of the largest pseudo-likelihood with nearest and next-nearest neighbours, distance (2, 0) and \
-         plaquettes; for the stack it is the mean pair coupling of <i>H</i><sup>RBM</sup>[<i>h</i>] of units one spacing apart. The correlation of a layer is that of units one spacing apart. \
+         plaquettes; for the stack it is the mean pair coupling of <i>H</i><sup>RBM</sup>[<i>h</i>] of units one spacing apart. The correlation of a layer is that of units one spacing apart. Distances of units \
+         are rounded to whole spacings, so that diagonal neighbours are among those one spacing apart. \
          Couplings and correlations of the stack are those of its own units, which need not be block spins.",
     );
     section.findings.extend(flow_finding(table, "correlation", "nearest-neighbour correlation"));
@@ -146,6 +147,7 @@ fn side_by_side(table: &TableRecord) -> Section {
             ("correlation", "⟨<i>ss′</i>⟩"),
             ("nearest", "<i>K</i><sub>nn</sub>"),
             ("next_nearest", "<i>K</i><sub>nnn</sub>"),
+            ("third", "<i>K</i><sub>(2,0)</sub>"),
             ("plaquette", "<i>K</i><sub>4</sub>"),
             ("agreement", "agreement"),
             ("divergence", "divergence (nats)"),

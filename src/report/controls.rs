@@ -85,7 +85,7 @@ fn seeds_table(table: &TableRecord) -> Table {
     let titles: Vec<&str> = std::iter::once("layer").chain(HEADS.iter().map(|(_, head)| *head)).collect();
     let mut page = Table::new(
         "Networks that differ in their random numbers alone (first weights, order of the data, Gibbs steps): means over the seeds, with the standard error of the mean in parentheses. Columns as \
-         in the table of controls; the divergence is that of the first machine from the data.",
+         in the table of controls; the divergence is that of the first machine from the data, with the mean error of the single ones added in quadrature, which holds half the gap of the directions of annealing.",
         &titles,
     );
     for (row, (label, _)) in table.rows.iter().enumerate() {

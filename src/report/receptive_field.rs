@@ -119,7 +119,7 @@ fn draw(layer: &ReceptiveFieldSummary, number: usize) -> Option<(Drawing, usize)
         for y in 0..shown_side {
             for x in 0..shown_side {
                 let value = field[y * stride * side + x * stride];
-                let colour = if largest > 0.0 { style::diverging(f64::from(value / largest)) } else { style::DEAD };
+                let colour = if layer.live[unit] && largest > 0.0 { style::diverging(f64::from(value / largest)) } else { style::DEAD };
                 cells[(top + y) * width + left + x] = colour;
             }
         }
@@ -173,7 +173,7 @@ fn caption(layer: &ReceptiveFieldSummary, number: usize, drawn: usize) -> String
         if drawn == layer.units { format!("all {drawn} units") } else { format!("{drawn} of the {} units, evenly selected", layer.units) };
     format!(
         "<b>Receptive fields of layer {number}</b>: {which}, in the order of their centres (top to bottom, then left to right), so that the grid follows the lattice. Each is \
-         scaled to its own largest absolute value; grey fields are zero or not finite. Median participation ratio: {} sites.",
+         scaled to its own largest absolute value; grey fields are those of dead units, which do not respond to the data, or are not finite. Median participation ratio: {} sites.",
         significant(layer.median_participation_ratio, 3)
     )
 }

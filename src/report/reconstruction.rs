@@ -35,11 +35,9 @@ pub(super) fn best_block(record: &ReconstructionRecord) -> Option<[f64; 2]> {
         .max_by(|one, other| one[0].total_cmp(&other[0]))
 }
 
-/// Agreement of the layer minus that of the best blocks, in combined standard errors; the sign alone counts if there are no errors.
+/// Agreement of the layer minus that of the best blocks, in standard errors of the difference; the sign alone counts if there are no errors.
 pub(super) fn advantage(record: &ReconstructionRecord) -> Option<f64> {
-    let block = best_block(record)?;
-    let difference = record.agreement[0] - block[0];
-    let error = record.agreement[1].hypot(block[1]);
+    let [difference, error] = record.advantage?;
     (difference.is_finite() && error.is_finite()).then(|| {
         if error > 0.0 {
             difference / error
@@ -192,7 +190,7 @@ fn caption(records: &[ReconstructionRecord]) -> String {
     if records.iter().any(|record| record.block_correlation.is_some()) {
         caption.push_str(
             " (b) Nearest-neighbour correlation of the block spins (iterated 2 × 2 majority): a fall with the size of the block is the flow to the disordered fixed point, a \
-             constant value is criticality.",
+             constant value is the critical one, but for the rise where the block lattice is only some sites wide.",
         );
     }
     caption
@@ -201,7 +199,7 @@ fn caption(records: &[ReconstructionRecord]) -> String {
 fn table(records: &[ReconstructionRecord]) -> Table {
     let mut table = Table::new(
         "Agreement in per cent, and the nearest-neighbour correlation of block spins; last digits' standard errors in parentheses. The difference is network minus the better blocks, \
-         in combined standard errors.",
+         configuration by configuration, in its standard errors. Errors take the configurations for independent.",
         &["units", "network", "block", "majority", "iterated 2 × 2", "difference / error", "⟨<i>ss′</i>⟩ of blocks"],
     );
     let optional = |value: Option<[f64; 2]>| value.map_or(number::DASH.to_string(), percent_with_error);

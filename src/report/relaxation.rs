@@ -3,7 +3,7 @@
 use super::axes::{Panel, Scale, legend};
 use super::figure::Drawing;
 use super::html::{Section, escape};
-use super::number::with_error;
+use super::number::{fixed, with_error};
 use super::sizes;
 use super::style;
 use super::tables;
@@ -70,7 +70,11 @@ fn finding(powers: &TableRecord) -> Option<String> {
     let row = (0..powers.rows.len()).find(|&row| powers.get(row, "chosen").is_some_and(|chosen| chosen[0] == 1.0))?;
     let [value, error] = powers.get(row, "exponent")?;
     let published = match powers.get(row, "published") {
-        Some([exponent, its]) => format!("; the published exponent of local dynamics is {}", with_error(exponent, its)),
+        Some([exponent, its]) => format!(
+            "; the published exponent of local dynamics is {}, {} of these errors away. The error is that of a pure power, without corrections to it",
+            with_error(exponent, its),
+            fixed((value - exponent).abs() / error, 1)
+        ),
         None => String::new(),
     };
     let label = escape(&powers.rows.get(row)?.0);

@@ -8,7 +8,7 @@ use super::number::{DASH, fixed, list, significant, with_error};
 use super::sizes;
 use super::style::{self, EXACT, INK, MUTED};
 use crate::lattice::Geometry;
-use crate::statistics::scaling::{Curves, Peak, Scaling, ScalingFit, ScalingResult, WithError};
+use crate::statistics::scaling::{ACCEPTED, Curves, Peak, Scaling, ScalingFit, ScalingResult, WithError};
 
 /// The section of the analysis across sizes.
 pub(super) fn section(scaling: &Scaling) -> Section {
@@ -60,14 +60,15 @@ fn introduction(scaling: &Scaling) -> String {
     format!(
         "The draws of all couplings of a size are joined into one ensemble (multi-histogram reweighting), which gives every observable and its derivative in <i>K</i> as a function of <i>K</i>. \
          Fits allow one correction <i>L</i><sup>−{}</sup>{}. The fit that counts is the one with \
-         correction from the smallest size on whose χ² has a probability of at least 0.1. Errors are those of a jackknife of the whole analysis over {} blocks; beside them stand those of a bootstrap of the same analysis over the same blocks, with the chosen fits. No exact value was used; \
+         correction from the smallest size on whose χ² has a probability of at least {}. Errors are those of a jackknife of the whole analysis over {} blocks; beside them stand those of a bootstrap of the same analysis over the same blocks, with the chosen fits. No exact value was used but the exponents of the corrections; \
          the sizes are {}.",
         significant(scaling.correction_exponent, 4),
         if scaling.geometry == Geometry::Cubic {
             ", whose exponent was not fitted"
         } else {
-            " (for the specific heat and the places of peaks <i>L</i><sup>−1</sup>, relative to the leading term)"
+            " (for the specific heat, for the places and heights of peaks and for d ln <i>m</i>²/d<i>K</i> <i>L</i><sup>−1</sup>, relative to the leading term)"
         },
+        significant(ACCEPTED, 1),
         scaling.blocks,
         list(&scaling.curves.iter().map(|curves| curves.size.to_string()).collect::<Vec<String>>())
     )

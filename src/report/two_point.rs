@@ -11,7 +11,7 @@ use super::tables;
 use crate::record::{RunRecord, TableRecord};
 
 /// Ensembles in the figure.
-const DRAWN: usize = 8;
+const DRAWN: usize = 7;
 
 /// One ensemble of the table: side, coupling, its rows.
 type Group = (f64, f64, Vec<usize>);
@@ -31,7 +31,15 @@ pub(super) fn section(record: &RunRecord) -> Option<Section> {
         "two-point-function",
         draw(table, &groups),
         "Two-point function along the axes against the distance, both logarithmic, with the infinite lattice.",
-        "<b>Two-point function.</b> Points with bars of one standard error are the kept configurations; lines are the infinite lattice. Periodic images lift the points near half the side.",
+        format!(
+            "<b>Two-point function</b> of {}. Points with bars of one standard error are the kept configurations; lines are the infinite lattice. Periodic images lift the points near half \
+             the side.",
+            match groups.len() {
+                all if all > DRAWN => format!("{DRAWN} of the {all} ensembles"),
+                1 => "the ensemble".to_string(),
+                _ => "all ensembles".to_string(),
+            }
+        ),
     );
     let mut rows = tables::table(
         table,
@@ -74,8 +82,9 @@ fn finding(table: &TableRecord) -> Option<String> {
 
 fn draw(table: &TableRecord, groups: &[Group]) -> Drawing {
     let mut drawing = Drawing::new(sizes::TWO_POINT);
-    // The first ensembles evenly spaced.
-    let shown: Vec<&Group> = (0..groups.len().min(DRAWN)).map(|index| &groups[index * groups.len() / groups.len().min(DRAWN)]).collect();
+    // Evenly spaced, from the first to the last.
+    let count = groups.len().min(DRAWN);
+    let shown: Vec<&Group> = (0..count).map(|index| &groups[index * (groups.len() - 1) / (count - 1).max(1)]).collect();
     let points = |group: &Group, column: &str| -> Vec<(f64, [f64; 2])> {
         group.2.iter().filter_map(|&row| Some((table.get(row, "distance")?[0], table.get(row, column)?))).collect()
     };

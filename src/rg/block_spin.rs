@@ -161,26 +161,33 @@ pub struct BlockSummary {
     pub block_correlation: Option<[f64; 2]>,
 }
 
-/// Blocks every configuration (one a row, in site order) with b x b majorities, directly and iterated. Ties of row i come from the [`control_stream`]s of
-/// index i, so that the result does not depend on threads.
-///
-/// # Errors
-/// [`Error::Usage`] if the rows are not configurations of the torus or the blocks do not tile it.
-pub fn summarize_blocks(torus: SquareTorus, configurations: &BitMatrix, block_side: usize, seed: u64) -> Result<BlockSummary> {
-    let (side, sites) = (torus.side(), torus.sites());
-    check_block_side(side, block_side)?;
-    if configurations.columns() != sites {
-        return Err(Error::Usage(format!(
-            "rows of {} spins are no configurations of a {side} x {side} lattice: give rows of {sites}",
-            configurations.columns()
-        )));
-    }
-    let levels = block_side.trailing_zeros() as usize;
-    let iterates = block_side.is_power_of_two() && levels > 0;
-    let coarse_side = side / block_side;
-    let rows: Vec<[i64; 3]> = (0..configurations.rows())
-        .into_par_iter()
-        .map(|row| -> Result<[i64; 3]> {
+/// What b x b block spins keep of each of a set of configurations.
+#[derive(Debug, Clone)]
+pub struct Blocks {
+    sites: usize,
+    block_side: usize,
+    coarse_side: usize,
+    /// Of each configuration: the spins that agree with their direct majority, those that agree with the iterated one, the bond sum of the iterated block spins.
+    rows: Vec<[i64; 3]>,
+}
+
+impl Blocks {
+    /// Blocks every configuration (one a row, in site order) with b x b majorities, directly and iterated. Ties of row i come from the [`control_stream`]s of
+    /// index i, so that the result does not depend on threads.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the rows are not configurations of the torus or the blocks do not tile it.
+    pub fn of(torus: SquareTorus, configurations: &BitMatrix, block_side: usize, seed: u64) -> Result<Self> {
+        let (side, sites) = (torus.side(), torus.sites());
+        check_block_side(side, block_side)?;
+        if configurations.columns() != sites {
+            return Err(Error::Usage(format!(
+                "rows of {} spins are no configurations of a {side} x {side} lattice: give rows of {sites}",
+                configurations.columns()
+            )));
+        }
+        let levels = if iterates(block_side) { block_side.trailing_zeros() as usize } else { 0 };
+        let of_row = |row: usize| -> Result<[i64; 3]> {
             let grid = SpinGrid::from_bits(side, configurations.bits(row));
             let ups = grid.ups_in_blocks(block_side);
             // What agrees after going down again, without going down: the ups of a block that is up, the downs of one that is down.
@@ -191,20 +198,53 @@ pub fn summarize_blocks(torus: SquareTorus, configurations: &BitMatrix, block_si
             let mut ties = control_stream(seed, Control::DirectTies, row as u64);
             let direct = agreeing(&grid.majority_of(&ups, block_side, &mut ties));
             let mut ties = control_stream(seed, Control::IteratedTies, row as u64);
-            let (iterated, bonds) = match grid.iterated_majority(if iterates { levels } else { 0 }, &mut ties)?.last() {
+            let (iterated, bonds) = match grid.iterated_majority(levels, &mut ties)?.last() {
                 Some(coarse) => (agreeing(coarse), coarse.bond_sum()),
                 None => (0, 0),
             };
             Ok([direct as i64, iterated as i64, bonds])
-        })
-        .collect::<Result<_>>()?;
-    let summary = |which: usize, unit: f64| rows.iter().map(|row| row[which]).collect::<Tally>().mean_and_error(unit);
-    Ok(BlockSummary {
-        block_side,
-        block_agreement: summary(0, sites as f64),
-        iterated_block_agreement: iterates.then(|| summary(1, sites as f64)),
-        block_correlation: (iterates && coarse_side >= 2).then(|| summary(2, (2 * coarse_side * coarse_side) as f64)),
-    })
+        };
+        let rows = (0..configurations.rows()).into_par_iter().map(of_row).collect::<Result<_>>()?;
+        Ok(Blocks { sites, block_side, coarse_side: side / block_side, rows })
+    }
+
+    /// Means and errors over all configurations.
+    pub fn summary(&self) -> BlockSummary {
+        let Blocks { sites, block_side, coarse_side, .. } = *self;
+        let summary = |which: usize, unit: usize| self.rows.iter().map(|row| row[which]).collect::<Tally>().mean_and_error(unit as f64);
+        BlockSummary {
+            block_side,
+            block_agreement: summary(0, sites),
+            iterated_block_agreement: iterates(block_side).then(|| summary(1, sites)),
+            block_correlation: (iterates(block_side) && coarse_side >= 2).then(|| summary(2, 2 * coarse_side * coarse_side)),
+        }
+    }
+
+    /// What a reconstruction of the same configurations agrees more than the better of the two kinds of blocks, as a share of the spins; `halves` are those of
+    /// [`super::reconstruction::halves`]. The error is that of the mean difference: whatever makes a configuration easy for both is not in it.
+    ///
+    /// # Panics
+    /// If there are not as many of them.
+    pub fn advantage(&self, halves: &[i64]) -> [f64; 2] {
+        assert_eq!(halves.len(), self.rows.len(), "a reconstruction of each configuration");
+        let sum = |kind: usize| self.rows.iter().map(|row| row[kind]).sum::<i64>();
+        let better = usize::from(iterates(self.block_side) && sum(1) > sum(0));
+        let differences = halves.iter().zip(&self.rows).map(|(halves, row)| halves - 2 * row[better]);
+        differences.collect::<Tally>().mean_and_error(2.0 * self.sites as f64)
+    }
+}
+
+/// Whether blocks come by blockings of side 2 as well.
+fn iterates(block_side: usize) -> bool {
+    block_side.is_power_of_two() && block_side > 1
+}
+
+/// [`Blocks::of`] in numbers.
+///
+/// # Errors
+/// Those of [`Blocks::of`].
+pub fn summarize_blocks(torus: SquareTorus, configurations: &BitMatrix, block_side: usize, seed: u64) -> Result<BlockSummary> {
+    Ok(Blocks::of(torus, configurations, block_side, seed)?.summary())
 }
 
 /// The direct b x b majority reconstruction of configuration number `index`: the block spins expanded again, in site order. The same ties as
@@ -295,6 +335,24 @@ mod tests {
         assert_eq!(summary.block_agreement, direct.mean_and_error(256.0));
         assert_eq!(summary.iterated_block_agreement, Some(iterated.mean_and_error(256.0)));
         assert_eq!(summary.block_correlation, Some(bonds.mean_and_error(32.0)));
+    }
+
+    #[test]
+    fn what_is_as_hard_for_both_is_no_error_of_their_difference() {
+        // Configurations of very different order; the other one knows exactly one spin in 256 more than the better blocks do, whatever the configuration.
+        let torus = SquareTorus::new(16).unwrap();
+        let mut random = stream();
+        let mut some = |ups: u32| (0..ups).fold(u64::MAX, |word, _| word & random.word());
+        let configurations: Vec<Configuration> =
+            (0..20).map(|row| Configuration::from_words(torus, (0..4).map(|_| some(row % 5)).collect())).collect();
+        let blocks = Blocks::of(torus, &BitMatrix::from_configurations(configurations.iter(), 256), 4, 8).unwrap();
+        let summary = blocks.summary();
+        let better = if summary.iterated_block_agreement.unwrap()[0] > summary.block_agreement[0] { 1 } else { 0 };
+        let halves: Vec<i64> = blocks.rows.iter().map(|row| 2 * row[better] + 2).collect();
+        let [mean, error] = blocks.advantage(&halves);
+        assert!((mean - 1.0 / 256.0).abs() < 1e-15 && error < 1e-15, "{mean} {error}");
+        // The mutant: errors of both as if they were independent.
+        assert!(summary.block_agreement[1] > 0.01, "{summary:?}");
     }
 
     #[test]

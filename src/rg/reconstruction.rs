@@ -13,7 +13,7 @@ use crate::spins::{BitMatrix, WORD_BITS};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Agreement {
     sites: usize,
-    /// Twice the number of agreeing spins of each configuration: a tie is one.
+    /// Of each configuration: see [`halves`].
     halves: Tally,
 }
 
@@ -23,42 +23,15 @@ impl Agreement {
         Agreement { sites, halves: Tally::default() }
     }
 
-    /// Gathers a batch: row i of `probabilities` (rows x sites, p(v = 1)) came back from row i of `configurations`. A spin is reconstructed as up where
-    /// its probability is above 1/2, as down where it is below; exactly 1/2 says nothing and counts as half a success, the mean of a fair coin.
+    /// Gathers a batch, as [`halves`] counts it.
     ///
     /// # Errors
-    /// [`Error::Bug`] if the shapes differ, [`Error::NotFinite`] if a probability is not a number.
+    /// Those of [`halves`], and [`Error::Bug`] for configurations of other sites.
     pub fn add(&mut self, probabilities: &Matrix, configurations: &BitMatrix) -> Result<()> {
-        let shape = (configurations.rows(), configurations.columns());
-        if (probabilities.rows(), probabilities.columns()) != shape || shape.1 != self.sites {
-            return Err(Error::Bug(format!(
-                "{} x {} reconstructions were compared with {} x {} configurations of {} sites.",
-                probabilities.rows(),
-                probabilities.columns(),
-                shape.0,
-                shape.1,
-                self.sites
-            )));
+        if configurations.columns() != self.sites {
+            return Err(misfit(probabilities, configurations));
         }
-        for row in 0..shape.0 {
-            let mut halves = 0;
-            for (chunk, &spins) in probabilities.row(row).chunks(WORD_BITS).zip(configurations.row(row)) {
-                let (mut up, mut tie, mut number) = (0u64, 0u64, true);
-                for (bit, &probability) in chunk.iter().enumerate() {
-                    up |= u64::from(probability > 0.5) << bit;
-                    tie |= u64::from(probability == 0.5) << bit;
-                    number &= !probability.is_nan();
-                }
-                if !number {
-                    return Err(Error::NotFinite(format!(
-                        "a reconstructed probability in row {row} of a batch is not a number: the network diverged, lower `learning_rate` and train again"
-                    )));
-                }
-                let wrong = (up ^ spins) & !tie;
-                halves += 2 * chunk.len() as i64 - 2 * i64::from(wrong.count_ones()) - i64::from(tie.count_ones());
-            }
-            self.halves.add(halves);
-        }
+        halves(probabilities, configurations)?.into_iter().for_each(|halves| self.halves.add(halves));
         Ok(())
     }
 
@@ -77,6 +50,47 @@ impl Agreement {
     pub fn mean_and_error(&self) -> [f64; 2] {
         self.halves.mean_and_error(2.0 * self.sites as f64)
     }
+}
+
+fn misfit(probabilities: &Matrix, configurations: &BitMatrix) -> Error {
+    Error::Bug(format!(
+        "{} x {} reconstructions were compared with {} x {} configurations.",
+        probabilities.rows(),
+        probabilities.columns(),
+        configurations.rows(),
+        configurations.columns()
+    ))
+}
+
+/// Twice the number of agreeing spins of each configuration: row i of `probabilities` (rows x sites, p(v = 1)) came back from row i of `configurations`. A spin is
+/// reconstructed as up where its probability is above 1/2, as down where it is below; exactly 1/2 says nothing and counts as half a success, the mean of a fair coin.
+///
+/// # Errors
+/// [`Error::Bug`] if the shapes differ, [`Error::NotFinite`] if a probability is not a number.
+pub fn halves(probabilities: &Matrix, configurations: &BitMatrix) -> Result<Vec<i64>> {
+    if (probabilities.rows(), probabilities.columns()) != (configurations.rows(), configurations.columns()) {
+        return Err(misfit(probabilities, configurations));
+    }
+    let of_row = |row: usize| {
+        let mut halves = 0;
+        for (chunk, &spins) in probabilities.row(row).chunks(WORD_BITS).zip(configurations.row(row)) {
+            let (mut up, mut tie, mut number) = (0u64, 0u64, true);
+            for (bit, &probability) in chunk.iter().enumerate() {
+                up |= u64::from(probability > 0.5) << bit;
+                tie |= u64::from(probability == 0.5) << bit;
+                number &= !probability.is_nan();
+            }
+            if !number {
+                return Err(Error::NotFinite(format!(
+                    "a reconstructed probability in row {row} of a batch is not a number: the network diverged, lower `learning_rate` and train again"
+                )));
+            }
+            let wrong = (up ^ spins) & !tie;
+            halves += 2 * chunk.len() as i64 - 2 * i64::from(wrong.count_ones()) - i64::from(tie.count_ones());
+        }
+        Ok(halves)
+    };
+    (0..configurations.rows()).map(of_row).collect()
 }
 
 /// The agreement of one batch: see [`Agreement::add`] and [`Agreement::mean_and_error`].

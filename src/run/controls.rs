@@ -196,15 +196,23 @@ pub fn seeds(
             divergences.push(found.divergence);
         }
     }
-    let known: Vec<f64> = divergences.into_iter().flatten().map(|[value, _]| value).collect();
+    let known: Vec<[f64; 2]> = divergences.into_iter().flatten().collect();
     for (layer, rows) in layers.iter().enumerate() {
         let column = |column: usize| -> Vec<f64> { rows.iter().filter_map(|row| row[column].value).collect() };
         let mut row: Vec<Cell> = (0..COLUMNS.len()).map(|index| mean_over_seeds(&column(index), index < 2)).collect();
-        row.push(if layer == 0 && !known.is_empty() { mean_over_seeds(&known, false) } else { Cell::NONE });
+        row.push(if layer == 0 && !known.is_empty() { mean_divergence(&known) } else { Cell::NONE });
         row.push(if layer == 0 { Cell::exact(known.len() as f64) } else { Cell::NONE });
         table.push(format!("layer {}, {} seeds", layer + 1, rows.len()), row);
     }
     Ok(table)
+}
+
+/// The mean of the divergences of the seeds. Half the gap between the directions of annealing is not chance, so the mean of their own errors does not fall with their number.
+fn mean_divergence(values: &[[f64; 2]]) -> Cell {
+    let own = values.iter().map(|[_, error]| error).sum::<f64>() / values.len() as f64;
+    let mean = mean_over_seeds(&values.iter().map(|[value, _]| *value).collect::<Vec<f64>>(), false);
+    let scatter = mean.error.unwrap_or(0.0);
+    Cell { error: Some(scatter.hypot(own)), ..mean }
 }
 
 fn mean_over_seeds(values: &[f64], is_constant: bool) -> Cell {

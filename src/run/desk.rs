@@ -11,6 +11,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// The page, written when all else is done.
+const REPORT_FILE: &str = "report.html";
 /// The file by which people ask a job to stop.
 const STOP_FILE: &str = "stop";
 /// How the lines of `log.txt` begin that say how a job ended; `kadanoff status` looks for them.
@@ -52,6 +54,8 @@ pub struct Desk {
     checkpoints: CheckpointFolder,
     /// When this submission has last put anything into the files, and how long that took.
     saved: Option<(Instant, Duration)>,
+    /// Whether a job was killed between `results.h5` and the files that are written after it.
+    is_half_saved: bool,
     /// Whether layers have been trained since.
     unsaved_layers: bool,
     failures: u32,
@@ -69,11 +73,15 @@ impl Desk {
         let (checkpoints, mut notes) = CheckpointFolder::open(directory.path())?;
         let begun = directory.file(store::RESULTS_FILE).exists();
         let mut record = if begun { store::read_run(directory.path())? } else { empty_record(job) };
+        belongs(&record.provenance, job, &directory.file(store::RESULTS_FILE))?;
+        let is_half_saved = begun && !store::is_summary_of(&directory.file(store::SUMMARY_FILE), &record)?;
         let kept = directory.file(store::CONFIGURATIONS_FILE);
         let taken_in = job.train.as_ref().is_some_and(|section| section.foreign.is_some());
         let mut configurations = Vec::new();
         if (record.sampling.is_some() || taken_in) && kept.exists() {
-            configurations = store::read_configurations(&kept)?.1;
+            let (provenance, sets) = store::read_configurations(&kept)?;
+            belongs(&provenance, job, &kept)?;
+            configurations = sets;
         }
         if record.sampling.is_some() && configurations.is_empty() && job.sample.as_ref().is_some_and(|section| section.configurations > 0) {
             return Err(Error::Refused(format!(
@@ -86,8 +94,17 @@ impl Desk {
         if remove_if_there(&directory.file(STOP_FILE)) {
             notes.push(format!("removed the file {STOP_FILE}, which was meant for an earlier job"));
         }
-        let mut desk =
-            Desk { directory, record, configurations, checkpoints, saved: None, unsaved_layers: false, failures: 0, last_checkpoint: None };
+        let mut desk = Desk {
+            directory,
+            record,
+            configurations,
+            checkpoints,
+            saved: None,
+            is_half_saved,
+            unsaved_layers: false,
+            failures: 0,
+            last_checkpoint: None,
+        };
         for note in desk.directory.notes.iter().chain(&notes).cloned().collect::<Vec<_>>() {
             desk.say(&note)?;
         }
@@ -305,7 +322,11 @@ impl Desk {
     /// # Errors
     /// [`Error::InputOutput`].
     pub fn finish(&mut self, job: &RunFile) -> Result<()> {
-        let page = self.directory.file("report.html");
+        let page = self.directory.file(REPORT_FILE);
+        if self.saved.is_none() && self.is_half_saved {
+            self.save("files of an interrupted job completed")?;
+        }
+        self.drop_checkpoints()?;
         if self.saved.is_none() && (page.exists() || !job.report.figures) {
             let place = if page.exists() { page.as_path() } else { self.directory.path() };
             return self.say(&format!("{}; it is at {}", DONE[1], place.display()));
@@ -319,6 +340,8 @@ impl Desk {
 
     fn save(&mut self, what: &str) -> Result<()> {
         let begun = Instant::now();
+        // A report that is there is one of all that is in the files.
+        remove_if_there(&self.directory.file(REPORT_FILE));
         store::write_run(self.directory.path(), &self.record)?;
         self.saved = Some((Instant::now(), begun.elapsed()));
         self.log(what)
@@ -348,6 +371,26 @@ fn rest_of(intact: bool) -> &'static str {
     if intact { "; the one before is intact, and the same command goes on from it" } else { ", and no older checkpoint is there" }
 }
 
+/// Refuses a file of another run, which somebody has put in the place of ours.
+fn belongs(provenance: &Provenance, job: &RunFile, file: &Path) -> Result<()> {
+    let hash = hash_of(&job.text);
+    if (provenance.run_file_hash.as_str(), provenance.seed) == (hash.as_str(), job.seed) {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "{} belongs to another run: its run file has the BLAKE3 hash {} and seed {}, that of this directory {hash} and {}. Put back the file of this run, or move this one away to do its part of \
+         the work anew",
+        file.display(),
+        provenance.run_file_hash,
+        provenance.seed,
+        job.seed
+    )))
+}
+
+fn hash_of(run_file: &str) -> String {
+    blake3::hash(run_file.as_bytes()).to_hex().to_string()
+}
+
 /// Removes a file; whether it was there and is not any more.
 fn remove_if_there(path: &Path) -> bool {
     std::fs::remove_file(path).is_ok()
@@ -364,7 +407,7 @@ fn empty_record(job: &RunFile) -> RunRecord {
             program_version: env!("CARGO_PKG_VERSION").to_string(),
             git_commit: env!("KADANOFF_GIT_COMMIT").to_string(),
             run_file: job.text.clone(),
-            run_file_hash: blake3::hash(job.text.as_bytes()).to_hex().to_string(),
+            run_file_hash: hash_of(&job.text),
             seed: job.seed,
             submissions: Vec::new(),
         },

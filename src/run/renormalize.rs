@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::rbm::{Matrix, Rbm, deep};
 use crate::record::{Example, ReceptiveFieldSummary, ReconstructionRecord, RenormalizationRecord, TableRecord};
-use crate::rg::{block_spin, mapping, receptive_field, reconstruction};
+use crate::rg::block_spin::{self, Blocks};
+use crate::rg::{Tally, mapping, receptive_field, reconstruction};
 use crate::spins::{BitMatrix, Configuration};
 use crate::store::ConfigurationSet;
 
@@ -157,16 +158,18 @@ pub(super) fn block_side(torus: SquareTorus, units: usize) -> Option<usize> {
 /// What comes back of the held-out configurations from each layer.
 pub(super) fn reconstructions(subject: &Subject, with_blocks: bool) -> Result<Vec<ReconstructionRecord>> {
     let layers = subject.stack.iter().enumerate().map(|(layer, machine)| {
-        let agreement = reconstruction::agreement(&deep::reconstruct(&subject.stack[..=layer], subject.held_out), subject.held_out)?;
+        let halves = reconstruction::halves(&deep::reconstruct(&subject.stack[..=layer], subject.held_out), subject.held_out)?;
         let side = block_side(subject.torus, machine.hidden()).filter(|_| with_blocks);
-        let blocks = side.map(|side| block_spin::summarize_blocks(subject.torus, subject.held_out, side, subject.seed)).transpose()?;
+        let blocks = side.map(|side| Blocks::of(subject.torus, subject.held_out, side, subject.seed)).transpose()?;
+        let summary = blocks.as_ref().map(Blocks::summary);
         Ok(ReconstructionRecord {
             units: machine.hidden(),
-            agreement,
+            agreement: halves.iter().copied().collect::<Tally>().mean_and_error(2.0 * subject.torus.sites() as f64),
             block_side: side,
-            block_agreement: blocks.map(|blocks| blocks.block_agreement),
-            iterated_block_agreement: blocks.and_then(|blocks| blocks.iterated_block_agreement),
-            block_correlation: blocks.and_then(|blocks| blocks.block_correlation),
+            block_agreement: summary.map(|summary| summary.block_agreement),
+            iterated_block_agreement: summary.and_then(|summary| summary.iterated_block_agreement),
+            advantage: blocks.map(|blocks| blocks.advantage(&halves)),
+            block_correlation: summary.and_then(|summary| summary.block_correlation),
         })
     });
     layers.collect()

@@ -154,10 +154,12 @@ pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
     let progress = session.progress("sampling", "spins", words(work - left), words(work));
     loop {
         comm::agree(comm, advance(plan, &mut own, &session.begin_round(), &progress))?;
-        if comm.maximum(u64::from(own.iter().any(|chain| !chain.is_done(plan)))) == 0 {
+        let is_over = comm.maximum(u64::from(own.iter().any(|chain| !chain.is_done(plan)))) == 0;
+        // Also after the last round: to bring the chains together and into the files takes a while, and who is asked to stop by then stops here.
+        session.end_round(Stage::Sampling, || items(&own))?;
+        if is_over {
             break;
         }
-        session.end_round(Stage::Sampling, || items(&own))?;
     }
     progress.finish();
     let bytes = items(&own).into_bytes();

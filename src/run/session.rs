@@ -37,7 +37,6 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Whatever [`Desk::open`] refuses, on all ranks.
     pub fn open(directory: &Path, job: &RunFile, options: &Options, watch: Watch, comm: &'a dyn Comm) -> Result<Self> {
-        crate::fault::on_rank(comm.rank());
         let ready = crate::fault::point("open").map_err(|why| Error::InputOutput(format!("rank {} cannot begin: {why}", comm.rank())));
         comm::agree(comm, ready)?;
         let own = if comm.is_root() { Desk::open(directory, job, comm.size(), options.force_lock).map(Some) } else { Ok(None) };

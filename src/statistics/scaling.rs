@@ -17,6 +17,7 @@ use crate::measure::Series;
 use serde::{Deserialize, Serialize};
 
 pub use bootstrap::{Bootstrap, RESAMPLES};
+pub use fits::ACCEPTED;
 pub use pipeline::{BLOCKS, analyse, analyse_on};
 
 /// All ensembles of one size.
@@ -65,7 +66,7 @@ pub struct ScalingFit {
     pub value: WithError,
     /// chi^2.
     pub goodness: Goodness,
-    /// Whether it is the one that counts: the first with correction whose probability is at least 0.1.
+    /// Whether it is the one that counts: the first with correction whose probability is at least [`ACCEPTED`].
     pub chosen: bool,
 }
 

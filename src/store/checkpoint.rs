@@ -161,8 +161,9 @@ impl CheckpointFolder {
     pub fn write(&mut self, run_file_hash: [u8; DIGEST], stage: u64, submissions: &[Submission], items: &[Vec<u8>]) -> Result<u64> {
         // Only this folder: if DIR itself has vanished, that is an error.
         match std::fs::create_dir(&self.path) {
-            Err(why) if why.kind() != ErrorKind::AlreadyExists => return Err(Error::file("make the folder", &self.path, why)),
-            _ => {}
+            Err(why) if why.kind() == ErrorKind::AlreadyExists => {}
+            Err(why) => return Err(Error::file("make the folder", &self.path, why)),
+            Ok(()) => self.path.parent().map_or(Ok(()), durable::synchronize_folder)?,
         }
         let submissions =
             serde_json::to_vec(submissions).map_err(|why| Error::Bug(format!("the submissions of a run are not JSON: {why}.")))?;

@@ -40,6 +40,10 @@ impl RunDirectory {
         let resumed = inspect(path, run_file)?;
         let mut notes = lock.notes.clone();
         notes.extend(durable::remove_temporaries(path)?);
+        let figures = path.join("figures");
+        if figures.is_dir() {
+            notes.extend(durable::remove_temporaries(&figures)?);
+        }
         if !resumed {
             durable::write(&path.join(RUN_FILE), run_file.as_bytes())?;
         }

@@ -82,6 +82,13 @@ fn explain(why: &library::Error) -> String {
     system.unwrap_or_else(|| why.to_string())
 }
 
+/// The same words, and what helps where they are of locks that a file system does not have. The library locks every file that it opens; ours need no lock, since a file gets its name when it is
+/// complete.
+fn with_locking_hint(words: String) -> String {
+    let is_of_locks = ["lock", "temporarily unavailable", "not implemented"].iter().any(|part| words.contains(part));
+    if is_of_locks { format!("{words} (set HDF5_USE_FILE_LOCKING=FALSE, and the HDF5 library asks for no locks)") } else { words }
+}
+
 /// The shape, its first dimensions halved until a chunk is small enough.
 fn chunk_shape(shape: &[usize], bytes: usize) -> Vec<usize> {
     let mut chunk = shape.to_vec();

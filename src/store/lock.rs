@@ -39,6 +39,11 @@ impl Owner {
         format!("host {}\nprocess {}\nslurm_job {}\n", self.host, self.process, self.slurm_job)
     }
 
+    /// Whether this is the same SLURM job, which is gone where it was: it runs here.
+    fn is_requeued(&self, dead: &Owner) -> bool {
+        !dead.slurm_job.is_empty() && dead.slurm_job == self.slurm_job
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         Some(Owner {
@@ -122,8 +127,7 @@ impl DirectoryLock {
         }
         let mut notes = Vec::new();
         if let Some(dead) = read(&mut file) {
-            let requeued = !dead.slurm_job.is_empty() && dead.slurm_job == us.slurm_job;
-            if dead.host != us.host && !requeued && !force {
+            if dead.host != us.host && !us.is_requeued(&dead) && !force {
                 return Err(Error::Refused(format!(
                     "{} was last used by {dead}, which did not say that it ended and cannot be seen from host {}: make sure that it is gone, then \
                      run the same command with --force-lock",
@@ -148,8 +152,11 @@ impl DirectoryLock {
                 }
                 Err(why) if why.kind() == ErrorKind::AlreadyExists => {
                     let holder = File::open(&path).ok().and_then(|mut file| read(&mut file));
-                    let gone = force || holder.as_ref().is_some_and(|holder| holder.host == us.host && !alive(holder.process));
-                    let name = holder.map_or_else(|| "an unknown job".to_string(), |holder| holder.to_string());
+                    let is_gone = |holder: &Owner| {
+                        (holder.host == us.host && !alive(holder.process)) || (holder.host != us.host && us.is_requeued(holder))
+                    };
+                    let gone = force || holder.as_ref().is_some_and(is_gone);
+                    let name = holder.as_ref().map_or_else(|| "an unknown job".to_string(), |holder| holder.to_string());
                     if !gone || !notes.is_empty() {
                         return Err(Error::Refused(format!(
                             "{} is in use by {name}, says {}: wait for it to end; if it is gone, run the same command with --force-lock",
@@ -157,12 +164,50 @@ impl DirectoryLock {
                             path.display()
                         )));
                     }
-                    std::fs::remove_file(&path).map_err(|why| Error::file("take over", &path, why))?;
+                    take_away(&path, holder.as_ref(), us).map_err(|why| Error::file("take over", &path, why))?;
                     notes.push(format!("took over {} from {name}, which ended without a word", directory.display()));
                 }
                 Err(why) => return Err(Error::file("write", &path, why)),
             }
         }
+    }
+}
+
+/// Takes the owner file of a dead job away. Two jobs that both saw it may come here, and one of them have put its own file there meanwhile: under a name of our own it is looked at again, and
+/// goes back if it is another.
+fn take_away(path: &Path, dead: Option<&Owner>, us: &Owner) -> std::io::Result<()> {
+    let aside = path.with_extension(format!("{}-{}", us.host, us.process));
+    std::fs::rename(path, &aside)?;
+    let found = File::open(&aside).ok().and_then(|mut file| read(&mut file));
+    if found.as_ref() != dead {
+        // Exclusive: whoever has made a third file keeps it.
+        std::fs::hard_link(&aside, path)?;
+    }
+    std::fs::remove_file(&aside)
+}
+
+/// Keeps jobs out of a directory for as long as the value lives, for commands that write beside a run that rests. What a dead job has left in the lock stays there.
+///
+/// # Errors
+/// [`Error::Refused`] if a job is at work in it; [`Error::InputOutput`] if the lock cannot be opened.
+pub fn keep_jobs_out(directory: &Path) -> Result<Option<File>> {
+    let in_use = |owner: Option<Owner>| {
+        let name = owner.map_or_else(|| "another job".to_string(), |owner| owner.to_string());
+        Error::Refused(format!(
+            "{} is in use by {name}, which would write the same files: wait for it to end, or stop it",
+            directory.display()
+        ))
+    };
+    let path = directory.join(LOCK_FILE);
+    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = options.map_err(|why| Error::file("lock", &path, why))?;
+    match crate::fault::point("lock").map_err(TryLockError::Error).and_then(|()| file.try_lock()) {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(in_use(read(&mut file))),
+        Err(TryLockError::Error(_)) => match File::open(directory.join(OWNER_FILE)).ok().and_then(|mut file| read(&mut file)) {
+            Some(owner) if owner.host != Owner::this_process().host || alive(owner.process) => Err(in_use(Some(owner))),
+            _ => Ok(None),
+        },
     }
 }
 
@@ -249,7 +294,16 @@ mod tests {
         let second = DirectoryLock::acquire_as(folder.path(), false, &alive, unsupported);
         assert!(matches!(&second, Err(Error::Refused(sentence)) if sentence.contains("node1")), "{second:?}");
         drop(first);
-        std::fs::write(folder.path().join(OWNER_FILE), on("node1", "").text()).unwrap();
+        let left_by = |owner: &Owner| std::fs::write(folder.path().join(OWNER_FILE), owner.text()).unwrap();
+        left_by(&on("node1", "17"));
+        assert!(DirectoryLock::acquire_as(folder.path(), false, &on("node2", "18"), unsupported).is_err());
+        assert!(DirectoryLock::acquire_as(folder.path(), false, &on("node2", "17"), unsupported).is_ok(), "the same job, requeued");
+        // Somebody else was faster: what is there is not what was seen.
+        left_by(&alive);
+        assert!(take_away(&folder.path().join(OWNER_FILE), Some(&on("node1", "")), &on("node2", "")).is_ok());
+        assert_eq!(std::fs::read_to_string(folder.path().join(OWNER_FILE)).unwrap(), alive.text(), "the file of a living job went");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        left_by(&on("node1", ""));
         assert!(
             DirectoryLock::acquire_as(folder.path(), false, &on("node2", ""), unsupported).is_err(),
             "another host cannot see the process"

@@ -110,10 +110,11 @@ fn read_mappings(group: &GroupReader) -> Result<Vec<NamedMapping>> {
 
 /// The measured shares of a layer: name, words, and where they stand in the record.
 type Share = (&'static str, &'static str, fn(&ReconstructionRecord) -> Option<[f64; 2]>);
-const SHARES: [Share; 4] = [
+const SHARES: [Share; 5] = [
     ("agreement", "share of spins that agree after going up and down", |layer| Some(layer.agreement)),
     ("block_agreement", "the same for direct majority blocks", |layer| layer.block_agreement),
     ("iterated_block_agreement", "the same for iterated 2 x 2 majority blocks", |layer| layer.iterated_block_agreement),
+    ("advantage", "agreement of the layer minus that of the better kind of majority blocks", |layer| layer.advantage),
     ("block_correlation", "nearest-neighbour correlation of the iterated block spins", |layer| layer.block_correlation),
 ];
 
@@ -152,7 +153,8 @@ fn read_reconstructions(group: &GroupReader) -> Result<Vec<ReconstructionRecord>
                 block_side: usize::try_from(sides[layer]).ok(),
                 block_agreement: optional(1),
                 iterated_block_agreement: optional(2),
-                block_correlation: optional(3),
+                advantage: optional(3),
+                block_correlation: optional(4),
             })
         })
         .collect()

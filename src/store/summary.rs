@@ -14,9 +14,22 @@ use std::path::Path;
 /// # Errors
 /// [`Error::InputOutput`]; the old file is then intact.
 pub fn write_summary(path: &Path, record: &RunRecord) -> Result<()> {
+    durable::write(path, text(record)?.as_bytes())
+}
+
+/// Whether the file `path` is what [`write_summary`] would write.
+///
+/// # Errors
+/// [`Error::Bug`].
+pub fn is_summary_of(path: &Path, record: &RunRecord) -> Result<bool> {
+    let text = text(record)?;
+    Ok(std::fs::read(path).is_ok_and(|found| found == text.as_bytes()))
+}
+
+fn text(record: &RunRecord) -> Result<String> {
     let mut text = serde_json::to_string_pretty(&summary(record)).map_err(|why| Error::Bug(format!("the summary is not JSON: {why}.")))?;
     text.push('\n');
-    durable::write(path, text.as_bytes())
+    Ok(text)
 }
 
 /// The summary as a JSON object.

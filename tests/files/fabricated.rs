@@ -145,6 +145,7 @@ fn renormalization(primes: &mut Primes) -> RenormalizationRecord {
         block_side: block.then(|| primes.next() as usize),
         block_agreement: block.then(|| primes.reals()),
         iterated_block_agreement: None,
+        advantage: block.then(|| primes.reals()),
         block_correlation: block.then(|| primes.reals()),
     };
     let mapping = |primes: &mut Primes, name: &str| NamedMapping {

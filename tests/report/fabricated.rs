@@ -201,12 +201,14 @@ fn fields(random: &mut Uniform, across: usize, radius: f64) -> ReceptiveFieldSum
 
 fn renormalization(random: &mut Uniform) -> RenormalizationRecord {
     let receptive_fields = vec![fields(random, 20, 0.8), fields(random, 10, 1.65), fields(random, 5, 3.1)];
-    let reconstruction = |units, agreement, block: usize, direct, iterated, correlation| ReconstructionRecord {
+    let reconstruction = |units, agreement: [f64; 2], block: usize, direct: [f64; 2], iterated, correlation| ReconstructionRecord {
         units,
         agreement,
         block_side: Some(block),
         block_agreement: Some(direct),
         iterated_block_agreement: Some(iterated),
+        // Direct blocks are the better ones of all three.
+        advantage: Some([agreement[0] - direct[0], agreement[1].hypot(direct[1])]),
         block_correlation: Some(correlation),
     };
     let reconstructions = vec![

@@ -101,10 +101,10 @@ pub struct Statistics<'a> {
     first_panel: usize,
     /// Lots of panels that a thread takes at least.
     pub least_lots: usize,
-    /// The table entries chosen by the binary sides: visible panel, strip, pass.
+    /// The table entries chosen by the binary sides: pass after pass of all strips, those of a pass in the order in which it reads them, visible panel after visible panel.
     choices: Vec<Choices>,
-    /// Entries of `choices` a visible panel.
-    stride: usize,
+    /// Visible panels.
+    panels: usize,
     /// The order of work in each strip: data before model.
     passes: Vec<Vec<Pass>>,
 }
@@ -122,30 +122,27 @@ impl<'a> Statistics<'a> {
     pub fn new(set: InstructionSet, sides: [Side<'a>; 2], machine: &Machine, memory: Vec<Choices>) -> Self {
         let least_lots = least_lots(machine.visible, machine.hidden, sides[0].samples().max(sides[1].samples()));
         let is_binary = sides.map(|side| matches!(side.visible, Units::Bits(_)));
-        let mut stride = 0;
+        let (mut places, panels) = (0, machine.visible_panels());
         let passes: Vec<Vec<Pass>> =
-            (0..sides[0].strips.len()).map(|strip| passes(sides.map(|side| side.strips[strip].len()), is_binary, &mut stride)).collect();
+            (0..sides[0].strips.len()).map(|strip| passes(sides.map(|side| side.strips[strip].len()), is_binary, &mut places)).collect();
+        let of_tables = passes.iter().enumerate().flat_map(|(strip, passes)| passes.iter().map(move |pass| (strip, pass)));
+        let of_tables: Vec<(usize, &[Range<usize>; 2])> =
+            of_tables.filter_map(|(strip, pass)| if let Pass::Tables(ranges, _) = pass { Some((strip, ranges)) } else { None }).collect();
         let mut choices = memory;
         choices.clear();
-        choices.resize(stride * machine.visible_panels(), [Vector::ZERO; 2]);
-        if stride > 0 {
-            choices.par_chunks_mut(stride).enumerate().with_min_len(least_lots).for_each(|(panel, choices)| {
-                for (strip, passes) in passes.iter().enumerate() {
-                    for pass in passes {
-                        let Pass::Tables(ranges, place) = pass else { continue };
-                        let mut table = 0;
-                        for (side, range) in sides.iter().zip(ranges) {
-                            if let Units::Bits(bits) = side.visible {
-                                let bits = &bits[panel * side.samples()..][side.strips[strip].clone()][range.clone()];
-                                statistics::choose(set, bits, table, &mut choices[*place]);
-                                table += range.len().div_ceil(SAMPLES_PER_GROUP);
-                            }
-                        }
-                    }
+        choices.resize(places * panels, [Vector::ZERO; 2]);
+        choices.par_iter_mut().enumerate().with_min_len(least_lots.saturating_mul(places.max(1))).for_each(|(index, choices)| {
+            let ((strip, ranges), panel) = (of_tables[index / panels], index % panels);
+            let mut table = 0;
+            for (side, range) in sides.iter().zip(ranges) {
+                if let Units::Bits(bits) = side.visible {
+                    let bits = &bits[panel * side.samples()..][side.strips[strip].clone()][range.clone()];
+                    statistics::choose(set, bits, table, choices);
+                    table += range.len().div_ceil(SAMPLES_PER_GROUP);
                 }
-            });
-        }
-        Statistics { set, sides, first_panel: 0, least_lots, choices, stride, passes }
+            }
+        });
+        Statistics { set, sides, first_panel: 0, least_lots, choices, panels, passes }
     }
 
     /// The same where the hidden units of the sides are those of some panels only, from this one on.
@@ -191,8 +188,8 @@ impl<'a> Statistics<'a> {
             let sums = Sums { panels: panels.len(), partial, total, begins: index == 0, end };
             match pass {
                 Pass::Tables([data, model], place) => {
-                    let choices = &self.choices[*place..];
-                    statistics::add_bits(self.set, choices, self.stride, rows(0, data), rows(1, model), tables, sums);
+                    let choices = &self.choices[place * self.panels..][..self.panels];
+                    statistics::add_bits(self.set, choices, rows(0, data), rows(1, model), tables, sums);
                 }
                 &Pass::Numbers(side) => {
                     let Side { visible, strips, .. } = self.sides[side];

@@ -5,7 +5,7 @@ use crate::statistics::least_squares::LeastSquares;
 
 /// The fit that counts has at least this probability, and this many more data than parameters. With 0.1 chance alone would refuse the first fit of one run in ten, and choose sizes whose noise
 /// happens to agree in its place: the tests below show what that does to the error bars.
-const ACCEPTED: f64 = 0.01;
+pub const ACCEPTED: f64 = 0.01;
 const FEWEST_FREEDOMS: usize = 2;
 
 /// One datum: of which size, its row of the design without and with the correction, its values in all replicates.

@@ -19,7 +19,7 @@ struct Corrections {
     /// The exponent of the leading correction. On the square lattice it is L^-7/4 of the analytic background of the susceptibility, next to L^-2 of the leading irrelevant
     /// operator; on the cubic lattice the leading irrelevant operator has omega = 0.8297 (conformal bootstrap: Simmons-Duffin, JHEP 03 (2017) 086).
     leading: f64,
-    /// The correction of the place of peaks, relative to the leading term; on the square lattice also of the specific heat and of the derivative of the magnetization.
+    /// The correction of the place and of the height of peaks, relative to the leading term: they lie where t L is constant, and amplitudes are analytic in t. On the square lattice also of the specific heat and of the derivative of the magnetization.
     of_peaks: f64,
     /// Whether the specific heat is a logarithm of L; otherwise nothing is fitted to it.
     has_logarithm: bool,
@@ -307,7 +307,7 @@ impl Pipeline<'_> {
                         return logarithm_datum(size, heights.clone(), heights, self.corrections.of_peaks);
                     }
                     let logarithms: Vec<f64> = heights.iter().map(|height| height.ln()).collect();
-                    power_datum(size, logarithms.clone(), logarithms, self.corrections.leading)
+                    power_datum(size, logarithms.clone(), logarithms, self.corrections.of_peaks)
                 })
                 .collect();
             if observable == "specific_heat" && !self.corrections.has_logarithm {

@@ -3,7 +3,7 @@
 use super::library::filters::Filter;
 use super::library::types::{TypeDescriptor, VarLenUnicode};
 use super::library::{self, Dataset, Group, LinkType};
-use super::{Number, block_ranges, explain, first_dimension};
+use super::{Number, block_ranges, explain, first_dimension, with_locking_hint};
 use crate::error::{Error, Result};
 use crate::store::seal::{self, Breach};
 use std::collections::HashMap;
@@ -60,8 +60,9 @@ impl FileReader {
     }
 
     fn open_unverified(path: &Path) -> Result<Self> {
-        let file = library::File::open(path)
-            .map_err(|why| Error::Refused(format!("{} cannot be read as HDF5: {}; move it away (where the words are of a lock or of something unavailable, set HDF5_USE_FILE_LOCKING=FALSE)", path.display(), explain(&why))))?;
+        let file = library::File::open(path).map_err(|why| {
+            Error::Refused(format!("{} cannot be read as HDF5: {}; or move it away", path.display(), with_locking_hint(explain(&why))))
+        })?;
         Ok(FileReader { file, path: path.to_path_buf() })
     }
 

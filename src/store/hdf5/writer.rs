@@ -2,7 +2,7 @@
 
 use super::library::types::VarLenUnicode;
 use super::library::{self, Dataset, Group, Location, LocationType};
-use super::{Label, Number, attach_scale, block_ranges, chunk_shape, explain, first_dimension, label, set_scale};
+use super::{Label, Number, attach_scale, block_ranges, chunk_shape, explain, first_dimension, label, set_scale, with_locking_hint};
 use crate::error::{Error, Result};
 use crate::store::seal;
 use std::ffi::{CString, c_uint};
@@ -26,7 +26,7 @@ impl FileWriter {
             .with_fapl(|list| list.libver_bounds(LibraryVersion::V18, LibraryVersion::V110).fclose_degree(FileCloseDegree::Strong))
             .with_fcpl(|list| list.obj_track_times(false))
             .create(path)
-            .map_err(|why| Error::file("create", path, explain(&why)))?;
+            .map_err(|why| Error::file("create", path, with_locking_hint(explain(&why))))?;
         Ok(FileWriter { file, path: path.to_path_buf() })
     }
 
