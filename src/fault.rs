@@ -1,7 +1,7 @@
 //! Faults on demand: what `tests/faults.rs` injects into the real binary at places that no signal from outside hits reliably. Without the environment variable KADANOFF_FAULT,
 //! which no user sets, [`point`] is one look at an empty list.
 //!
-//! KADANOFF_FAULT = ACTION@POINT, or ACTION@POINT:N for the N-th time that the program comes by, or ACTION@POINT:N:RANK on that rank only. Actions: `kill` (SIGKILL), `panic`, or the
+//! KADANOFF_FAULT = ACTION@POINT, or ACTION@POINT:N for the N-th time that the program comes by, or ACTION@POINT:N:RANK on that rank only. Actions: `kill` (SIGKILL), `SIGTERM`, `panic`, or the
 //! name of an error of the system: `EAGAIN`, `EIO`, `ENOSPC`, `ENOLCK`. Points are named where they are passed.
 
 use std::io;
@@ -62,6 +62,7 @@ pub fn point(name: &str) -> io::Result<()> {
             let _ = std::process::Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status();
             std::process::abort()
         }
+        "SIGTERM" => std::process::Command::new("kill").args(["-TERM", &std::process::id().to_string()]).status().map(drop),
         "panic" => panic!("a fault was asked for at {name}"),
         "EAGAIN" => Err(io::Error::from_raw_os_error(11)),
         "EIO" => Err(io::Error::from_raw_os_error(5)),

@@ -64,12 +64,13 @@ pub struct ReportFiles {
 }
 
 /// Writes `report.html` and `figures/` into `directory`, which is created if need be. Files of an earlier report are replaced one by one; a reader never sees half of one.
+/// `go_on` is asked between figures; its error ends the work before the page is written.
 ///
 /// Stages that the record does not have are left out, and numbers that are not finite are shown as a dash and warned of: an incomplete or broken run has a report too.
 ///
 /// # Errors
-/// [`Error::InputOutput`] if a file cannot be written.
-pub fn write_report(directory: &Path, record: &RunRecord) -> Result<ReportFiles> {
+/// [`Error::InputOutput`] if a file cannot be written; that of `go_on`.
+pub fn write_report(directory: &Path, record: &RunRecord, go_on: &dyn Fn() -> Result<()>) -> Result<ReportFiles> {
     let sections = sections(record);
     let folder = directory.join("figures");
     std::fs::create_dir_all(&folder).map_err(|why| Error::file("create", &folder, why))?;
@@ -86,10 +87,12 @@ pub fn write_report(directory: &Path, record: &RunRecord) -> Result<ReportFiles>
     order.sort_by(|(_, one), (_, other)| other.drawing.area().total_cmp(&one.drawing.area()));
     let mut rendered = Vec::new();
     for some in order.chunks(DRAWN_AT_ONCE.min(rayon::current_num_threads())) {
+        go_on()?;
         let pictures = some.par_iter().map(|&(place, figure)| Ok((place, figure::render(&figure.drawing, &figure.description)?)));
         rendered.extend(pictures.collect::<Result<Vec<_>>>()?);
         heap::give_back();
     }
+    go_on()?;
     rendered.sort_by_key(|&(place, _)| place);
     let rendered: Vec<Rendered> = rendered.into_iter().map(|(_, picture)| picture).collect();
     let mut figures = Vec::new();

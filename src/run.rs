@@ -102,9 +102,7 @@ fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> 
             return session.on_root(|desk| desk.say(&format!("the {name} is done, and this job was to do no more"))).map(drop);
         }
     }
-    session.end_of_checkpoints()?;
-    session.on_root(|desk| desk.finish(job))?;
-    Ok(())
+    session.finish(job)
 }
 
 /// Makes summary, figures and report again from the files of `directory`; returns the page.
@@ -112,9 +110,9 @@ fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> 
 /// # Errors
 /// Files that are missing, corrupt or foreign; a directory that cannot be written.
 pub fn report_again(directory: &Path) -> Result<PathBuf> {
-    crate::store::run_file(directory)?;
-    // Results of a job that is at work would be newer than those that were read here.
-    let _kept_out = crate::store::lock::keep_jobs_out(directory)?;
+    // Results of a job that is at work would be newer than those that are read here.
+    let is_run = directory.join(crate::store::RESULTS_FILE).exists();
+    let _kept_out = if is_run { crate::store::lock::keep_jobs_out(directory)? } else { None };
     let mut record = crate::store::read_run(directory)?;
     // The text was accepted when the run began; what it asks of the analysis is all that is wanted of it here.
     let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);
@@ -130,7 +128,7 @@ pub fn report_again(directory: &Path) -> Result<PathBuf> {
         }
     }
     crate::store::write_summary(&directory.join(crate::store::SUMMARY_FILE), &record)?;
-    Ok(crate::report::write_report(directory, &record)?.page)
+    Ok(crate::report::write_report(directory, &record, &|| Ok(()))?.page)
 }
 
 /// The run file as rank 0 reads it, on every rank: they need not see the same file system.

@@ -30,7 +30,7 @@ pub mod table;
 pub mod tempering;
 
 pub use configurations::{ConfigurationSet, read_configurations, write_configurations};
-pub use directory::{RunDirectory, run_file};
+pub use directory::RunDirectory;
 pub use foreign::read_foreign;
 pub use network::{read_network, write_network};
 pub use results::{read_results, write_results};

@@ -196,6 +196,18 @@ fn files_of_another_run_are_refused_and_left_alone() {
 }
 
 #[test]
+fn a_signal_while_figures_are_drawn_is_a_stop_like_any_other() {
+    let run = Run::new(&JOB.replace("figures = false", "figures = true"));
+    let said = code(&run.with_fault("SIGTERM@figure:1"), 75);
+    assert!(said.contains("SIGTERM came") && said.contains("the same command goes on"), "{said}");
+    let text = |name: &str| std::fs::read_to_string(run.directory.join(name)).unwrap();
+    assert!(text("log.txt").lines().last().unwrap().contains("stopped because SIGTERM came") && text("lock").is_empty());
+    assert!(!run.directory.join("report.html").exists());
+    succeed(&mut run.command(kadanoff()));
+    assert!(run.directory.join("report.html").exists());
+}
+
+#[test]
 fn a_report_is_not_made_beside_a_job_at_work() {
     let run = Run::new(JOB);
     succeed(run.command(kadanoff()).args(["--until", "sampling"]));

@@ -25,7 +25,7 @@ fn write(name: &str, record: &RunRecord) -> Written {
             (temporary.path().to_path_buf(), Some(temporary))
         }
     };
-    let files = write_report(&directory, record).expect("a report");
+    let files = write_report(&directory, record, &|| Ok(())).expect("a report");
     let html = fs::read_to_string(&files.page).expect("a page");
     Written { files, html, _directory: temporary }
 }

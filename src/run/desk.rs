@@ -317,11 +317,11 @@ impl Desk {
         self.drop_checkpoints()
     }
 
-    /// Writes the report, unless it is there and nothing was done in this submission; tells people where it is.
+    /// Writes the report, unless it is there and nothing was done in this submission; tells people where it is. `signal` is looked at between figures, and says which one came.
     ///
     /// # Errors
-    /// [`Error::InputOutput`].
-    pub fn finish(&mut self, job: &RunFile) -> Result<()> {
+    /// [`Error::InputOutput`]; [`Error::Stopped`] if a signal comes before the page is there: the next job makes it.
+    pub fn finish(&mut self, job: &RunFile, signal: &dyn Fn() -> Option<&'static str>) -> Result<()> {
         let page = self.directory.file(REPORT_FILE);
         if self.saved.is_none() && self.is_half_saved {
             self.save("files of an interrupted job completed")?;
@@ -332,7 +332,14 @@ impl Desk {
             return self.say(&format!("{}; it is at {}", DONE[1], place.display()));
         }
         if job.report.figures {
-            let files = crate::report::write_report(self.directory.path(), &self.record)?;
+            let go_on = || {
+                crate::fault::point("figure").map_err(|why| Error::InputOutput(format!("cannot draw a figure: {why}")))?;
+                signal().map_or(Ok(()), |reason| Err(Error::Stopped(reason.to_string())))
+            };
+            let files = match crate::report::write_report(self.directory.path(), &self.record, &go_on) {
+                Err(Error::Stopped(reason)) => return Err(Error::Stopped(self.say_stopped(&reason)?)),
+                written => written?,
+            };
             self.say(&format!("the report is at {}", files.page.display()))?;
         }
         self.say(&format!("{}{}", DONE[0], self.directory.path().display()))

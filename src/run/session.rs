@@ -174,13 +174,15 @@ impl<'a> Session<'a> {
         self.decide().reason().map_or(Ok(()), |reason| self.stop(reason))
     }
 
-    /// Before the report, which is made again if it is interrupted: stops now if that was asked for, and lets signals end the job from here on.
+    /// The report, on rank 0: it needs no checkpoint, since it is made again if it is interrupted.
     ///
     /// # Errors
-    /// [`Error::Stopped`] on all ranks.
-    pub fn end_of_checkpoints(&mut self) -> Result<()> {
-        self.watch.let_signals_end_the_process();
-        self.stop_if_asked()
+    /// [`Error::Stopped`] on all ranks if a signal comes before the page is there; [`Error::InputOutput`].
+    pub fn finish(&mut self, job: &RunFile) -> Result<()> {
+        self.stop_if_asked()?;
+        let watch = &self.watch;
+        let written = self.desk.as_mut().map(|desk| desk.finish(job, &|| watch.signal()));
+        comm::agree(self.comm, written.transpose()).map(drop)
     }
 
     fn decide(&self) -> Wish {

@@ -21,8 +21,6 @@ const WORK_BETWEEN_LOOKS: u64 = 1 << 17;
 const MARGIN: Duration = Duration::from_secs(10);
 /// A signal that comes so soon after the first is the same one.
 const ECHO: Duration = Duration::from_millis(200);
-/// The exit code of a process that is ended in the last stage: all the work before is in its files.
-const STOPPED: i32 = 75;
 
 /// What the command line says about stopping.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -155,8 +153,6 @@ impl<'a> Pace<'a> {
 pub struct Watch {
     /// The last signal that came, as the number of its wish; or 0.
     signal: Arc<AtomicUsize>,
-    /// Whether a signal ends the process without a checkpoint.
-    at_once: Arc<AtomicBool>,
     stop_at: Option<Instant>,
     job_ends: Option<Instant>,
     checkpoint_every: Duration,
@@ -172,12 +168,11 @@ impl Watch {
     /// # Errors
     /// [`Error::InputOutput`] if the system does not let us listen.
     pub fn start(limits: Limits) -> Result<Self> {
-        let (signal, at_once) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        listen(&signal, &at_once).map_err(|why| Error::InputOutput(format!("cannot listen for signals: {why}")))?;
+        let signal = Arc::new(AtomicUsize::new(0));
+        listen(&signal).map_err(|why| Error::InputOutput(format!("cannot listen for signals: {why}")))?;
         let now = Instant::now();
         Ok(Watch {
             signal,
-            at_once,
             stop_at: limits.stop_after.and_then(|time| now.checked_add(time)),
             job_ends: time_to_end_of_job(std::env::var("SLURM_JOB_END_TIME").ok().as_deref(), SystemTime::now())
                 .and_then(|time| now.checked_add(time)),
@@ -212,6 +207,11 @@ impl Watch {
         self.longest_checkpoint = self.longest_checkpoint.max(time);
     }
 
+    /// The signal that came, in words.
+    pub fn signal(&self) -> Option<&'static str> {
+        Wish::from_number(self.signal.load(Ordering::Relaxed) as u64).reason()
+    }
+
     /// What this rank wishes. Its clock does not jump: the end of the job was turned into a span of time when the watch started.
     pub fn wish(&self) -> Wish {
         let now = Instant::now();
@@ -229,19 +229,13 @@ impl Watch {
             Wish::Nothing
         }
     }
-
-    /// From now on a signal ends the process at once: nothing is left that a checkpoint could save.
-    pub fn let_signals_end_the_process(&self) {
-        self.at_once.store(true, Ordering::Relaxed);
-    }
 }
 
-fn listen(signal: &Arc<AtomicUsize>, at_once: &Arc<AtomicBool>) -> std::io::Result<()> {
+fn listen(signal: &Arc<AtomicUsize>) -> std::io::Result<()> {
     let (first, second) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     for (number, wish) in [(SIGUSR1, Wish::UserSignal), (SIGINT, Wish::Interrupt), (SIGTERM, Wish::Termination)] {
         // The order is that of registration: the flag is looked at before this signal sets it. SLURM may well send SIGTERM while the checkpoint for SIGUSR1 is
         // written, so that SIGUSR1 does not count as a first one.
-        flag::register_conditional_shutdown(number, STOPPED, Arc::clone(at_once))?;
         if number != SIGUSR1 {
             flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&second))?;
             flag::register(number, Arc::clone(&first))?;
