@@ -72,9 +72,7 @@ impl Memory {
     pub fn other_rank(&self, ranks: usize, checkpoints: bool) -> u128 {
         let share = (self.running_series.saturating_add(self.configurations)) / ranks.max(1) as u128;
         let snapshots = if checkpoints { self.lattice_checkpoint } else { 0 };
-        // When it goes on, each rank reads the whole checkpoint and takes its part of it.
-        let restart = if checkpoints { sum(&[self.running_series, self.configurations, share]) } else { 0 };
-        let sampling = sum(&[share.saturating_mul(if checkpoints { 2 } else { 1 }).max(restart), self.lattices, snapshots]);
+        let sampling = sum(&[share.saturating_mul(if checkpoints { 2 } else { 1 }), self.lattices, snapshots]);
         self.program.saturating_add(sampling.max(sum(&[self.network, self.training_set, self.training])))
     }
 }

@@ -144,10 +144,9 @@ impl Plan {
 /// Whatever a sampler refuses, agreed on by all ranks; [`Error::Stopped`] if the job stops before the end.
 pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
     let comm = session.comm();
-    let stored = session.resume(Stage::Sampling)?;
+    let stored = session.resume_on_root(Stage::Sampling)?;
     let plan = &comm::agree(comm, plan.with_measured_costs(comm))?;
-    let mut own = comm::agree(comm, own_chains(plan, comm, &stored))?;
-    drop(stored);
+    let mut own = own_chains(plan, comm, stored)?;
     let work: u128 = own.iter().map(|chain| plan.cost(chain.number(), 0)).sum();
     let left: u128 = own.iter().map(|chain| chain.work_left(plan)).sum();
     let words = |work: u128| u64::try_from(work).unwrap_or(u64::MAX);
@@ -170,14 +169,38 @@ pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
     comm::agree(comm, parts.map_or(Ok(Outcome::default()), |parts| all_chains(plan, &parts)))
 }
 
-/// The units of this rank, from the items of a checkpoint or from the beginning.
-fn own_chains(plan: &Plan, comm: &dyn Comm, stored: &[u8]) -> Result<Vec<Work>> {
-    let stored: BTreeMap<u64, &[u8]> = Items::parse(stored)?.into_iter().collect();
-    let words = |unit: usize| stored.get(&(unit as u64)).map(|item| Items::words(item));
-    let done = |unit: usize| stored.get(&(unit as u64)).and_then(|item| item.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    let done: Vec<usize> = (0..plan.units.len()).map(|unit| usize::try_from(done(unit)).unwrap_or(usize::MAX).min(plan.sweeps())).collect();
-    let own = plan.units_of(comm.rank(), comm.size(), &done);
-    own.map(|unit| words(unit).map_or_else(|| Ok(Work::new(plan, unit)), |words| Work::from_words(plan, unit, &words))).collect()
+/// The units of this rank, from the items of a checkpoint, which rank 0 has, or from the beginning. Collective: no rank but rank 0 ever holds more than its own items and those of one other.
+fn own_chains(plan: &Plan, comm: &dyn Comm, stored: Vec<u8>) -> Result<Vec<Work>> {
+    let items: BTreeMap<u64, &[u8]> = comm::agree(comm, Items::parse(&stored))?.into_iter().collect();
+    // An item begins with the sweeps that are done.
+    let done = |unit: usize| items.get(&(unit as u64)).and_then(|item| item.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let done = comm.broadcast((0..plan.units.len()).flat_map(|unit| done(unit).to_le_bytes()).collect());
+    let sweeps = |bytes: &[u8; 8]| usize::try_from(u64::from_le_bytes(*bytes)).unwrap_or(usize::MAX).min(plan.sweeps());
+    let done: Vec<usize> = done.as_chunks().0.iter().map(sweeps).collect();
+    let mut own = Vec::new();
+    if comm.maximum(items.len() as u64) > 0 {
+        for rank in 0..comm.size() {
+            let mut part = Items::default();
+            for unit in plan.units_of(rank, comm.size(), &done) {
+                items.get(&(unit as u64)).into_iter().for_each(|item| part.push(unit as u64, Items::words(item)));
+            }
+            let part = comm.broadcast(part.into_bytes());
+            if rank == comm.rank() {
+                own = part;
+            }
+        }
+    }
+    drop(items);
+    drop(stored);
+    let begin = || -> Result<Vec<Work>> {
+        let stored: BTreeMap<u64, &[u8]> = Items::parse(&own)?.into_iter().collect();
+        let work = |unit: usize| match stored.get(&(unit as u64)) {
+            Some(item) => Work::from_words(plan, unit, &Items::words(item)),
+            None => Ok(Work::new(plan, unit)),
+        };
+        plan.units_of(comm.rank(), comm.size(), &done).map(work).collect()
+    };
+    comm::agree(comm, begin())
 }
 
 /// Spins a second of all threads of this machine together, by short runs of units of the plan's size `side`: with tempering all couplings at once, otherwise the lowest,
@@ -395,7 +418,7 @@ pub(super) mod tests {
             let mut bytes = Vec::new();
             loop {
                 // As after a restart: nothing but the bytes is left of the round before.
-                let mut chains = own_chains(&plan, &crate::comm::solo::Solo, &bytes).unwrap();
+                let mut chains = own_chains(&plan, &crate::comm::solo::Solo, bytes.clone()).unwrap();
                 let done = chains.iter().all(|chain| chain.is_done(&plan));
                 if done {
                     return bytes;

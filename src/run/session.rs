@@ -67,8 +67,16 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Error::Refused`] if all checkpoints are damaged or foreign; [`Error::InputOutput`].
     pub fn resume(&mut self, stage: Stage) -> Result<Vec<u8>> {
-        let stored = self.on_root(|desk| desk.resume(stage))?;
-        Ok(self.comm.broadcast(stored.unwrap_or_default()))
+        let stored = self.resume_on_root(stage)?;
+        Ok(self.comm.broadcast(stored))
+    }
+
+    /// The same on rank 0 alone, for what would not fit into the memory of every rank; empty elsewhere.
+    ///
+    /// # Errors
+    /// Those of [`Self::resume`].
+    pub fn resume_on_root(&mut self, stage: Stage) -> Result<Vec<u8>> {
+        Ok(self.on_root(|desk| desk.resume(stage))?.unwrap_or_default())
     }
 
     /// Progress of a stage of `total` units of work on this rank, of which `before` were done by earlier submissions: shown, and noted in the run directory, by rank 0.
