@@ -140,7 +140,9 @@ fn read_reconstructions(group: &GroupReader) -> Result<Vec<ReconstructionRecord>
     let (units, sides) = (group.shaped::<i64>("units", &[layers])?, group.shaped::<i64>("block_side", &[layers])?);
     let mut shares = Vec::new();
     for (name, _, _) in SHARES {
-        shares.push((group.shaped::<f64>(name, &[layers])?, group.shaped::<f64>(&format!("{name}_errors"), &[layers])?));
+        // Files of earlier versions have no `advantage`.
+        let column = |name: &str| if group.has(name) { group.shaped::<f64>(name, &[layers]) } else { Ok(vec![f64::NAN; layers]) };
+        shares.push((column(name)?, column(&format!("{name}_errors"))?));
     }
     (0..layers)
         .map(|layer| {
