@@ -1,7 +1,7 @@
 //! Fresh data: the configurations of every epoch come from chains that run while the machine learns, spread over the ranks, so that no configuration is met twice.
 //!
-//! There are as many chains of each coupling as `[sample]` has replicas, with the same algorithm and thermalization, but with random streams of their own. A checkpoint holds their states at the
-//! beginning of the epoch; inside an epoch a restarted job draws the configurations again. Each rank moves its share of the chains, and all ranks get all configurations,
+//! There are as many chains of each coupling as `[sample]` has replicas, with the same algorithm and thermalization, but with random streams of their own. A checkpoint holds their states wherever they are,
+//! and what they have drawn of the epoch so far. Each rank moves its share of the chains, and all ranks get all configurations,
 //! chain after chain, several couplings in turns: no number of ranks changes them.
 
 use super::desk::Stage;
@@ -12,19 +12,18 @@ use crate::config::{RunFile, SampleSection, TrainSection};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 use crate::random::{Purpose, Stream};
+use crate::sampler::snapshot::Reader;
 use crate::sampler::{self, Sampler};
-use crate::spins::BitMatrix;
+use crate::spins::{BitMatrix, WORD_BITS};
 use crate::store::checkpoint::Items;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// One chain between two epochs, or on its way through one.
+/// One chain on its way through an epoch, or at the end of it.
 struct Chain {
     number: usize,
     sampler: Box<dyn Sampler>,
-    /// Its state at the beginning of the epoch.
-    start: Vec<u64>,
-    /// Sweeps since then, thermalization included.
+    /// Sweeps since the beginning of the epoch, thermalization included.
     sweeps: usize,
     /// Configurations of this epoch, as words.
     drawn: Vec<u64>,
@@ -43,7 +42,7 @@ pub struct FreshData {
 }
 
 impl FreshData {
-    /// Chains at the beginning of an epoch: of the first one, or of the one to which `stored` belongs (the states of the chains, by their numbers).
+    /// Chains at the beginning of the first epoch, or where those were that left `stored` (see [`Self::states`]).
     ///
     /// # Errors
     /// [`Error::Refused`] if the states do not fit; what the sampler refuses.
@@ -59,21 +58,28 @@ impl FreshData {
         let torus = SquareTorus::new(section.size)?;
         // The streams of the stage `[sample]` belong to the seed of the run; these belong to another one.
         let seed = Stream::new(job.seed, Purpose::FreshData, layer as u64).word();
-        let begun = !stored.is_empty();
+        // Where all chains are alike: whether they thermalize in this epoch.
+        let thermalization = match stored.values().next().and_then(|words| words.first()) {
+            Some(&sweeps) => usize::try_from(sweeps).unwrap_or(usize::MAX).min(sample.thermalization),
+            None => sample.thermalization,
+        };
         let build = |number: usize| -> Result<Chain> {
-            let SampleSection { algorithm, start, thermalization, .. } = *sample;
+            let SampleSection { algorithm, start, .. } = *sample;
             let coupling = section.couplings[number / sample.replicas];
             let mut sampler = sampler::build(algorithm, torus, coupling, start.of(number % sample.replicas), seed, number as u64)?;
-            if begun {
-                let words = stored.get(&(number as u64)).ok_or_else(|| {
-                    Error::Refused(format!("the checkpoint lacks chain {number} of the fresh data: it belongs to another run"))
-                })?;
-                sampler.restore(words)?;
-            } else if thermalization == 0 {
-                sampler.end_thermalization();
+            if stored.is_empty() {
+                if thermalization == 0 {
+                    sampler.end_thermalization();
+                }
+                return Ok(Chain { number, sampler, sweeps: 0, drawn: Vec::new() });
             }
-            let start = sampler.snapshot();
-            Ok(Chain { number, sampler, start, sweeps: 0, drawn: Vec::new() })
+            let misfit = || Error::Refused(format!("the checkpoint lacks chain {number} of the fresh data: it belongs to another run"));
+            let mut reader = Reader::new(stored.get(&(number as u64)).ok_or_else(misfit)?);
+            let (_, sweeps) = (reader.word()?, reader.count(usize::MAX)?);
+            let words = reader.count(section.samples.saturating_mul(torus.sites().div_ceil(WORD_BITS)))?;
+            let drawn = reader.words(words)?.to_vec();
+            sampler.restore(reader.rest())?;
+            Ok(Chain { number, sampler, sweeps, drawn })
         };
         let chains = sample.replicas.checked_mul(section.couplings.len());
         let chains =
@@ -85,7 +91,7 @@ impl FreshData {
             couplings: section.couplings.len(),
             replicas: sample.replicas,
             sweeps_between,
-            thermalization: if begun { 0 } else { sample.thermalization },
+            thermalization,
             chains: own.map(build).collect::<Result<_>>()?,
         })
     }
@@ -95,10 +101,14 @@ impl FreshData {
         comm::share(self.samples, coupling, self.couplings).len()
     }
 
-    /// The states of the chains of this rank at the beginning of the epoch, by their numbers; none before the first epoch is drawn, from which everything follows anew.
-    pub fn states(&self) -> impl Iterator<Item = (u64, &[u64])> {
-        let begun = self.thermalization == 0;
-        self.chains.iter().filter(move |_| begun).map(|chain| (chain.number as u64, chain.start.as_slice()))
+    /// The chains of this rank by their numbers: the sweeps of the thermalization that belong to this epoch, the sweeps done, the words drawn, these words, and the state.
+    pub fn states(&self) -> impl Iterator<Item = (u64, Vec<u64>)> {
+        self.chains.iter().map(|chain| {
+            let mut words = vec![self.thermalization as u64, chain.sweeps as u64, chain.drawn.len() as u64];
+            words.extend_from_slice(&chain.drawn);
+            words.extend(chain.sampler.snapshot());
+            (chain.number as u64, words)
+        })
     }
 
     /// The configurations of the epoch, on every rank. Collective. `state` makes the items of a checkpoint, if the job is to stop on the way.
@@ -151,7 +161,6 @@ impl FreshData {
     pub fn end_epoch(&mut self) {
         self.thermalization = 0;
         for chain in &mut self.chains {
-            chain.start = chain.sampler.snapshot();
             chain.sweeps = 0;
             chain.drawn.clear();
         }

@@ -20,6 +20,8 @@ const CHAINS: u64 = 1 << 16;
 const FRESH: u64 = 1 << 32;
 /// The layer l of a network that is done while others are on their way is item DONE + l.
 const DONE: u64 = 1 << 40;
+/// Where there is no item 0 yet, because the configurations of the first epoch are still drawn: network and layer.
+const BEGUN: u64 = DONE - 1;
 /// Where several layers are on their way at once, the items of each have numbers of their own: its base is a multiple of this.
 const BASE: u64 = 1 << 48;
 
@@ -34,7 +36,7 @@ pub struct Progressed {
 
 /// The items of a checkpoint. Item 0, from rank 0: the number of the network times 256 and the layer; the epochs done, and eight numbers of each; seconds, minibatches, squared error and squared gradient of the
 /// epoch that has begun; the number of parameters and steps, and they themselves, two to a word. Item 1 + s, from the rank that has shard s: the random streams of that shard,
-/// if an epoch has begun. Item `CHAINS` + s: its persistent chains. Item `FRESH` + c, from the rank that moves chain c of the fresh data: its state at the beginning of the epoch.
+/// if an epoch has begun. Item `CHAINS` + s: its persistent chains. Item `FRESH` + c, from the rank that moves chain c of the fresh data: what it has drawn of the epoch, and its state.
 pub fn encode(place: (usize, usize), snapshot: &Snapshot, progressed: &Progressed, fresh: Option<&FreshData>, is_root: bool) -> Items {
     let mut items = Items::default();
     push(&mut items, 0, place, snapshot, progressed, is_root);
@@ -45,7 +47,7 @@ pub fn encode(place: (usize, usize), snapshot: &Snapshot, progressed: &Progresse
 /// The states of fresh chains.
 pub fn push_fresh(items: &mut Items, fresh: Option<&FreshData>) {
     for (chain, words) in fresh.iter().flat_map(|fresh| fresh.states()) {
-        items.push(FRESH + chain, words.iter().copied());
+        items.push(FRESH + chain, words);
     }
 }
 
@@ -180,20 +182,24 @@ impl Stored {
         if place_of(&items)? != Some(place) {
             return Ok(Stored { items: BTreeMap::new(), state: None });
         }
-        let (_, snapshot, progressed) = read(section, &items)?;
-        Ok(Stored { items, state: Some((snapshot, progressed)) })
+        let state = if items.contains_key(&0) { Some(read(section, &items)?) } else { None };
+        Ok(Stored { items, state: state.map(|(_, snapshot, progressed)| (snapshot, progressed)) })
     }
 
-    /// All items again.
-    pub fn to_items(&self) -> Items {
-        let mut items = Items::default();
-        self.items.iter().for_each(|(&number, words)| items.push(number, words.iter().copied()));
-        items
+    /// All items again but those of fresh data, which have moved on; of the layer `place`, one of several that has this number among them.
+    pub fn push_again(&self, items: &mut Items, number: usize, (network, layer): (usize, usize)) {
+        let base = number as u64 * BASE;
+        for (item, words) in self.items.iter().filter(|(item, _)| !(FRESH..DONE).contains(*item)) {
+            items.push(base + item, words.iter().copied());
+        }
+        if self.state.is_none() {
+            items.push(base + BEGUN, [(network * MOST_LAYERS + layer) as u64]);
+        }
     }
 
-    /// The states of the chains of fresh data at the beginning of the epoch, by their numbers.
+    /// The chains of fresh data by their numbers: see [`FreshData::states`].
     pub fn fresh_chains(&self) -> BTreeMap<u64, Vec<u64>> {
-        numbered(&self.items, FRESH..DONE)
+        numbered(&self.items, FRESH..BEGUN)
     }
 
     /// Epochs done.
@@ -206,7 +212,7 @@ impl Stored {
         self.state.as_ref().and_then(|(snapshot, _)| snapshot.pass.as_ref()).map_or(0, |pass| pass.minibatches)
     }
 
-    /// Whether there is a state.
+    /// Whether there is a state of the machine.
     pub fn is_something(&self) -> bool {
         self.state.is_some()
     }
@@ -229,7 +235,7 @@ fn numbered(items: &BTreeMap<u64, Vec<u64>>, numbers: Range<u64>) -> BTreeMap<u6
 
 /// The network and the layer of such items, if there are any.
 fn place_of(items: &BTreeMap<u64, Vec<u64>>) -> Result<Option<(usize, usize)>> {
-    let Some(words) = items.get(&0) else { return Ok(None) };
+    let Some(words) = items.get(&0).or_else(|| items.get(&BEGUN)) else { return Ok(None) };
     let number = Reader::new(words).count(usize::MAX / 2)?;
     Ok(Some((number / MOST_LAYERS, number % MOST_LAYERS)))
 }
@@ -256,6 +262,9 @@ fn fit_one(job: &RunFile, items: &BTreeMap<u64, Vec<u64>>) -> Result<String> {
     let section = job
         .network(network)
         .ok_or_else(|| Error::Refused(format!("it is of the network number {network}, which the run file does not ask for")))?;
+    if !items.contains_key(&0) {
+        return Ok("the configurations of the first epoch are being drawn".to_string());
+    }
     let (layer, snapshot, progressed) = read(&section, items)?;
     let visible = if layer == 0 { section.size * section.size } else { section.layers[layer - 1] };
     let hidden = section.layers[layer];

@@ -73,13 +73,19 @@ pub fn train(task: &Task, stored: &[u8], session: &mut Session, shared: Option<&
         Some(sweeps) => Some(comm::agree(comm, FreshData::new(task.job, section, sweeps, 0, &found[0].fresh_chains(), comm))?),
         None => None,
     };
-    let before = if found[0].is_something() && comm.is_root() { stored.to_vec() } else { Vec::new() };
     let configurations = match &mut fresh {
-        Some(fresh) => Cow::Owned(fresh.draw(session, |_| Items::from_bytes(before.clone()))?),
+        Some(fresh) => Cow::Owned(fresh.draw(session, |fresh| {
+            let mut items = Items::default();
+            if comm.is_root() {
+                found.iter().enumerate().for_each(|(layer, stored)| stored.push_again(&mut items, layer, (task.network, layer)));
+            }
+            layer_state::push_fresh(&mut items, Some(fresh));
+            items
+        })?),
         None => Cow::Borrowed(task.training),
     };
     let mut line = comm::agree(comm, Line::new(task, comm, configurations, &found))?;
-    drop((found, before));
+    drop(found);
     let minibatches = section.samples.div_ceil(section.minibatch);
     let work = |count: usize| (count * section.minibatch * layers) as u64;
     let total = section.epochs[0] * minibatches;

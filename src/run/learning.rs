@@ -3,7 +3,7 @@
 use super::desk::Stage;
 use super::exchange::OverRanks;
 use super::fresh::FreshData;
-use super::layer_state::{Progressed, Stored, encode};
+use super::layer_state::{Progressed, Stored, encode, push_fresh};
 use super::progress::Progress;
 use super::session::Session;
 use crate::comm;
@@ -58,7 +58,14 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Op
     let started = Instant::now();
     let drawn = match &mut fresh {
         Some(fresh) => {
-            let drawn = fresh.draw(session, |_| if comm.is_root() { stored.to_items() } else { Items::default() })?;
+            let drawn = fresh.draw(session, |fresh| {
+                let mut items = Items::default();
+                if comm.is_root() {
+                    stored.push_again(&mut items, 0, (task.network, task.layer));
+                }
+                push_fresh(&mut items, Some(fresh));
+                items
+            })?;
             Some(activities(task, drawn, stored.epochs_done()))
         }
         None => None,
