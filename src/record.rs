@@ -1,6 +1,7 @@
 //! What a run leaves, as plain data: the stages fill it, `store` writes it to HDF5 and JSON and reads it back, `report` draws it. No science and no files here.
 
 pub mod companion;
+pub mod provenance;
 pub mod table;
 
 use crate::lattice::Geometry;
@@ -10,48 +11,9 @@ pub use crate::rg::receptive_field::{FieldMeasures, ReceptiveFieldSummary};
 use crate::statistics::confidence;
 pub use crate::statistics::scaling::Scaling;
 pub use companion::CompanionRecord;
+pub use provenance::{Provenance, Submission};
 use serde::{Deserialize, Serialize};
 pub use table::{Cell, Column, TableRecord};
-
-/// Where the numbers came from. Every file carries it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Provenance {
-    /// The version of kadanoff.
-    pub program_version: String,
-    /// The git commit it was built from, or "unknown".
-    pub git_commit: String,
-    /// The run file, byte for byte.
-    pub run_file: String,
-    /// BLAKE3 of the run file, hexadecimal.
-    pub run_file_hash: String,
-    /// The seed of every random stream.
-    pub seed: u64,
-    /// One entry a submission (start or restart of the same run).
-    pub submissions: Vec<Submission>,
-}
-
-/// One start of the program on a run directory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Submission {
-    /// Start, as seconds since 1970 (UTC).
-    pub started: u64,
-    /// Host of rank 0.
-    pub host: String,
-    /// Instruction set of the kernels.
-    pub instruction_set: String,
-    /// MPI ranks.
-    pub ranks: usize,
-    /// Threads a rank.
-    pub threads: usize,
-    /// SLURM_JOB_ID, or empty.
-    pub slurm_job: String,
-    /// Ranks, threads, and the processors they may use.
-    #[serde(default)]
-    pub binding: String,
-    /// The share of the time of sampling and training in which an average rank worked and did not wait for others, when the files were written; of several ranks only.
-    #[serde(default)]
-    pub worked: Option<f64>,
-}
 
 pub use crate::statistics::Estimate;
 

@@ -102,7 +102,7 @@ pub fn read_run(directory: &Path) -> Result<RunRecord> {
     if let Some(known) = &record.training {
         let path = directory.join(NETWORK_FILE);
         let (provenance, mut training) = read_network(&path)?;
-        if (&provenance.run_file_hash, provenance.seed) != (&record.provenance.run_file_hash, record.provenance.seed) {
+        if !provenance.is_of_the_run_of(&record.provenance) {
             return Err(Error::Refused(format!(
                 "{} and {RESULTS_FILE} beside it come from different run files (BLAKE3 {} and {}): remove the one that does not belong here",
                 path.display(),

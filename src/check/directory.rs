@@ -4,7 +4,8 @@
 use crate::config::{RunFile, TrainSection};
 use crate::console::plural;
 use crate::error::{Error, Result};
-use crate::record::{LayerRecord, Provenance, RunRecord, SamplingRecord, TrainingRecord};
+use crate::record::provenance::{self, Provenance};
+use crate::record::{LayerRecord, RunRecord, SamplingRecord, TrainingRecord};
 use crate::run::desk::Stage;
 use crate::run::{layer_state, notes, sample};
 use crate::store::checkpoint::{self, CHECKPOINT_FOLDER, Checkpoint};
@@ -99,9 +100,8 @@ fn verdict(damages: Vec<String>, words: String) -> std::result::Result<String, V
 }
 
 fn foreign(origin: &Provenance, job: &RunFile) -> Vec<String> {
-    let same = origin.run_file == job.text
-        && origin.run_file_hash == blake3::hash(job.text.as_bytes()).to_hex().as_str()
-        && origin.seed == job.seed;
+    // The text is held against the run file too: the hash beside it could be right and the text not.
+    let same = origin.run_file == job.text && origin.is_of_the_run_of(&Provenance::new(&job.text, job.seed));
     if same { Vec::new() } else { vec![format!("it comes from another run file than the {} beside it", directory::RUN_FILE)] }
 }
 
@@ -296,8 +296,7 @@ fn generation(path: &Path, name: &str, job: &RunFile, report: Report) {
     if std::fs::symlink_metadata(&file).is_err() {
         return;
     }
-    let hash: [u8; blake3::OUT_LEN] = blake3::hash(job.text.as_bytes()).into();
-    let found = checkpoint::read_generation(&file, hash).and_then(|checkpoint| fits(&checkpoint, job));
+    let found = checkpoint::read_generation(&file, provenance::hash(&job.text).into()).and_then(|checkpoint| fits(&checkpoint, job));
     report(&format!("{CHECKPOINT_FOLDER}/{name}"), found.map_err(|error| vec![error.to_string()]));
 }
 

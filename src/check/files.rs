@@ -1,7 +1,7 @@
 //! The file library: what is written comes back bit by bit, what is damaged is refused.
 
 use super::{Check, sentence};
-use crate::record::{Provenance, RunRecord};
+use crate::record::RunRecord;
 use crate::store;
 use std::path::Path;
 
@@ -18,14 +18,7 @@ fn round_trip() -> Result<String, String> {
 }
 
 fn in_folder(folder: &Path) -> Result<(), String> {
-    let provenance = Provenance {
-        program_version: env!("CARGO_PKG_VERSION").to_string(),
-        git_commit: "check".to_string(),
-        run_file: "seed = 1\n".to_string(),
-        run_file_hash: blake3::hash(b"seed = 1\n").to_hex().to_string(),
-        seed: 1,
-        submissions: Vec::new(),
-    };
+    let provenance = store::provenance::of_no_run();
     let record = RunRecord { provenance, sampling: None, scaling: None, analyses: Vec::new(), training: None, renormalization: None };
     let path = folder.join(store::RESULTS_FILE);
     store::write_results(&path, &record).map_err(sentence)?;

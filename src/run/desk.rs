@@ -3,7 +3,8 @@
 use crate::config::RunFile;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
-use crate::record::{Provenance, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, Submission, TableRecord, TrainingRecord};
+use crate::record::provenance::{self, Provenance, Submission};
+use crate::record::{RenormalizationRecord, RunRecord, SamplingRecord, Scaling, TableRecord, TrainingRecord};
 use crate::store::checkpoint::CheckpointFolder;
 use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
@@ -304,7 +305,7 @@ impl Desk {
     }
 
     fn run_file_hash(&self) -> [u8; blake3::OUT_LEN] {
-        blake3::hash(self.record.provenance.run_file.as_bytes()).into()
+        provenance::hash(&self.record.provenance.run_file).into()
     }
 
     /// Puts the renormalization stage into the files.
@@ -380,22 +381,19 @@ fn rest_of(intact: bool) -> &'static str {
 
 /// Refuses a file of another run, which somebody has put in the place of ours.
 fn belongs(provenance: &Provenance, job: &RunFile, file: &Path) -> Result<()> {
-    let hash = hash_of(&job.text);
-    if (provenance.run_file_hash.as_str(), provenance.seed) == (hash.as_str(), job.seed) {
+    let ours = Provenance::new(&job.text, job.seed);
+    if provenance.is_of_the_run_of(&ours) {
         return Ok(());
     }
     Err(Error::Refused(format!(
-        "{} belongs to another run: its run file has the BLAKE3 hash {} and seed {}, that of this directory {hash} and {}. Put back the file of this run, or move this one away to do its part of \
+        "{} belongs to another run: its run file has the BLAKE3 hash {} and seed {}, that of this directory {} and {}. Put back the file of this run, or move this one away to do its part of \
          the work anew",
         file.display(),
         provenance.run_file_hash,
         provenance.seed,
-        job.seed
+        ours.run_file_hash,
+        ours.seed
     )))
-}
-
-fn hash_of(run_file: &str) -> String {
-    blake3::hash(run_file.as_bytes()).to_hex().to_string()
 }
 
 /// Removes a file; whether it was there and is not any more.
@@ -410,14 +408,7 @@ fn now() -> u64 {
 
 fn empty_record(job: &RunFile) -> RunRecord {
     RunRecord {
-        provenance: Provenance {
-            program_version: env!("CARGO_PKG_VERSION").to_string(),
-            git_commit: env!("KADANOFF_GIT_COMMIT").to_string(),
-            run_file: job.text.clone(),
-            run_file_hash: hash_of(&job.text),
-            seed: job.seed,
-            submissions: Vec::new(),
-        },
+        provenance: Provenance::new(&job.text, job.seed),
         sampling: None,
         scaling: None,
         analyses: Vec::new(),

@@ -48,15 +48,7 @@ pub fn write(root: &GroupWriter, content: &str, provenance: &Provenance) -> Resu
 
 /// The provenance of a file that belongs to no run: a trial of the machine.
 pub fn of_no_run() -> Provenance {
-    const RUN_FILE: &str = "seed = 1\n";
-    Provenance {
-        program_version: env!("CARGO_PKG_VERSION").to_string(),
-        git_commit: env!("KADANOFF_GIT_COMMIT").to_string(),
-        run_file: RUN_FILE.to_string(),
-        run_file_hash: blake3::hash(RUN_FILE.as_bytes()).to_hex().to_string(),
-        seed: 1,
-        submissions: Vec::new(),
-    }
+    Provenance::new("seed = 1\n", 1)
 }
 
 /// Opens a file of the given content, verifies its seal and version, and reads its provenance.
