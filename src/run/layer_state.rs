@@ -44,6 +44,17 @@ pub fn encode(place: (usize, usize), snapshot: &Snapshot, progressed: &Progresse
     items
 }
 
+/// The items of a checkpoint while the configurations are drawn with which layers begin, or go on: what was stored of these layers, from the root, and where the chains are. `place`: the
+/// network, and the lowest of the layers.
+pub fn before_first_step((network, lowest): (usize, usize), stored: &[Stored], fresh: &FreshData, is_root: bool) -> Items {
+    let mut items = Items::default();
+    if is_root {
+        stored.iter().enumerate().for_each(|(number, stored)| stored.push_again(&mut items, number, (network, lowest + number)));
+    }
+    push_fresh(&mut items, Some(fresh));
+    items
+}
+
 /// The states of fresh chains.
 pub fn push_fresh(items: &mut Items, fresh: Option<&FreshData>) {
     for (chain, words) in fresh.iter().flat_map(|fresh| fresh.states()) {
@@ -187,7 +198,7 @@ impl Stored {
     }
 
     /// All items again but those of fresh data, which have moved on; of the layer `place`, one of several that has this number among them.
-    pub fn push_again(&self, items: &mut Items, number: usize, (network, layer): (usize, usize)) {
+    fn push_again(&self, items: &mut Items, number: usize, (network, layer): (usize, usize)) {
         let base = number as u64 * BASE;
         for (item, words) in self.items.iter().filter(|(item, _)| !(FRESH..DONE).contains(*item)) {
             items.push(base + item, words.iter().copied());

@@ -74,14 +74,10 @@ pub fn train(task: &Task, stored: &[u8], session: &mut Session, shared: Option<&
         None => None,
     };
     let configurations = match &mut fresh {
-        Some(fresh) => Cow::Owned(fresh.draw(session, |fresh| {
-            let mut items = Items::default();
-            if comm.is_root() {
-                found.iter().enumerate().for_each(|(layer, stored)| stored.push_again(&mut items, layer, (task.network, layer)));
-            }
-            layer_state::push_fresh(&mut items, Some(fresh));
-            items
-        })?),
+        Some(fresh) => {
+            let state = |fresh: &FreshData| layer_state::before_first_step((task.network, 0), &found, fresh, comm.is_root());
+            Cow::Owned(fresh.draw(session, state)?)
+        }
         None => Cow::Borrowed(task.training),
     };
     let mut line = comm::agree(comm, Line::new(task, comm, configurations, &found))?;

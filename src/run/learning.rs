@@ -3,7 +3,7 @@
 use super::desk::Stage;
 use super::exchange::OverRanks;
 use super::fresh::FreshData;
-use super::layer_state::{Progressed, Stored, encode, push_fresh};
+use super::layer_state::{Progressed, Stored, before_first_step, encode};
 use super::progress::Progress;
 use super::session::Session;
 use crate::comm;
@@ -17,7 +17,6 @@ use crate::rbm::{InitialWindow, Rbm, TrainingData, TrainingOptions, deep};
 use crate::record::{EpochRecord, LayerRecord};
 use crate::rg::mapping::examples::torus_hamiltonian;
 use crate::spins::BitMatrix;
-use crate::store::checkpoint::Items;
 use std::time::Instant;
 
 /// Epochs in a row with too large a free-energy gap that end the training of a layer: a single one may be noise.
@@ -58,14 +57,8 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Op
     let started = Instant::now();
     let drawn = match &mut fresh {
         Some(fresh) => {
-            let drawn = fresh.draw(session, |fresh| {
-                let mut items = Items::default();
-                if comm.is_root() {
-                    stored.push_again(&mut items, 0, (task.network, task.layer));
-                }
-                push_fresh(&mut items, Some(fresh));
-                items
-            })?;
+            let place = (task.network, task.layer);
+            let drawn = fresh.draw(session, |fresh| before_first_step(place, std::slice::from_ref(&stored), fresh, comm.is_root()))?;
             Some(activities(task, drawn, stored.epochs_done()))
         }
         None => None,
