@@ -84,47 +84,65 @@ enum Held {
     OwnerFile(PathBuf),
 }
 
+/// What the kernel says to who wants a lock.
+type Locked = std::result::Result<(), TryLockError>;
+
+fn lock_by_the_kernel(file: &File) -> Locked {
+    crate::fault::point("lock").map_err(TryLockError::Error).and_then(|()| file.try_lock())
+}
+
+/// What an attempt to take a lock came to.
+enum Attempt {
+    Ours(File),
+    /// Another job holds it, which may not have written its name yet.
+    InUse(Option<Owner>),
+    /// The file system has no locks, as the kernel says in these words.
+    NoLocks(std::io::Error),
+}
+
+impl Attempt {
+    /// Opens a lock file, or makes it, and tries to lock it.
+    fn at(path: &Path, try_lock: impl Fn(&File) -> Locked) -> Result<Self> {
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = options.map_err(|why| Error::file("lock", path, why))?;
+        match try_lock(&file) {
+            Ok(()) => Ok(Attempt::Ours(file)),
+            Err(TryLockError::WouldBlock) => Ok(Attempt::InUse(read(&mut file))),
+            Err(TryLockError::Error(why)) if why.kind() == ErrorKind::Unsupported || why.raw_os_error() == Some(NO_LOCKS) => {
+                Ok(Attempt::NoLocks(why))
+            }
+            // A lock that could not be looked at may be held: this says nothing about the file system.
+            Err(TryLockError::Error(why)) => Err(Error::file("lock", path, why)),
+        }
+    }
+}
+
 impl DirectoryLock {
     /// Takes the directory. `force` takes it from a job on another host that ended without saying so.
     ///
     /// # Errors
     /// [`Error::Refused`] if another job holds it, naming its host and process; [`Error::InputOutput`] if the lock cannot be written.
     pub fn acquire(directory: &Path, force: bool) -> Result<Self> {
-        let try_lock = |file: &File| crate::fault::point("lock").map_err(TryLockError::Error).and_then(|()| file.try_lock());
-        Self::acquire_as(directory, force, &Owner::this_process(), try_lock)
+        Self::acquire_as(directory, force, &Owner::this_process(), lock_by_the_kernel)
     }
 
-    fn acquire_as(
-        directory: &Path,
-        force: bool,
-        us: &Owner,
-        try_lock: impl Fn(&File) -> std::result::Result<(), TryLockError>,
-    ) -> Result<Self> {
+    fn acquire_as(directory: &Path, force: bool, us: &Owner, try_lock: impl Fn(&File) -> Locked) -> Result<Self> {
         let path = directory.join(LOCK_FILE);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|why| Error::file("lock", &path, why))?;
-        match try_lock(&file) {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder =
-                    read(&mut file).map_or_else(|| "another job that has not yet written its name".to_string(), |owner| owner.to_string());
+        let mut file = match Attempt::at(&path, try_lock)? {
+            Attempt::Ours(file) => file,
+            Attempt::InUse(holder) => {
+                let holder = holder.map_or_else(|| "another job that has not yet written its name".to_string(), |owner| owner.to_string());
                 return Err(Error::Refused(format!(
                     "{} is in use by {holder}: wait for it to end, or give this run another directory with --out",
                     directory.display()
                 )));
             }
-            Err(TryLockError::Error(why)) if why.kind() == ErrorKind::Unsupported || why.raw_os_error() == Some(NO_LOCKS) => {
+            Attempt::NoLocks(why) => {
                 let mut lock = Self::acquire_owner_file(directory, force, us)?;
                 lock.notes.push(format!("the file system of {} knows no locks ({why}): {OWNER_FILE} stands for one", directory.display()));
                 return Ok(lock);
             }
-            Err(TryLockError::Error(why)) => return Err(Error::file("lock", &path, why)),
-        }
+        };
         let mut notes = Vec::new();
         if let Some(dead) = read(&mut file) {
             if dead.host != us.host && !us.is_requeued(&dead) && !force {
@@ -189,8 +207,12 @@ fn take_away(path: &Path, dead: Option<&Owner>, us: &Owner) -> std::io::Result<(
 /// Keeps jobs out of a directory for as long as the value lives, for commands that write beside a run that rests. What a dead job has left in the lock stays there.
 ///
 /// # Errors
-/// [`Error::Refused`] if a job is at work in it; [`Error::InputOutput`] if the lock cannot be opened.
+/// [`Error::Refused`] if a job is at work in it; [`Error::InputOutput`] if the lock cannot be opened, or the kernel fails to say whether it is held.
 pub fn keep_jobs_out(directory: &Path) -> Result<Option<File>> {
+    keep_jobs_out_by(directory, lock_by_the_kernel)
+}
+
+fn keep_jobs_out_by(directory: &Path, try_lock: impl Fn(&File) -> Locked) -> Result<Option<File>> {
     let in_use = |owner: Option<Owner>| {
         let name = owner.map_or_else(|| "another job".to_string(), |owner| owner.to_string());
         Error::Refused(format!(
@@ -198,13 +220,10 @@ pub fn keep_jobs_out(directory: &Path) -> Result<Option<File>> {
             directory.display()
         ))
     };
-    let path = directory.join(LOCK_FILE);
-    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = options.map_err(|why| Error::file("lock", &path, why))?;
-    match crate::fault::point("lock").map_err(TryLockError::Error).and_then(|()| file.try_lock()) {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(in_use(read(&mut file))),
-        Err(TryLockError::Error(_)) => match File::open(directory.join(OWNER_FILE)).ok().and_then(|mut file| read(&mut file)) {
+    match Attempt::at(&directory.join(LOCK_FILE), try_lock)? {
+        Attempt::Ours(file) => Ok(Some(file)),
+        Attempt::InUse(owner) => Err(in_use(owner)),
+        Attempt::NoLocks(_) => match File::open(directory.join(OWNER_FILE)).ok().and_then(|mut file| read(&mut file)) {
             Some(owner) if owner.host != Owner::this_process().host || alive(owner.process) => Err(in_use(Some(owner))),
             _ => Ok(None),
         },
@@ -248,8 +267,13 @@ mod tests {
         Owner { host: host.to_string(), process: 4_194_305, slurm_job: slurm_job.to_string() }
     }
 
-    fn unsupported(_: &File) -> std::result::Result<(), TryLockError> {
+    fn unsupported(_: &File) -> Locked {
         Err(TryLockError::Error(std::io::Error::from_raw_os_error(NO_LOCKS)))
+    }
+
+    /// EIO of Linux.
+    fn broken(_: &File) -> Locked {
+        Err(TryLockError::Error(std::io::Error::from_raw_os_error(5)))
     }
 
     #[test]
@@ -309,5 +333,25 @@ mod tests {
             "another host cannot see the process"
         );
         assert_eq!(DirectoryLock::acquire_as(folder.path(), false, &on("node1", ""), unsupported).unwrap().notes.len(), 2);
+    }
+
+    #[test]
+    fn jobs_are_kept_out_with_and_without_locks_but_not_by_a_lock_that_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_use = |kept_out: Result<Option<File>>| matches!(&kept_out, Err(Error::Refused(sentence)) if sentence.contains("in use by"));
+        let kept_out = keep_jobs_out(folder.path()).unwrap();
+        assert!(kept_out.is_some() && DirectoryLock::acquire(folder.path(), false).is_err());
+        drop(kept_out);
+        let job = DirectoryLock::acquire(folder.path(), false).unwrap();
+        assert!(in_use(keep_jobs_out(folder.path())));
+        drop(job);
+        assert!(keep_jobs_out_by(folder.path(), unsupported).unwrap().is_none(), "nobody is there");
+        let job = DirectoryLock::acquire_as(folder.path(), false, &Owner::this_process(), unsupported).unwrap();
+        assert!(in_use(keep_jobs_out_by(folder.path(), unsupported)));
+        drop(job);
+        // Whether a job is at work is not known then: neither a command that writes nor a job goes on.
+        assert!(matches!(keep_jobs_out_by(folder.path(), broken), Err(Error::InputOutput(sentence)) if sentence.contains("cannot lock")));
+        let job = DirectoryLock::acquire_as(folder.path(), false, &Owner::this_process(), broken);
+        assert!(matches!(job, Err(Error::InputOutput(_))), "{job:?}");
     }
 }
