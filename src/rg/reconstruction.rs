@@ -23,6 +23,11 @@ impl Agreement {
         Agreement { sites, halves: Tally::default() }
     }
 
+    /// That of configurations of `sites` spins which [`halves`] has counted.
+    pub fn of(sites: usize, halves: &[i64]) -> Self {
+        Agreement { sites, halves: halves.iter().copied().collect() }
+    }
+
     /// Gathers a batch, as [`halves`] counts it.
     ///
     /// # Errors
@@ -31,7 +36,7 @@ impl Agreement {
         if configurations.columns() != self.sites {
             return Err(misfit(probabilities, configurations));
         }
-        halves(probabilities, configurations)?.into_iter().for_each(|halves| self.halves.add(halves));
+        self.merge(&Agreement::of(self.sites, &halves(probabilities, configurations)?));
         Ok(())
     }
 

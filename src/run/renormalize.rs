@@ -9,7 +9,8 @@ use crate::lattice::SquareTorus;
 use crate::rbm::{Matrix, Rbm, deep};
 use crate::record::{Example, ReceptiveFieldSummary, ReconstructionRecord, RenormalizationRecord, TableRecord};
 use crate::rg::block_spin::{self, Blocks};
-use crate::rg::{Tally, mapping, receptive_field, reconstruction};
+use crate::rg::reconstruction::{self, Agreement};
+use crate::rg::{mapping, receptive_field};
 use crate::spins::{BitMatrix, Configuration};
 use crate::store::ConfigurationSet;
 
@@ -164,7 +165,7 @@ pub(super) fn reconstructions(subject: &Subject, with_blocks: bool) -> Result<Ve
         let summary = blocks.as_ref().map(Blocks::summary);
         Ok(ReconstructionRecord {
             units: machine.hidden(),
-            agreement: halves.iter().copied().collect::<Tally>().mean_and_error(2.0 * subject.torus.sites() as f64),
+            agreement: Agreement::of(subject.torus.sites(), &halves).mean_and_error(),
             block_side: side,
             block_agreement: summary.map(|summary| summary.block_agreement),
             iterated_block_agreement: summary.and_then(|summary| summary.iterated_block_agreement),
