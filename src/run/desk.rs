@@ -55,8 +55,6 @@ pub struct Desk {
     checkpoints: CheckpointFolder,
     /// When this submission has last put anything into the files, and how long that took.
     saved: Option<(Instant, Duration)>,
-    /// Whether a job was killed between `results.h5` and the files that are written after it.
-    is_half_saved: bool,
     /// Whether layers have been trained since.
     unsaved_layers: bool,
     failures: u32,
@@ -75,7 +73,6 @@ impl Desk {
         let begun = directory.file(store::RESULTS_FILE).exists();
         let mut record = if begun { store::read_run(directory.path())? } else { empty_record(job) };
         belongs(&record.provenance, job, &directory.file(store::RESULTS_FILE))?;
-        let is_half_saved = begun && !store::is_summary_of(&directory.file(store::SUMMARY_FILE), &record)?;
         let kept = directory.file(store::CONFIGURATIONS_FILE);
         let taken_in = job.train.as_ref().is_some_and(|section| section.foreign.is_some());
         let mut configurations = Vec::new();
@@ -95,17 +92,8 @@ impl Desk {
         if remove_if_there(&directory.file(STOP_FILE)) {
             notes.push(format!("removed the file {STOP_FILE}, which was meant for an earlier job"));
         }
-        let mut desk = Desk {
-            directory,
-            record,
-            configurations,
-            checkpoints,
-            saved: None,
-            is_half_saved,
-            unsaved_layers: false,
-            failures: 0,
-            last_checkpoint: None,
-        };
+        let mut desk =
+            Desk { directory, record, configurations, checkpoints, saved: None, unsaved_layers: false, failures: 0, last_checkpoint: None };
         for note in desk.directory.notes.iter().chain(&notes).cloned().collect::<Vec<_>>() {
             desk.say(&note)?;
         }
@@ -324,7 +312,7 @@ impl Desk {
     /// [`Error::InputOutput`]; [`Error::Stopped`] if a signal comes before the page is there: the next job makes it.
     pub fn finish(&mut self, job: &RunFile, signal: &dyn Fn() -> Option<&'static str>) -> Result<()> {
         let page = self.directory.file(REPORT_FILE);
-        if self.saved.is_none() && self.is_half_saved {
+        if self.saved.is_none() && self.is_half_saved()? {
             self.save("files of an interrupted job completed")?;
         }
         self.drop_checkpoints()?;
@@ -344,6 +332,18 @@ impl Desk {
             self.say(&format!("the report is at {}", files.page.display()))?;
         }
         self.say(&format!("{}{}", DONE[0], self.directory.path().display()))
+    }
+
+    /// Whether a job was killed between `results.h5` and the files that are written after it, of which the summary is the last; while nothing was saved in this submission.
+    fn is_half_saved(&mut self) -> Result<bool> {
+        if !self.directory.file(store::RESULTS_FILE).exists() {
+            return Ok(false);
+        }
+        // The files know nothing of this submission.
+        let this = self.record.provenance.submissions.pop();
+        let is_whole = store::is_summary_of(&self.directory.file(store::SUMMARY_FILE), &self.record);
+        self.record.provenance.submissions.extend(this);
+        Ok(!is_whole?)
     }
 
     fn save(&mut self, what: &str) -> Result<()> {
