@@ -155,7 +155,7 @@ pub fn from_bytes<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 pub fn only(number: usize, bytes: &[u8]) -> Result<Items> {
     let mut items = Items::default();
     for (item, words) in Items::parse(bytes)?.into_iter().filter(|(item, _)| item / BASE == number as u64) {
-        items.push(item, Items::words(words));
+        items.push_bytes(item, words);
     }
     Ok(items)
 }

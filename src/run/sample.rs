@@ -182,7 +182,7 @@ fn own_chains(plan: &Plan, comm: &dyn Comm, stored: Vec<u8>) -> Result<Vec<Work>
         for rank in 0..comm.size() {
             let mut part = Items::default();
             for unit in plan.units_of(rank, comm.size(), &done) {
-                items.get(&(unit as u64)).into_iter().for_each(|item| part.push(unit as u64, Items::words(item)));
+                items.get(&(unit as u64)).into_iter().for_each(|item| part.push_bytes(unit as u64, item));
             }
             let part = comm.broadcast(part.into_bytes());
             if rank == comm.rank() {

@@ -44,6 +44,14 @@ impl Items {
         self.bytes[place..place + 8].copy_from_slice(&count.to_le_bytes());
     }
 
+    /// Adds an item of other items, whose words are still bytes (see [`Self::parse`]).
+    pub fn push_bytes(&mut self, number: u64, item: &[u8]) {
+        let (words, _) = item.as_chunks::<8>();
+        self.bytes.extend(number.to_le_bytes());
+        self.bytes.extend((words.len() as u64).to_le_bytes());
+        self.bytes.extend_from_slice(words.as_flattened());
+    }
+
     /// Adds all of other items.
     pub fn append(&mut self, other: &Items) {
         self.bytes.extend_from_slice(&other.bytes);
@@ -352,6 +360,9 @@ mod tests {
         let parsed = Items::parse(&checkpoint.items).unwrap();
         assert_eq!(parsed.iter().map(|item| item.0).collect::<Vec<_>>(), [3, 4, 9]);
         assert_eq!(Items::words(parsed[2].1), (0..50).collect::<Vec<u64>>());
+        let mut again = Items::default();
+        parsed.iter().for_each(|(number, item)| again.push_bytes(*number, item));
+        assert_eq!(again.into_bytes(), checkpoint.items);
         std::fs::remove_file(folder.newest()).unwrap();
         // As after a kill between the two renames.
         let (checkpoint, warning) = open(directory.path()).read(HASH).unwrap();
