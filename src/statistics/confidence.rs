@@ -14,7 +14,7 @@ pub fn two_sided(t: f64, freedoms: f64) -> f64 {
 
 /// Half the width of the interval of probability [`CONFIDENCE`] around a mean of so many effective samples with this standard error, by Student's law: for many samples twice the error, for two
 /// of them thirteen times. Infinite where less than two samples count, of whose scatter nothing is known.
-pub fn half_width(error: f64, effective_samples: f64) -> f64 {
+fn half_width(error: f64, effective_samples: f64) -> f64 {
     if effective_samples.is_nan() || effective_samples < 2.0 {
         return f64::INFINITY;
     }
