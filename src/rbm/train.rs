@@ -101,7 +101,10 @@ impl<'a> Trainer<'a> {
     }
 
     /// The same with data that may be its own.
-    fn of(
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn of(
         data: Cow<'a, TrainingData>,
         held_out: Cow<'a, TrainingData>,
         options: TrainingOptions,

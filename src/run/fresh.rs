@@ -154,6 +154,7 @@ impl FreshData {
             return Err(Error::Bug("the fresh configurations of a rank arrived incomplete.".to_string()));
         }
         parts.iter_mut().flat_map(BitMatrix::words_mut).zip(&mut words).for_each(|(word, drawn)| *word = drawn);
+        drop(all);
         Ok(if let [only] = &mut parts[..] { std::mem::replace(only, BitMatrix::new(0, 0)) } else { interleave(&parts) })
     }
 

@@ -17,6 +17,7 @@ use crate::rbm::{InitialWindow, Rbm, TrainingData, TrainingOptions, deep};
 use crate::record::{EpochRecord, LayerRecord};
 use crate::rg::mapping::examples::torus_hamiltonian;
 use crate::spins::BitMatrix;
+use std::borrow::Cow;
 use std::time::Instant;
 
 /// Epochs in a row with too large a free-energy gap that end the training of a layer: a single one may be noise.
@@ -63,7 +64,8 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Op
         }
         None => None,
     };
-    let training = drawn.as_ref().unwrap_or(task.training);
+    // Fresh data belong to the trainer, so that those of the first epoch go when others come.
+    let training = drawn.map_or(Cow::Borrowed(task.training), Cow::Owned);
     let begun = trainer(task, training, &exchange).and_then(|mut trainer| Ok((stored.restore(&mut trainer)?, trainer)));
     let (mut progressed, mut trainer) = comm::agree(comm, begun)?;
     drop(stored);
@@ -131,8 +133,9 @@ pub fn is_done(section: &TrainSection, layer: usize, progressed: &Progressed) ->
     epochs.len() >= section.epochs[layer] || last.len() == EPOCHS_OF_GAP && last.iter().all(too_large)
 }
 
-fn trainer<'a>(task: &Task<'a>, training: &'a TrainingData, exchange: &'a OverRanks<'a>) -> Result<Trainer<'a>> {
-    let trainer = Trainer::new(training, task.held_out, options(task.job.seed, task.section, task.layer), exchange)?;
+fn trainer<'a>(task: &Task<'a>, training: Cow<'a, TrainingData>, exchange: &'a OverRanks<'a>) -> Result<Trainer<'a>> {
+    let options = options(task.job.seed, task.section, task.layer);
+    let trainer = Trainer::of(training, Cow::Borrowed(task.held_out), options, exchange)?;
     with_law(trainer, task.section)
 }
 
