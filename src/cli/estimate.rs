@@ -74,6 +74,7 @@ fn words(found: &Estimate) -> String {
         (memory.configurations, "kept configurations"),
         (memory.network, "network"),
         (memory.training, "training of its largest layer"),
+        (memory.fresh, "fresh configurations of an epoch, several times while they are drawn"),
     ] {
         if bytes > 0 {
             let _ = writeln!(text, "  {:>10}  {what}", in_words(bytes));

@@ -35,6 +35,8 @@ pub struct Memory {
     pub network: u128,
     /// What training the most demanding layer holds besides: the machine as it is used, as it was, and its last step; the activities that are its data.
     pub training: u128,
+    /// The fresh configurations of an epoch, if such are drawn, as their chains hold them until it ends.
+    pub fresh: u128,
     /// The state of that layer on its way into a checkpoint.
     pub training_checkpoint: u128,
     /// The receptive fields of all layers, with the random ones they are held against.
@@ -55,7 +57,9 @@ impl Memory {
         let sampling = sum(&[series, configurations, self.lattices, snapshots]);
         let kept = sum(&[self.series, self.configurations, self.network, self.training_set]);
         let checkpoint = if checkpoints { self.training_checkpoint } else { 0 };
-        let training = sum(&[kept, self.training, checkpoint]);
+        // Fresh configurations are there twice more on their way from the chains to all ranks, or into a checkpoint; and after a restart in the checkpoint that was read.
+        let fresh = times(self.fresh, if checkpoints { 40 } else { 30 });
+        let training = sum(&[kept, self.training, fresh, checkpoint]);
         // Measured: these series grow by doubling, and those of a stack come after those of its first machine.
         let renormalization = sum(&[kept, self.network, self.fields, times(self.machine_chains, 27)]);
         // Figures are drawn at the end, when what the stages took besides is given back; measured: half of the chains of the machine is not.
@@ -73,7 +77,9 @@ impl Memory {
         let share = (self.running_series.saturating_add(self.configurations)) / ranks.max(1) as u128;
         let snapshots = if checkpoints { self.lattice_checkpoint } else { 0 };
         let sampling = sum(&[share.saturating_mul(if checkpoints { 2 } else { 1 }), self.lattices, snapshots]);
-        self.program.saturating_add(sampling.max(sum(&[self.network, self.training_set, self.training])))
+        // As above: what its own chains hold, and what comes of all chains.
+        let fresh = (self.fresh / ranks.max(1) as u128).saturating_add(self.fresh.saturating_mul(if checkpoints { 3 } else { 2 }));
+        self.program.saturating_add(sampling.max(sum(&[self.network, self.training_set, self.training, fresh])))
     }
 }
 
@@ -103,6 +109,7 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
         training_set: 0,
         network: 0,
         training: 0,
+        fresh: 0,
         training_checkpoint: 0,
         fields: 0,
         machine_chains: 0,
@@ -150,7 +157,9 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
                 chains = chains.max(states.saturating_add(streams));
             }
             if layer > 0 {
-                let configurations = (train.samples + train.held_out) as u128;
+                // Those of fresh configurations are made while the ones of the epoch before are there.
+                let samples = if train.fresh_sweeps.is_some() { product(&[2, train.samples]) } else { train.samples as u128 };
+                let configurations = samples.saturating_add(train.held_out as u128);
                 activities = activities.max(configurations.saturating_mul(4 * visible as u128));
             }
             visible = hidden;
@@ -167,6 +176,13 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
         }
         // What one layer leaves free is seldom of use to the next.
         memory.training = sum(&[machine, activities, chains, WORKSPACE.saturating_mul(threads as u128)]);
+        if let Some(sample) = run.sample.as_ref().filter(|_| train.fresh_sweeps.is_some()) {
+            memory.fresh = product(&[train.samples]).saturating_mul(packed(geometry, train.size));
+            // The chains of fresh configurations stay where they are from epoch to epoch, all of them, and are looked at only for these.
+            let plain = SampleSection { improved_estimators: false, correlation_length: false, ..sample.clone() };
+            let chains = product(&[train.couplings.len(), sample.replicas]);
+            memory.training = memory.training.saturating_add(chains.saturating_mul(lattice_bytes(&plain, geometry, train.size)));
+        }
     }
     memory.figures = figures::workspace(run, threads);
     if !has_fields(run) {
@@ -253,6 +269,7 @@ pub(super) fn refuse_excess(run: &RunFile, available: u64, sample: Option<&Secti
         (memory.lattices, "the lattices", sample, "algorithm"),
         (memory.series, "the measured series", sample, "sweeps"),
         (memory.configurations, "the kept configurations", sample, "configurations"),
+        (memory.fresh.saturating_mul(4), "the fresh configurations of an epoch", train, "samples"),
         (sum(&[memory.network, memory.training, memory.training_checkpoint]), "the network and its training", train, "layers"),
     ];
     if let Some((bytes, what, section, key)) = parts.into_iter().max_by_key(|part| part.0) {

@@ -188,6 +188,19 @@ fn the_good_file_is_understood() {
 }
 
 #[test]
+fn fresh_configurations_are_counted_beside_those_that_are_learned_from() {
+    let fresh = |samples: usize| {
+        GOOD.replace("minibatch = 100", &format!("minibatch = 100\ndata = \"fresh\"\nsamples = {samples}")).replace("[64, 16]", "[16]")
+    };
+    let run = parse(&fresh(5_000_000)).unwrap_or_else(|error| panic!("{error}"));
+    let memory = run.memory(1);
+    assert_eq!((memory.fresh, memory.training_set), (5_000_000 * 32, 5_002_000 * 32));
+    assert!(memory.peak(false) > 4 * memory.fresh && memory.peak(true) > 5 * memory.fresh);
+    assert!(refusal(&fresh(100_000_000)).contains("for the fresh configurations of an epoch; available are 8.0 GiB: reduce samples"));
+    assert_eq!(parse(GOOD).unwrap_or_else(|error| panic!("{error}")).memory(1).fresh, 0);
+}
+
+#[test]
 fn every_bad_file_is_refused_in_one_sentence_at_its_line() {
     for (old, new, line, fragment) in BAD {
         assert_eq!(GOOD.matches(old).count(), 1, "{old:?} must occur once in the good file");

@@ -230,7 +230,7 @@ fn disk(job: &RunFile, memory: &Memory) -> Disk {
     const OVERHEAD: u128 = 1 << 20;
     let results = memory.series + memory.fields / 2 + OVERHEAD;
     let sampling = memory.running_series + memory.configurations + memory.lattices;
-    let largest = job.train.as_ref().map_or(0, |_| 2 * memory.network);
+    let largest = job.train.as_ref().map_or(0, |_| 2 * memory.network + memory.fresh);
     let checkpoints = 3 * sampling.max(largest);
     let (configurations, network) = (memory.configurations, memory.network);
     // The file that is replaced is there until the new one is whole.
