@@ -1,10 +1,12 @@
 //! Looking up 64 bytes at once: the operations of [`super::byte_queue`], for each instruction set with its own instructions and the same result.
 //!
 //! AVX-512 VBMI permutes the bytes of two registers by an index each (128 columns in one instruction) and spreads the next bytes of a queue over the marked
-//! places. AVX2 has a look-up in 16 bytes, and spreads by a table of 256 shuffles of 8 bytes. Elsewhere it is a loop over bytes.
+//! places. AVX2 has a look-up in 16 bytes, and spreads by a table of 256 shuffles of 8 bytes. So has `wide`, whose own choice of instructions is the portable way.
 
 use super::byte_law::{Alias, Columns};
-use super::vector::{Halves, Vector};
+use super::vector::Vector;
+
+mod halves;
 
 /// The bytes of a vector.
 pub const BYTES: usize = 64;
@@ -45,79 +47,28 @@ pub trait Bytes: Vector {
     fn fill_marked(self, marker: u8, queue: &[u8; BYTES]) -> (Self, usize);
 }
 
-/// Byte by byte: what the others must equal.
-impl Bytes for Halves {
-    /// The columns twice, so that a whole byte is an index.
-    type Prepared = [u8; 256];
+/// For each set of marked bytes among eight: the place in the queue of each marked byte; others get none (the top bit makes the shuffle write 0).
+static SPREAD: [u64; 256] = spread();
 
-    #[inline(always)]
-    fn prepare(columns: &Columns) -> Self::Prepared {
-        let mut twice = [0; 256];
-        twice[..128].copy_from_slice(&columns.0);
-        twice[128..].copy_from_slice(&columns.0);
-        twice
-    }
-    #[inline(always)]
-    fn in_columns(self, columns: &Self::Prepared) -> Self {
-        let mut block = self.to_block();
-        for word in &mut block {
-            let mut found = 0;
-            for place in (0..64).step_by(8) {
-                found |= u64::from(columns[usize::from((*word >> place) as u8)]) << place;
-            }
-            *word = found;
+const fn spread() -> [u64; 256] {
+    let mut table = [0; 256];
+    let mut marked = 0;
+    while marked < 256 {
+        let (mut byte, mut used) = (0, 0);
+        while byte < 8 {
+            let place = if marked >> byte & 1 == 1 { used } else { 0x80 };
+            used += (marked >> byte & 1) as u64;
+            table[marked] |= place << (8 * byte);
+            byte += 1;
         }
-        Self::from_block(block)
+        marked += 1;
     }
-    #[inline(always)]
-    fn in_alias(self, chances: Self, alias: &Alias) -> Self {
-        let mut block = self.to_block();
-        for (word, chances) in block.iter_mut().zip(chances.to_block()) {
-            let mut found = 0;
-            for place in (0..64).step_by(8) {
-                let (column, chance) = ((*word >> place) as u8, (chances >> place) as u8);
-                let (limit, other) = (alias.chances[usize::from(column)], alias.others[usize::from(column)]);
-                // All ones if chance < limit: a branch would be taken one way or the other at random.
-                let own = ((i16::from(chance) - i16::from(limit)) >> 15) as u8;
-                found |= u64::from(other ^ (other ^ column) & own) << place;
-            }
-            *word = found;
-        }
-        Self::from_block(block)
-    }
-    #[inline(always)]
-    fn marked(self, marker: u8) -> u64 {
-        let mut marked = 0;
-        for (place, word) in self.to_block().into_iter().enumerate() {
-            // The product brings the top bits of all bytes together in the top byte.
-            marked |= (((equal_bytes(word, marker) >> 7).wrapping_mul(0x0102_0408_1020_4080)) >> 56) << (8 * place);
-        }
-        marked
-    }
-    #[inline(always)]
-    fn fill_marked(self, marker: u8, queue: &[u8; BYTES]) -> (Self, usize) {
-        let mut block = self.to_block();
-        let mut used = 0usize;
-        // One loop for all words, so that its end is mistaken once a block at most.
-        let mut marked = self.marked(marker);
-        while marked != 0 {
-            let byte = marked.trailing_zeros() as usize;
-            // `used` is below 64 here; the mask spares a check.
-            block[byte / 8] ^= u64::from(marker ^ queue[used % BYTES]) << (byte % 8 * 8);
-            used += 1;
-            marked &= marked - 1;
-        }
-        (Self::from_block(block), used)
-    }
+    table
 }
 
-/// The top bit of each byte that equals `byte`.
-#[inline(always)]
-fn equal_bytes(word: u64, byte: u8) -> u64 {
-    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-    let differs = word ^ (u64::from(byte) * 0x0101_0101_0101_0101);
-    // The low seven bits carry into the top bit unless they are clear; no byte carries into the next.
-    !(((differs & LOW) + LOW) | differs | LOW)
+/// How many parts of sixteen columns, from the first on, are all zero, in twos and at most six.
+fn zero_parts(columns: &Columns) -> usize {
+    2 * columns.0.as_chunks::<32>().0.iter().take(3).take_while(|&parts| *parts == [0; 32]).count()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -207,25 +158,6 @@ mod pair {
     use super::*;
     use std::arch::x86_64::*;
 
-    /// For each set of marked bytes among eight: the place in the queue of each marked byte; others get none (the top bit makes the shuffle write 0).
-    static SPREAD: [u64; 256] = spread();
-
-    const fn spread() -> [u64; 256] {
-        let mut table = [0; 256];
-        let mut marked = 0;
-        while marked < 256 {
-            let (mut byte, mut used) = (0, 0);
-            while byte < 8 {
-                let place = if marked >> byte & 1 == 1 { used } else { 0x80 };
-                used += (marked >> byte & 1) as u64;
-                table[marked] |= place << (8 * byte);
-                byte += 1;
-            }
-            marked += 1;
-        }
-        table
-    }
-
     // SAFETY, of each `unsafe` in this module: the instructions exist, because code over `Pair` runs only behind `Chosen::Avx2`, which was made after the
     // processor was asked. They touch no memory; transmutations are between arrays and registers of the same size, of which any bits are a value.
 
@@ -294,7 +226,7 @@ mod pair {
         const COUNTS_ZEROS: bool = true;
         #[inline(always)]
         fn zero_parts(columns: &Columns) -> usize {
-            2 * columns.0.as_chunks::<32>().0.iter().take(3).take_while(|&parts| *parts == [0; 32]).count()
+            super::zero_parts(columns)
         }
         #[inline(always)]
         fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self {
@@ -375,7 +307,7 @@ mod pair {
 mod tests {
     use super::super::byte_law::{ByteLaw, First};
     use super::super::fixed_point::Probability;
-    use super::super::vector::Block;
+    use super::super::vector::{Block, Halves};
     use super::super::{InstructionSet, dispatch};
     use super::*;
     use crate::random::{LaneStream, Purpose};
@@ -412,6 +344,29 @@ mod tests {
         fn ask_pair(index: &Block, chances: &Block, queue: &[u8; BYTES], law: &ByteLaw, marker: u8) -> (Answers, u64, usize) = ask::<super::super::pair::Pair>;
     }
 
+    /// The definition, byte by byte.
+    fn naive(index: &Block, chances: &Block, queue: &[u8; BYTES], law: &ByteLaw, marker: u8) -> (Answers, u64, usize) {
+        let bytes = |block: &Block| block.map(u64::to_le_bytes).into_iter().flatten().collect::<Vec<u8>>();
+        let block = |bytes: Vec<u8>| -> Block { std::array::from_fn(|word| u64::from_le_bytes(bytes[8 * word..][..8].try_into().expect("eight bytes"))) };
+        let (index, chances) = (bytes(index), bytes(chances));
+        let columns = match &law.first {
+            First::Columns(columns) => index.iter().map(|&byte| columns.0[usize::from(byte % 128)]).collect(),
+            First::Alias(_) => index.clone(),
+        };
+        let alias = &law.second;
+        let shared = |(&column, &chance): (&u8, &u8)| {
+            if chance < alias.chances[usize::from(column)] { column } else { alias.others[usize::from(column)] }
+        };
+        let in_alias = index.iter().zip(&chances).map(shared).collect();
+        let (mut marked, mut used) = (0, 0);
+        let mut filled = index.clone();
+        for (place, byte) in filled.iter_mut().enumerate().filter(|(_, byte)| **byte == marker) {
+            (*byte, used) = (queue[used], used + 1);
+            marked |= 1 << place;
+        }
+        ([block(columns), block(in_alias), block(filled)], marked, used)
+    }
+
     /// Random bytes, and bytes of which half equal the marker or all do.
     #[test]
     fn every_instruction_set_finds_the_same_bytes() {
@@ -428,10 +383,8 @@ mod tests {
             }
             let queue: [u8; BYTES] = std::array::from_fn(|byte| queue[byte / 8].to_le_bytes()[byte % 8]);
             let marker = if round % 3 > 0 { 0 } else { law.marker };
-            let expected = ask::<Halves>(&index, &chances, &queue, &law, marker);
-            let marked = (0..BYTES).filter(|byte| index[byte / 8].to_le_bytes()[byte % 8] == marker);
-            assert_eq!(expected.1, marked.fold(0, |bits, byte| bits | 1 << byte));
-            assert_eq!(expected.2, expected.1.count_ones() as usize);
+            let expected = naive(&index, &chances, &queue, &law, marker);
+            assert_eq!(ask::<Halves>(&index, &chances, &queue, &law, marker), expected, "portable, round {round}");
             #[cfg(target_arch = "x86_64")]
             for set in InstructionSet::available() {
                 let found = match set.name() {

@@ -137,6 +137,20 @@ pub trait Vector:
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Halves(u64x4, u64x4);
 
+impl Halves {
+    /// The first four words and the last four.
+    #[inline(always)]
+    pub fn parts(self) -> [u64x4; 2] {
+        [self.0, self.1]
+    }
+
+    /// Of the first four words and the last four.
+    #[inline(always)]
+    pub fn from_parts([first, last]: [u64x4; 2]) -> Self {
+        Halves(first, last)
+    }
+}
+
 macro_rules! operators {
     ($vector:ident: $($trait:ident $method:ident $assign_trait:ident $assign_method:ident = |$a:ident, $b:ident| $value:expr;)*) => {$(
         impl $trait for $vector {
