@@ -82,7 +82,7 @@ pub struct TrainSection {
     pub initial_range: Option<usize>,
     /// `visible_bias`; default `"zero"`.
     pub visible_bias: VisibleBias,
-    /// `gradient`; default `"plain"`.
+    /// `gradient`; default `"centred"`, with the natural gradient `"plain"`.
     pub gradient: GradientKind,
     /// `activations`; default `"probabilities"`.
     pub activations: ActivationKind,
@@ -167,8 +167,8 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     let visible_bias = section.optional("visible_bias", VisibleBias::Zero, |field| {
         field.choice(&[("zero", VisibleBias::Zero), ("log-odds", VisibleBias::LogOdds)])
     });
-    let gradient = section.optional("gradient", GradientKind::Plain, |field| {
-        field.choice(&[("plain", GradientKind::Plain), ("centred", GradientKind::Centred)])
+    let gradient = section.optional("gradient", None, |field| {
+        field.choice(&[("plain", GradientKind::Plain), ("centred", GradientKind::Centred)]).map(Some)
     });
     let activations = section.optional("activations", ActivationKind::Probabilities, |field| {
         field.choice(&[("probabilities", ActivationKind::Probabilities), ("states", ActivationKind::States)])
@@ -205,7 +205,7 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         momentum,
         sites: source.as_ref().map(|(size, _)| size * size),
         hidden: layers.as_ref().and_then(|layers| layers.first().copied()),
-        gradient,
+        gradient: gradient.flatten(),
     };
     let learning = learning::read(section, &before);
     if let Some(distribute) = distribute {
@@ -216,6 +216,11 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     let scan = companions::read_scan(section, data.map(|(_, samples, _)| samples), minibatch, fresh == Some(true));
     let ((size, couplings), (held_out, samples, fresh_sweeps)) = (source?, data?);
     fresh?;
+    // Centred where it helps, which is wherever the coordinates matter (README, [train]).
+    let of_method = match learning.as_ref()?.method {
+        Method::Natural => GradientKind::Plain,
+        _ => GradientKind::Centred,
+    };
     Some(TrainSection {
         size,
         couplings,
@@ -229,7 +234,7 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         initial_weight: initial_weight?,
         initial_range: initial_range?,
         visible_bias: visible_bias?,
-        gradient: gradient?,
+        gradient: gradient?.unwrap_or(of_method),
         activations: activations?,
         gibbs_steps: gibbs_steps?,
         reconstruction: reconstruction?,
