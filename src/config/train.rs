@@ -167,9 +167,8 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     let visible_bias = section.optional("visible_bias", VisibleBias::Zero, |field| {
         field.choice(&[("zero", VisibleBias::Zero), ("log-odds", VisibleBias::LogOdds)])
     });
-    let gradient = section.optional("gradient", None, |field| {
-        field.choice(&[("plain", GradientKind::Plain), ("centred", GradientKind::Centred)]).map(Some)
-    });
+    let gradient = section
+        .optional("gradient", None, |field| field.choice(&[("plain", GradientKind::Plain), ("centred", GradientKind::Centred)]).map(Some));
     let activations = section.optional("activations", ActivationKind::Probabilities, |field| {
         field.choice(&[("probabilities", ActivationKind::Probabilities), ("states", ActivationKind::States)])
     });

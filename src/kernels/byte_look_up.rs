@@ -347,7 +347,9 @@ mod tests {
     /// The definition, byte by byte.
     fn naive(index: &Block, chances: &Block, queue: &[u8; BYTES], law: &ByteLaw, marker: u8) -> (Answers, u64, usize) {
         let bytes = |block: &Block| block.map(u64::to_le_bytes).into_iter().flatten().collect::<Vec<u8>>();
-        let block = |bytes: Vec<u8>| -> Block { std::array::from_fn(|word| u64::from_le_bytes(bytes[8 * word..][..8].try_into().expect("eight bytes"))) };
+        let block = |bytes: Vec<u8>| -> Block {
+            std::array::from_fn(|word| u64::from_le_bytes(bytes[8 * word..][..8].try_into().expect("eight bytes")))
+        };
         let (index, chances) = (bytes(index), bytes(chances));
         let columns = match &law.first {
             First::Columns(columns) => index.iter().map(|&byte| columns.0[usize::from(byte % 128)]).collect(),

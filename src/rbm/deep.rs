@@ -7,6 +7,7 @@ use crate::kernels::InstructionSet;
 use crate::kernels::float_vector::Vector;
 use crate::random::Purpose;
 use crate::spins::BitMatrix;
+use std::sync::Arc;
 
 /// What of a layer is the data of the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -58,6 +59,23 @@ fn probabilities(layer: Conditional, panels: usize, samples: usize) -> Vec<Vecto
 pub fn activations(rbm: &Rbm, data: &TrainingData, kind: ActivationKind, seed: u64, layer: u64) -> TrainingData {
     assert_eq!(rbm.visible(), data.units(), "a machine sees one number a visible unit");
     activations_of(&Machine::from(rbm), data, kind, seed, layer)
+}
+
+/// The most memory that the probabilities of one layer take in a run, in bytes.
+pub const MOST_KEPT: usize = 1 << 28;
+
+/// [`activations`] that are kept if they take at most `most` bytes, which is [`MOST_KEPT`] in a run: more of them are made anew for every minibatch from `data`, with the same numbers. Drawn
+/// states, a bit a unit, are always kept.
+///
+/// # Panics
+/// If the samples have another number of units than the machine sees.
+pub fn activations_within(most: usize, rbm: &Rbm, data: TrainingData, kind: ActivationKind, seed: u64, layer: u64) -> TrainingData {
+    let bytes = data.samples().saturating_mul(rbm.hidden()).saturating_mul(size_of::<f32>());
+    if kind == ActivationKind::States || bytes <= most {
+        return activations(rbm, &data, kind, seed, layer);
+    }
+    assert_eq!(rbm.visible(), data.units(), "a machine sees one number a visible unit");
+    TrainingData::Above(Arc::new(Machine::from(rbm)), Arc::new(data))
 }
 
 /// [`activations`] of a machine in the layout of the kernels.
@@ -123,7 +141,7 @@ pub fn reconstruct(stack: &[Rbm], data: &BitMatrix) -> Matrix {
     });
     match down {
         TrainingData::Real(matrix) => matrix,
-        TrainingData::Binary(_) => Matrix::zero(0, data.columns()),
+        TrainingData::Binary(_) | TrainingData::Above(..) => Matrix::zero(0, data.columns()),
     }
 }
 
@@ -200,6 +218,8 @@ mod tests {
     use super::*;
     use crate::random::Stream;
     use crate::rbm::exact::{ExactRbm, logistic};
+    use crate::rbm::train::{Alone, Trainer};
+    use crate::rbm::{TrainingOptions, VisibleBias};
 
     fn random_rbm(visible: usize, hidden: usize, index: u64) -> Rbm {
         let mut stream = Stream::new(7, Purpose::Check, index);
@@ -226,6 +246,28 @@ mod tests {
                 .map(|i| logistic(rbm.visible_bias[i] + (0..rbm.hidden).map(|j| given[j] * weight(i, j)).sum::<f64>()))
                 .collect()
         }
+    }
+
+    /// What a layer learns and what is watched of it, from probabilities that are kept and from some that are made anew, two layers deep.
+    #[test]
+    fn probabilities_made_anew_are_those_that_are_kept() {
+        let stack = [random_rbm(37, 21, 0), random_rbm(21, 18, 1)];
+        let [training, held_out] = [random_bits(300, 37), random_bits(300, 37).slice_rows(3..50)].map(TrainingData::Binary);
+        let above = |most: usize, data: &TrainingData| {
+            stack.iter().fold(data.clone(), |data, rbm| activations_within(most, rbm, data, ActivationKind::Probabilities, 1, 0))
+        };
+        let learned = |most: usize| {
+            let data = [&training, &held_out].map(|data| above(most, data));
+            let options = TrainingOptions { minibatch: 70, shards: 3, visible_bias: VisibleBias::LogOdds, ..TrainingOptions::new(5, 6, 2) };
+            let mut trainer = Trainer::new(&data[0], &data[1], options, &Alone).expect("data that fit");
+            let epochs = [(); 3].map(|()| trainer.epoch().expect("finite numbers"));
+            (matches!(data[0], TrainingData::Above(..)), data[0].means(), trainer.rbm().clone(), epochs)
+        };
+        // 300 samples of 18 units take 21,600 bytes, of 21 units 25,200.
+        let [kept, second, both] = [25_200, 21_600, 21_599].map(learned);
+        assert_eq!([kept.0, second.0, both.0], [false, false, true]);
+        assert!((&kept.1, &kept.2, &kept.3) == (&second.1, &second.2, &second.3));
+        assert!((&kept.1, &kept.2, &kept.3) == (&both.1, &both.2, &both.3));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What is watched of a training machine: cheap, exact in its meaning, the same on every rank.
 
 use super::gibbs::{self, Conditional};
-use super::panels::{Machine, Units, lot, mask};
-use super::{Matrix, Rbm, TrainingData};
+use super::panels::{Machine, Units, WIDTH, lot, mask};
+use super::{Rbm, TrainingData};
 use crate::kernels::float_vector::Vector;
 use crate::kernels::tables::ABREAST;
 use crate::kernels::{InstructionSet, activation};
@@ -44,7 +44,7 @@ pub fn free_energies(set: InstructionSet, machine: &Machine, data: &TrainingData
         let count = rows.len();
         let mut units = Units::like(data);
         units.load(data, rows.clone());
-        let mut sums: Vec<f64> = rows.map(|row| visible_part.of_row(row)).collect();
+        let mut sums: Vec<f64> = rows.enumerate().map(|(sample, row)| visible_part.of_row(row, &units, sample, count)).collect();
         let mut fields = vec![Vector::ZERO; ABREAST * count];
         for index in 0..machine.hidden_panels().div_ceil(ABREAST) {
             let panels = lot(index, machine.hidden_panels());
@@ -65,7 +65,7 @@ enum VisiblePart<'a> {
     /// For binary units, the sum for every state of eight of them: 256 numbers for each eight.
     Tables(Vec<f64>, &'a BitMatrix),
     /// The biases.
-    Numbers(Vec<f64>, &'a Matrix),
+    Numbers(Vec<f64>),
 }
 
 impl<'a> VisiblePart<'a> {
@@ -73,7 +73,7 @@ impl<'a> VisiblePart<'a> {
         let biases: Vec<f64> = machine.visible_bias.iter().flat_map(|panel| panel.0).map(f64::from).collect();
         let matrix = match data {
             TrainingData::Binary(matrix) => matrix,
-            TrainingData::Real(matrix) => return VisiblePart::Numbers(biases, matrix),
+            TrainingData::Real(_) | TrainingData::Above(..) => return VisiblePart::Numbers(biases),
         };
         let mut tables = Vec::with_capacity(256 * biases.len().div_ceil(8));
         for biases in biases.chunks(8) {
@@ -88,16 +88,20 @@ impl<'a> VisiblePart<'a> {
         VisiblePart::Tables(tables, matrix)
     }
 
-    fn of_row(&self, row: usize) -> f64 {
+    /// Of a row of the data, which is sample number `sample` of the `count` in `units`.
+    fn of_row(&self, row: usize, units: &Units, sample: usize, count: usize) -> f64 {
         match self {
             VisiblePart::Tables(tables, matrix) => {
                 let bytes = matrix.row(row).iter().flat_map(|word| word.to_le_bytes());
                 tables.chunks_exact(256).zip(bytes).map(|(table, byte)| table[usize::from(byte)]).sum()
             }
-            VisiblePart::Numbers(biases, matrix) => {
+            VisiblePart::Numbers(biases) => {
+                let Units::Numbers(numbers) = units else { return 0.0 };
                 let mut sums = [0.0; 8];
-                for (biases, values) in biases.chunks(8).zip(matrix.row(row).chunks(8)) {
-                    sums.iter_mut().zip(biases).zip(values).for_each(|((sum, bias), &value)| *sum += bias * f64::from(value));
+                for (panel, biases) in biases.chunks(WIDTH).enumerate() {
+                    for (biases, values) in biases.chunks(8).zip(numbers[panel * count + sample].0.chunks(8)) {
+                        sums.iter_mut().zip(biases).zip(values).for_each(|((sum, bias), &value)| *sum += bias * f64::from(value));
+                    }
                 }
                 sums.iter().sum()
             }

@@ -3,6 +3,7 @@
 //! Sixteen units of a layer are a panel. A panel of states holds the samples one after the other, sixteen bits or sixteen numbers each; a panel of weights
 //! belongs to sixteen hidden units and holds one vector a visible unit, padded with zeros to a multiple of 16. Threads work on panels.
 
+use super::gibbs::{self, Conditional};
 use super::{Matrix, Rbm, TrainingData};
 use crate::kernels::float_vector::Vector;
 use crate::kernels::tables::ABREAST;
@@ -33,7 +34,7 @@ impl Units {
     pub fn like(data: &TrainingData) -> Units {
         match data {
             TrainingData::Binary(_) => Units::Bits(Vec::new()),
-            TrainingData::Real(_) => Units::Numbers(Vec::new()),
+            TrainingData::Real(_) | TrainingData::Above(..) => Units::Numbers(Vec::new()),
         }
     }
 
@@ -63,6 +64,14 @@ impl Units {
                         numbers[panel * samples + sample].0[..values.len()].copy_from_slice(values);
                     }
                 }
+                *self = Units::Numbers(numbers);
+            }
+            TrainingData::Above(machine, below) => {
+                let mut visible = Units::like(below);
+                visible.load(below, rows);
+                let mut numbers = std::mem::take(self).into_numbers();
+                numbers.resize(panels * samples, Vector::ZERO);
+                gibbs::activate(InstructionSet::chosen(), Conditional::Hidden(machine, &visible), samples, &mut numbers);
                 *self = Units::Numbers(numbers);
             }
         }

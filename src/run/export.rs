@@ -61,7 +61,7 @@ fn chains(job: &RunFile, section: &TrainSection, below: &[LayerRecord], sets: &[
     }
     match data {
         TrainingData::Binary(states) => Ok(states),
-        TrainingData::Real(_) => Err(Error::Bug("drawn states came as probabilities.".to_string())),
+        TrainingData::Real(_) | TrainingData::Above(..) => Err(Error::Bug("drawn states came as probabilities.".to_string())),
     }
 }
 

@@ -121,7 +121,7 @@ fn activities(task: &Task, configurations: BitMatrix, epoch: u64) -> TrainingDat
     let kind = task.section.activations;
     task.below.iter().enumerate().fold(TrainingData::Binary(configurations), |data, (below, machine)| {
         let seed = Stream::new(seed, Purpose::Activations, name(below)).word();
-        deep::activations(machine, &data, kind, seed, 0)
+        deep::activations_within(deep::MOST_KEPT, machine, data, kind, seed, 0)
     })
 }
 

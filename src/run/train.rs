@@ -215,7 +215,7 @@ fn train_network(
         if layer + 1 < section.layers.len() {
             let kind = section.activations;
             if section.fresh_sweeps.is_none() {
-                training = deep::activations(&machine, &training, kind, job.seed, 2 * layer as u64);
+                training = deep::activations_within(deep::MOST_KEPT, &machine, training, kind, job.seed, 2 * layer as u64);
             }
             held_out = deep::activations(&machine, &held_out, kind, job.seed, 2 * layer as u64 + 1);
         }
