@@ -135,6 +135,10 @@ fn a_whole_run_has_all_its_figures_and_numbers() {
         "the warning of the chains"
     );
     assert!(!text.contains("No divergence"), "1.8 nats are less than 5");
+    assert!(text.contains("Configurations that are not independent: of the 22"), "20,000 and 2,000 of so few draws");
+    let mut fresh = record.clone();
+    fresh.training.as_mut().expect("a network").fresh = true;
+    assert!(!text_of(&write("fresh", &fresh).html).contains("that are not independent"), "2,000 of them are");
     assert!(!text.contains("not finite:"), "nothing here is not finite");
 }
 

@@ -8,6 +8,8 @@ use crate::record::{Ensemble, RenormalizationRecord, RunRecord, SamplingRecord, 
 
 /// Share of dead units beyond which a layer is warned of.
 const DEAD_SHARE: f64 = 0.02;
+/// Share of independent ones among the configurations of a network below which that is warned of.
+const INDEPENDENT_SHARE: f64 = 0.8;
 /// Probability of a drift that is warned of.
 const RARE_DRIFT: f64 = 1e-5;
 /// Warnings of one kind that are spelt out.
@@ -23,6 +25,7 @@ pub(super) fn warnings(record: &RunRecord) -> Vec<String> {
     warnings.extend(record.scaling.as_ref().and_then(scaling::warnings));
     if let Some(training) = &record.training {
         training_warnings(training, &mut warnings);
+        warnings.extend(record.sampling.as_ref().and_then(|sampling| correlated(sampling, training)));
     }
     if let Some(renormalization) = &record.renormalization {
         renormalization_warnings(renormalization, &mut warnings);
@@ -196,6 +199,34 @@ fn training_warnings(training: &TrainingRecord, warnings: &mut Vec<String>) {
             some_of(dead)
         ));
     }
+}
+
+/// Whether the configurations that a network learned from and was judged by are worth far fewer independent ones.
+fn correlated(sampling: &SamplingRecord, training: &TrainingRecord) -> Option<String> {
+    let of_training = if training.fresh { 0 } else { training.samples };
+    let used = (of_training + training.held_out) / training.couplings.len().max(1);
+    let learned = |ensemble: &&Ensemble| ensemble.size == training.size && training.couplings.contains(&ensemble.coupling);
+    let of_ensemble = |ensemble: &Ensemble| {
+        let (observable, time) = ensemble::slowest(ensemble)?;
+        let independent = ensemble.draws().iter().sum::<usize>() as f64 / (2.0 * time);
+        (independent < INDEPENDENT_SHARE * used as f64).then(|| {
+            let (name, factor) = (ensemble::name(ensemble), (used as f64 / independent).sqrt());
+            format!(
+                "of the {} at {name} no more than {} are independent by the {}: up to {} times",
+                thousands(used as u64),
+                thousands(independent as u64),
+                escape(&observable.long_name),
+                significant(factor, 2)
+            )
+        })
+    };
+    let few: Vec<String> = sampling.ensembles.iter().filter(learned).filter_map(of_ensemble).collect();
+    (!few.is_empty()).then(|| {
+        format!(
+            "<b>Configurations that are not independent:</b> {}. So much too small are errors that come from held-out configurations, which are taken for independent ones; a larger measure_every helps.",
+            some_of(few)
+        )
+    })
 }
 
 fn renormalization_warnings(renormalization: &RenormalizationRecord, warnings: &mut Vec<String>) {
