@@ -48,7 +48,9 @@ pub struct InstructionSet(Kind);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
+    #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
     Avx2,
     Portable,
 }
@@ -125,7 +127,9 @@ impl InstructionSet {
     /// The name shown to people: `avx512`, `avx2` or `portable`.
     pub fn name(self) -> &'static str {
         match self.0 {
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
             Kind::Portable => "portable",
         }
@@ -135,7 +139,9 @@ impl InstructionSet {
     #[inline]
     pub fn chosen_kind(self) -> Chosen {
         match self.0 {
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => Chosen::Avx512,
+            #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => Chosen::Avx2,
             Kind::Portable => Chosen::Portable,
         }

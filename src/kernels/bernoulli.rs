@@ -7,10 +7,10 @@
 
 use super::generator::Lanes;
 pub use super::vector::BLOCK;
-#[cfg(target_arch = "x86_64")]
-use super::vector::Register;
 use super::vector::{Block, Generator, Halves, Vector};
-use super::{Chosen, InstructionSet, dispatch};
+#[cfg(target_arch = "x86_64")]
+use super::{Chosen, vector::Register};
+use super::{InstructionSet, dispatch};
 
 /// Digits that are compared for a whole block before the undecided bits are looked at one by one. Part of the definition of every result.
 pub const DIGITS: usize = 10;

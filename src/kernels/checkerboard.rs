@@ -2,10 +2,10 @@
 //!
 //! Everything works on blocks of eight words (512 slots) in flat order, whatever the width of a row. Read [`Sideways`] first, then [`count`].
 
-#[cfg(target_arch = "x86_64")]
-use super::vector::Register;
 use super::vector::{BLOCK, Block, Halves, Vector};
-use super::{Chosen, InstructionSet, dispatch};
+#[cfg(target_arch = "x86_64")]
+use super::{Chosen, vector::Register};
+use super::{InstructionSet, dispatch};
 
 mod masks;
 mod sideways;

@@ -4,14 +4,14 @@
 //! majority of its neighbours it goes with probability q_4 = 1 / (1 + e^(8K)) if all four agree and q_2 = 1 / (1 + e^(4K)) if three do; where they are two and
 //! two a fair bit decides. The first bit A is set with probability q_4, the second bit B with (q_2 - q_4) / (1 - q_4): so A or B has probability q_2.
 
+use super::InstructionSet;
 use super::byte_law::ByteLaw;
 use super::checkerboard::{Masks, Rows, unsatisfied};
 use super::fixed_point::Probability;
 use super::local_update::{Ahead, Laws, Rule, Source, on_every_instruction_set, update};
 use super::vector::{Halves, Vector};
-use super::{Chosen, InstructionSet, dispatch};
 #[cfg(target_arch = "x86_64")]
-use super::{pair::Pair, vector::Register};
+use super::{Chosen, dispatch, pair::Pair, vector::Register};
 
 /// The rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

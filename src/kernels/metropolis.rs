@@ -5,14 +5,14 @@
 //! one unsatisfied bond that is A or B, of probability p_0 + (1 - p_0) (p_1 - p_0) / (1 - p_0) = p_1. So the probabilities are exact to 2^-64, whatever the
 //! coupling: those of [`super::fixed_point`] and of the laws built from them.
 
+use super::InstructionSet;
 use super::byte_law::ByteLaw;
 use super::checkerboard::{Masks, Rows};
 use super::fixed_point::Probability;
 use super::local_update::{Ahead, Laws, Rule, Source, on_every_instruction_set, update};
 use super::vector::{Halves, Vector};
-use super::{Chosen, InstructionSet, dispatch};
 #[cfg(target_arch = "x86_64")]
-use super::{pair::Pair, vector::Register};
+use super::{Chosen, dispatch, pair::Pair, vector::Register};
 
 /// The rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,10 +11,10 @@
 //! rows share a word go word by word through `narrow`. The layouts of the cluster samplers are in `layouts`.
 
 use super::checkerboard::{Counts, Rows};
-#[cfg(target_arch = "x86_64")]
-use super::vector::Register;
 use super::vector::{BLOCK, Block, Halves, Vector};
-use super::{Chosen, InstructionSet, dispatch};
+#[cfg(target_arch = "x86_64")]
+use super::{Chosen, vector::Register};
+use super::{InstructionSet, dispatch};
 
 mod folded;
 mod layouts;

@@ -18,13 +18,11 @@
 use super::byte_look_up::Bytes;
 use super::byte_queue::GROUP;
 use super::local_update::{Laws, Source};
-#[cfg(target_arch = "x86_64")]
-use super::pair::Pair;
-#[cfg(target_arch = "x86_64")]
-use super::vector::Register;
 use super::vector::{BLOCK, Block, Generator, Halves, Vector};
 use super::vertical_counter::{Counter, DIGITS, full_adder};
-use super::{Chosen, InstructionSet, dispatch};
+#[cfg(target_arch = "x86_64")]
+use super::{Chosen, pair::Pair, vector::Register};
+use super::{InstructionSet, dispatch};
 use std::ops::Range;
 
 /// The replicas of a word.

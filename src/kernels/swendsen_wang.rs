@@ -23,11 +23,13 @@ mod plain;
 #[cfg(target_arch = "x86_64")]
 mod register;
 
+#[cfg(target_arch = "x86_64")]
+use super::Chosen;
 use super::bernoulli;
 use super::generator::Lanes;
 use super::tiles::{Bytes, RIM, SITES, TILE, TileGrid};
 use super::vector::Vector;
-use super::{Chosen, InstructionSet, dispatch};
+use super::{InstructionSet, dispatch};
 use crate::error::Result;
 use std::ops::Range;
 

@@ -170,6 +170,7 @@ macro_rules! operators {
         }
     )*};
 }
+#[cfg(target_arch = "x86_64")]
 pub(super) use operators;
 
 operators! { Halves:

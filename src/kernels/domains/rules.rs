@@ -11,14 +11,14 @@
 //! law as it is, but the usual 1 would not do on a checkerboard: domain walls would then move on and on in the direction they started, and the number of those that go one way
 //! less those that go the other, which a flip changes by none, would never change.
 
+use super::super::InstructionSet;
 use super::super::byte_law::ByteLaw;
 use super::super::fixed_point::Probability;
 use super::super::replicas::Word;
 use super::super::vector::{Halves, Vector};
 use super::super::vertical_counter::full_adder;
-use super::super::{Chosen, InstructionSet, dispatch};
 #[cfg(target_arch = "x86_64")]
-use super::super::{pair::Pair, vector::Register};
+use super::super::{Chosen, dispatch, pair::Pair, vector::Register};
 use super::{LAWS, Planes, Rule, Source, update};
 
 /// Metropolis with six neighbours.
