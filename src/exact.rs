@@ -1,7 +1,7 @@
 //! What is known exactly of the Ising model, to hold every other number of the program against.
 //!
 //! Read in this order: [`mod@chain`] (one dimension, and its decimation), [`ring`] (the whole law of a finite chain), [`enumeration`] (small tori, every configuration), [`transfer_matrix`] and
-//! [`mod@density_of_states`] (tori up to side 10), [`kaufman`] (tori of any side), [`onsager`] and [`row_correlation`] (the infinite lattice), [`thermometer`] (energies turned into couplings), [`cubic`] (the cubic
+//! [`mod@density_of_states`] (tori up to side 10), [`kaufman`] and [`torus_correlation`] (tori of any side), [`onsager`] and [`row_correlation`] (the infinite lattice), [`thermometer`] (energies turned into couplings), [`cubic`] (the cubic
 //! torus of side 4). [`square`] puts them together for the square lattice, [`reference`](mod@reference) for any lattice as a report wants it.
 //!
 //! Units: K = J / k_B T is the `coupling`, E = -sum s_i s_j over bonds in units of J, specific heat K^2 (`<E^2>` - `<E>^2`)/N in units of k_B.
@@ -16,6 +16,7 @@ pub mod reference;
 pub mod ring;
 pub mod row_correlation;
 pub mod thermometer;
+pub mod torus_correlation;
 pub mod transfer_matrix;
 
 pub use chain::{ChainReference, chain};
@@ -25,6 +26,7 @@ pub use kaufman::{Peak, specific_heat_peak};
 pub use onsager::{BulkReference, bulk, critical_coupling};
 pub use reference::{Reference, reference};
 pub use row_correlation::row_correlations;
+pub use torus_correlation::torus_correlations;
 
 use serde::Serialize;
 

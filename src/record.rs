@@ -266,7 +266,7 @@ pub struct RelaxationRecord {
 /// One observable of a machine, over the second half of the sweeps of its chains; mean and standard error over chains.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ThermodynamicRecord {
-    /// `energy_per_site`, `specific_heat_per_site`, `nearest_neighbour_correlation`, `absolute_magnetization`, `magnetization_squared`.
+    /// `energy_per_site`, `specific_heat_per_site`, `absolute_magnetization`, `magnetization_squared`.
     pub name: String,
     /// The words of a table.
     pub long_name: String,
@@ -278,6 +278,19 @@ pub struct ThermodynamicRecord {
     pub from_random: [f64; 2],
     /// The Ising model at the coupling of the data.
     pub exact: Option<f64>,
+}
+
+/// The two-point function along the axes that chains of a machine have at one distance, over the second half of their sweeps; mean and standard error over chains.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PairRecord {
+    /// r, in lattice units.
+    pub distance: usize,
+    /// Chains that started from held-out configurations.
+    pub from_data: [f64; 2],
+    /// Chains that started from random spins.
+    pub from_random: [f64; 2],
+    /// The Ising model on the same torus at the coupling of the data.
+    pub exact: f64,
 }
 
 /// What the first machine of a stack believes about the spins.
@@ -317,6 +330,9 @@ pub struct LikelihoodRecord {
     pub relaxation: Vec<RelaxationRecord>,
     /// The chains beside exact values.
     pub observables: Vec<ThermodynamicRecord>,
+    /// Their two-point function up to half the side, beside the exact one. Versions before it was measured left none.
+    #[serde(default)]
+    pub correlations: Vec<PairRecord>,
 }
 
 /// The renormalization stage.

@@ -23,6 +23,7 @@ mod html;
 mod improved;
 mod likelihood;
 mod locality;
+mod machine_pairs;
 mod mapping;
 mod number;
 mod page;

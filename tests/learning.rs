@@ -281,7 +281,8 @@ fn the_report_says_whether_the_stack_samples_the_right_thermodynamics() {
         assert!((value - exact).abs() < 5.0 * error + 1e-3, "{direction}: {value} +- {error}, {exact}");
     }
     let thermodynamics = renormalization.table("stack_thermodynamics").unwrap();
-    assert_eq!(thermodynamics.rows.len(), likelihood.observables.len());
+    assert_eq!(thermodynamics.rows.len(), likelihood.observables.len() + likelihood.correlations.len());
+    assert_eq!(likelihood.correlations.iter().map(|row| row.distance).collect::<Vec<usize>>(), [1, 2]);
     let page = std::fs::read_to_string(directory.join("report.html")).unwrap();
     assert!(page.contains("The stack (trained by tempered)") && page.contains("the right thermodynamics"));
     let summary = std::fs::read_to_string(directory.join("summary.json")).unwrap();

@@ -58,6 +58,7 @@ fn sizes(run: &RunFile) -> Vec<Size> {
             (section.flow.is_some(), sizes::FLOW),
             (section.couplings, sizes::COMPARISON),
             (section.likelihood.is_some(), sizes::LIKELIHOOD),
+            (section.likelihood.is_some(), sizes::TWO_POINT),
             (run.train.is_some() && section.reconstructions, sizes::RECONSTRUCTION),
             (run.train.is_some() && section.examples > 0, sizes::EXAMPLES),
         ];

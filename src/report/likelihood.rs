@@ -4,12 +4,12 @@ use super::axes::{Panel, Scale, legend};
 use super::figure::Drawing;
 use super::html::{Section, Table, escape};
 use super::number::{DASH, fixed, list, percent, significant, thousands, with_error};
-use super::sizes;
 use super::style::{self, INK, MUTED};
+use super::{machine_pairs, sizes};
 use crate::record::{AnnealingRecord, LikelihoodRecord, ThermodynamicRecord};
 
 /// Differences beyond this many combined standard errors are called differences.
-const DIFFERENT: f64 = 4.0;
+pub(super) const DIFFERENT: f64 = 4.0;
 
 /// The section of the likelihood.
 pub(super) fn section(record: &LikelihoodRecord) -> Section {
@@ -42,6 +42,7 @@ pub(super) fn section(record: &LikelihoodRecord) -> Section {
     if !record.observables.is_empty() {
         section.table(thermodynamics(record));
     }
+    machine_pairs::add(&mut section, record);
     section
 }
 
@@ -65,12 +66,22 @@ pub(super) fn moving(record: &LikelihoodRecord) -> Vec<&ThermodynamicRecord> {
     record.observables.iter().filter(|row| difference_of_starts(row).is_some_and(|difference| difference.abs() > DIFFERENT)).collect()
 }
 
-fn in_errors(difference: f64, error: f64) -> Option<f64> {
+/// A difference in standard errors, where there is such a number.
+pub(super) fn in_errors(difference: f64, error: f64) -> Option<f64> {
     (difference.is_finite() && error.is_finite() && error > 0.0).then(|| difference / error)
 }
 
-fn pair(value: [f64; 2]) -> String {
+pub(super) fn pair(value: [f64; 2]) -> String {
     with_error(value[0], value[1])
+}
+
+/// The deviation of a value from the exact one in its standard errors, as a cell of a table.
+pub(super) fn deviation([value, error]: [f64; 2], exact: Option<f64>) -> String {
+    match exact.and_then(|exact| in_errors(value - exact, error)) {
+        Some(away) if away.abs() > DIFFERENT => format!("<span class=\"bad\">{}</span>", fixed(away, 1)),
+        Some(away) => fixed(away, 1),
+        None => DASH.to_string(),
+    }
 }
 
 fn divergence(record: &LikelihoodRecord) -> String {
@@ -197,21 +208,13 @@ fn thermodynamics(record: &LikelihoodRecord) -> Table {
         &["observable", "unit", "from data", "deviation", "from random", "deviation", "exact"],
     );
     for row in &record.observables {
-        let deviation = |value: [f64; 2]| {
-            let away = row.exact.and_then(|exact| in_errors(value[0] - exact, value[1]));
-            match away {
-                Some(away) if away.abs() > DIFFERENT => format!("<span class=\"bad\">{}</span>", fixed(away, 1)),
-                Some(away) => fixed(away, 1),
-                None => DASH.to_string(),
-            }
-        };
         table.row(&[
             escape(&row.long_name),
             escape(&row.units),
             pair(row.from_data),
-            deviation(row.from_data),
+            deviation(row.from_data, row.exact),
             pair(row.from_random),
-            deviation(row.from_random),
+            deviation(row.from_random, row.exact),
             row.exact.map_or(DASH.to_string(), |exact| fixed(exact, 6)),
         ]);
     }

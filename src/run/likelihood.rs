@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::rbm::likelihood::annealed::Annealed;
 use crate::rbm::likelihood::{Likelihood, Options, assess};
-use crate::record::{AnnealingRecord, LikelihoodRecord, RelaxationRecord, ThermodynamicRecord};
+use crate::record::{AnnealingRecord, LikelihoodRecord, PairRecord, RelaxationRecord, ThermodynamicRecord};
 
 /// Weighs the machine on the lattice; `ledger` takes the notes.
 ///
@@ -40,6 +40,7 @@ pub fn run(section: &LikelihoodSection, subject: &Subject, ledger: &dyn Ledger) 
         sweeps: section.sampling_sweeps,
         relaxation: found.thermodynamics.relaxation.iter().map(relaxation).collect(),
         observables: found.thermodynamics.observables.iter().map(observable).collect(),
+        correlations: found.thermodynamics.correlations.iter().map(pair).collect(),
     })
 }
 
@@ -66,6 +67,10 @@ fn annealing(found: &Likelihood, estimate: &Annealed) -> AnnealingRecord {
 
 fn relaxation(point: &crate::rbm::likelihood::thermodynamics::Relaxation) -> RelaxationRecord {
     RelaxationRecord { sweep: point.sweep, from_data: point.from_data, from_random: point.from_random }
+}
+
+fn pair(row: &crate::rbm::likelihood::thermodynamics::PairCorrelation) -> PairRecord {
+    PairRecord { distance: row.distance, from_data: row.from_data, from_random: row.from_random, exact: row.exact }
 }
 
 fn observable(row: &crate::rbm::likelihood::thermodynamics::Thermodynamic) -> ThermodynamicRecord {

@@ -3,7 +3,7 @@
 
 use super::hdf5::{GroupReader, GroupWriter, label};
 use crate::error::Result;
-use crate::record::{AnnealingRecord, LikelihoodRecord, RelaxationRecord, ThermodynamicRecord};
+use crate::record::{AnnealingRecord, LikelihoodRecord, PairRecord, RelaxationRecord, ThermodynamicRecord};
 
 const DIRECTIONS: [&str; 2] = ["forward", "reverse"];
 const STARTS: [&str; 2] = ["data", "random"];
@@ -46,6 +46,9 @@ pub fn write(group: &GroupWriter, record: &LikelihoodRecord) -> Result<()> {
     }
     if !record.observables.is_empty() {
         write_observables(&group.group("thermodynamics")?, &record.observables)?;
+    }
+    if !record.correlations.is_empty() {
+        write_correlations(&group.group("two_point_function")?, &record.correlations)?;
     }
     Ok(())
 }
@@ -107,6 +110,20 @@ fn write_observables(group: &GroupWriter, observables: &[ThermodynamicRecord]) -
     group.variable("exact", &["observable"], &exact, label("1", "exact value of the Ising model, in the unit of the observable"))
 }
 
+fn write_correlations(group: &GroupWriter, correlations: &[PairRecord]) -> Result<()> {
+    group.attributes().text("NX_class", "NXdata")?.text("signal", "correlation")?.texts("axes", &["distance", "start"])?;
+    let distances: Vec<i64> = correlations.iter().map(|row| row.distance as i64).collect();
+    group.dimension("distance", &distances, label("1", "distance along an axis in lattice units"))?;
+    group.index("start", 2, "start of the chains")?;
+    group.texts("start_name", &["start"], &STARTS, "start of the chains")?;
+    let column = |part: usize| correlations.iter().flat_map(|row| [row.from_data[part], row.from_random[part]]).collect::<Vec<f64>>();
+    let over = ["distance", "start"];
+    group.variable("correlation", &over, &column(0), label("1", "two-point function along the axes"))?;
+    group.variable("correlation_errors", &over, &column(1), label("1", "standard error over chains: two-point function"))?;
+    let exact: Vec<f64> = correlations.iter().map(|row| row.exact).collect();
+    group.variable("exact", &["distance"], &exact, label("1", "two-point function of the Ising model on the same torus"))
+}
+
 /// Reads the group `likelihood`.
 ///
 /// # Errors
@@ -129,6 +146,8 @@ pub fn read(group: &GroupReader) -> Result<LikelihoodRecord> {
     };
     let relaxation = if group.has("relaxation") { read_relaxation(&group.group("relaxation")?)? } else { Vec::new() };
     let observables = if group.has("thermodynamics") { read_observables(&group.group("thermodynamics")?)? } else { Vec::new() };
+    // Files of earlier versions have no `two_point_function`.
+    let correlations = if group.has("two_point_function") { read_correlations(&group.group("two_point_function")?)? } else { Vec::new() };
     Ok(LikelihoodRecord {
         visible: group.count("visible_units")?,
         hidden: group.count("hidden_units")?,
@@ -147,6 +166,7 @@ pub fn read(group: &GroupReader) -> Result<LikelihoodRecord> {
         sweeps: group.count("sweeps")?,
         relaxation,
         observables,
+        correlations,
     })
 }
 
@@ -179,4 +199,20 @@ fn read_observables(group: &GroupReader) -> Result<Vec<ThermodynamicRecord>> {
         exact: Some(exact[index]).filter(|value| !value.is_nan()),
     };
     Ok((0..count).map(row).collect())
+}
+
+fn read_correlations(group: &GroupReader) -> Result<Vec<PairRecord>> {
+    let distances = group.array::<i64>("distance", 1)?.values;
+    let shape = [distances.len(), 2];
+    let (means, errors) = (group.shaped::<f64>("correlation", &shape)?, group.shaped::<f64>("correlation_errors", &shape)?);
+    let exact = group.shaped::<f64>("exact", &[distances.len()])?;
+    let row = |(index, &distance): (usize, &i64)| {
+        Ok(PairRecord {
+            distance: usize::try_from(distance).map_err(|why| group.wrong("distance", why))?,
+            from_data: [means[2 * index], errors[2 * index]],
+            from_random: [means[2 * index + 1], errors[2 * index + 1]],
+            exact: exact[index],
+        })
+    };
+    distances.iter().enumerate().map(row).collect()
 }

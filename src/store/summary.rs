@@ -234,5 +234,6 @@ fn likelihood(part: &LikelihoodRecord) -> Value {
         "chains": part.chains,
         "sweeps": part.sweeps,
         "observables": part.observables,
+        "two_point_function": part.correlations,
     })
 }

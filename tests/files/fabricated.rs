@@ -200,6 +200,12 @@ fn likelihood(primes: &mut Primes) -> LikelihoodRecord {
         from_random: primes.reals(),
         exact: exact.then(|| primes.real()),
     };
+    let pair = |primes: &mut Primes, distance: usize| PairRecord {
+        distance,
+        from_data: primes.reals(),
+        from_random: primes.reals(),
+        exact: primes.real(),
+    };
     LikelihoodRecord {
         visible: primes.next() as usize,
         hidden: primes.next() as usize,
@@ -218,6 +224,7 @@ fn likelihood(primes: &mut Primes) -> LikelihoodRecord {
         sweeps: primes.next() as usize,
         relaxation: (0..3).map(|_| relaxation(primes)).collect(),
         observables: vec![row(primes, "energy_per_site", true), row(primes, "absolute_magnetization", false)],
+        correlations: (1..=3).map(|distance| pair(primes, distance)).collect(),
     }
 }
 

@@ -6,13 +6,12 @@
 //! top machine alone. So the divergence that is given is an upper bound. Read [`assess`].
 
 use super::annealed::{Annealed, Path};
-use super::thermodynamics::{self, Thermodynamics, over_chains};
+use super::thermodynamics::{self, Thermodynamics, Watch, over_chains};
 use super::{Options, exact};
 use crate::exact::square;
 use crate::kernels::InstructionSet;
 use crate::lattice::SquareTorus;
 use crate::ledger::Ledger;
-use crate::measure::Series;
 use crate::random::{LaneStream, Purpose, Stream};
 use crate::rbm::deep::{self, ActivationKind};
 use crate::rbm::gibbs::{self, Conditional, GibbsChains};
@@ -138,17 +137,17 @@ fn sample(top: &Rbm, lower: &[Rbm], states: &BitMatrix, torus: SquareTorus, coup
     let from_random = BitMatrix::from_words(chains, top.visible(), || stream.word());
     let run = |start: &BitMatrix, index: u64| {
         let mut stack = StackChains::new(top, lower, start, seed, index);
-        let mut series = vec![Series::default(); chains];
-        thermodynamics::record(&mut series, &stack.spins(), torus);
+        let mut watch = Watch::new(torus, chains, sweeps);
+        watch.record(&stack.spins());
         for _ in 0..sweeps {
             stack.top.sweep();
-            thermodynamics::record(&mut series, &stack.spins(), torus);
+            watch.record(&stack.spins());
         }
-        (series, stack.top.visible())
+        (watch, stack.top.visible())
     };
     let (data, states) = run(&from_data, 0);
     let (random, _) = run(&from_random, 1);
-    thermodynamics::summarize(torus, coupling, &data, &random, states)
+    thermodynamics::summarize(coupling, &data, &random, states)
 }
 
 /// Gibbs chains of the top machine with the layers below.

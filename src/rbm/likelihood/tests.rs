@@ -1,5 +1,6 @@
 //! The bond machine, which is the Ising model, against Kaufman's solution; each test must also notice a machine at 1.02 times the coupling.
 
+use super::thermodynamics::PairCorrelation;
 use super::*;
 use crate::ledger::{Calls, Ledger, Nobody};
 use crate::rbm::bond_machine::{bond_machine_constant, torus_machine};
@@ -66,7 +67,15 @@ fn gibbs_sampling_of_the_bond_machine_gives_kaufmans_energy() {
             assert!((side[0] - row.exact.unwrap()).abs() < 4.0 * side[1], "{row:?}");
         }
     }
+    // The two-point function of the torus at all distances, 1 to 4.
+    println!("{:?}", found.correlations);
+    let away = |row: &PairCorrelation| [row.from_data, row.from_random].map(|[value, error]| (value - row.exact) / error);
+    assert_eq!(found.correlations.len(), 4);
+    for row in &found.correlations {
+        assert!(away(row).iter().all(|errors| errors.abs() < 4.0) && row.from_random[1] < 0.015, "{row:?}");
+    }
     let (mutant, analysis) = energy(1.02 * COUPLING, 2);
+    assert!(mutant.correlations.iter().any(|row| away(row).iter().any(|errors| errors.abs() > 4.0)), "{:?}", mutant.correlations);
     assert!((analysis.mean + 1.2775829757512).abs() > 4.0 * analysis.error, "{analysis:?}");
     let row = mutant.observables[0];
     assert!((row.from_data[0] - row.exact.unwrap()).abs() > 4.0 * row.from_data[1], "{row:?}");

@@ -1,9 +1,10 @@
-//! The thermodynamics of a machine: what Gibbs chains of it say about energy and magnetization, from two starts that must agree before they can be believed.
+//! The thermodynamics of a machine: what Gibbs chains of it say about energy, magnetization and the two-point function, from two starts that must agree before they can be believed.
 
 use crate::error::Result;
 use crate::exact;
 use crate::lattice::SquareTorus;
 use crate::ledger::{Entry, Ledger};
+use crate::measure::two_point::{PairCounter, distances};
 use crate::measure::{Measurement, Series};
 use crate::random::{Purpose, Stream};
 use crate::rbm::Rbm;
@@ -12,6 +13,10 @@ use crate::sampler::snapshot::Reader;
 use crate::spins::{BitMatrix, Configuration};
 use crate::statistics::jackknife::{self, Moments};
 use rayon::prelude::*;
+
+/// Draws of the second half of the sweeps in which pairs of spins are counted, at least, where there are as many: counting takes longer than the other observables, and draws that follow
+/// each other say nearly the same.
+const DRAWS_OF_PAIRS: usize = 100;
 
 /// The energy per site along the chains: mean and standard error over chains after so many sweeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +46,19 @@ pub struct Thermodynamic {
     pub exact: Option<f64>,
 }
 
+/// The two-point function along the axes at one distance, `<s(x) s(x + r)>`: mean and standard error over the chains of each start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairCorrelation {
+    /// r, in lattice units.
+    pub distance: usize,
+    /// Of the chains that started from data.
+    pub from_data: [f64; 2],
+    /// Of the chains that started from random states.
+    pub from_random: [f64; 2],
+    /// The Ising model on the same torus at the coupling of the data.
+    pub exact: f64,
+}
+
 /// What chains of a machine say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thermodynamics {
@@ -48,6 +66,8 @@ pub struct Thermodynamics {
     pub relaxation: Vec<Relaxation>,
     /// The table.
     pub observables: Vec<Thermodynamic>,
+    /// The two-point function up to half the side.
+    pub correlations: Vec<PairCorrelation>,
     /// The last states of the chains that started from data.
     pub states: BitMatrix,
 }
@@ -77,69 +97,131 @@ pub fn sample(
     let run = |start: &BitMatrix, index: u64| {
         let mut entry = Entry::new(ledger, format!("Gibbs chains {index}"));
         let mut gibbs = GibbsChains::new(rbm, start, seed, index);
-        let mut series = vec![Series::default(); chains];
+        let mut watch = Watch::new(torus, chains, sweeps);
         // What does not fit is not used: the same bits come out from the beginning.
-        let found = entry.found().and_then(|words| restored(&words, chains, sweeps, &mut gibbs).ok());
+        let found = entry.found().and_then(|words| watch.restored(&words, &mut gibbs).ok());
         match found {
-            Some(found) => series = found,
+            Some(found) => watch = found,
             None => {
                 gibbs = GibbsChains::new(rbm, start, seed, index);
-                record(&mut series, start, torus);
+                watch.record(start);
             }
         }
-        for _ in series.first().map_or(1, Series::len)..=sweeps {
+        let state = |watch: &Watch, gibbs: &GibbsChains| watch.words().into_iter().chain(gibbs.words()).collect();
+        for _ in watch.draws()..=sweeps {
             gibbs.sweep();
-            record(&mut series, &gibbs.visible(), torus);
-            entry.step(chains as u64, || state(&series, &gibbs));
+            watch.record(&gibbs.visible());
+            entry.step(chains as u64, || state(&watch, &gibbs));
         }
-        entry.finish(|| state(&series, &gibbs));
-        (series, gibbs.visible())
+        entry.finish(|| state(&watch, &gibbs));
+        (watch, gibbs.visible())
     };
-    let (data_series, states) = run(&from_data, 0);
-    let (random_series, _) = run(&from_random, 1);
-    summarize(torus, coupling, &data_series, &random_series, states)
+    let (from_data, states) = run(&from_data, 0);
+    let (from_random, _) = run(&from_random, 1);
+    summarize(coupling, &from_data, &from_random, states)
 }
 
 /// The chains of both starts, which have measured before their first sweep and after every one, and the last states of those that started from data.
-pub(super) fn summarize(
-    torus: SquareTorus,
-    coupling: f64,
-    data_series: &[Series],
-    random_series: &[Series],
-    states: BitMatrix,
-) -> Thermodynamics {
-    let (sites, sweeps) = (torus.sites() as f64, data_series.first().map_or(0, |chain| chain.len().saturating_sub(1)));
-    let energy_at = |series: &[Series], sweep: usize| over_chains(series.iter().map(|chain| chain.energy[sweep] as f64 / sites));
+pub(super) fn summarize(coupling: f64, data: &Watch, random: &Watch, states: BitMatrix) -> Thermodynamics {
+    let (torus, sweeps) = (data.torus, data.sweeps);
+    let sites = torus.sites() as f64;
+    let energy_at = |watch: &Watch, sweep: usize| over_chains(watch.chains.iter().map(|chain| chain.series.energy[sweep] as f64 / sites));
     let relaxation = sweeps_shown(sweeps)
-        .map(|sweep| Relaxation { sweep, from_data: energy_at(data_series, sweep), from_random: energy_at(random_series, sweep) })
+        .map(|sweep| Relaxation { sweep, from_data: energy_at(data, sweep), from_random: energy_at(random, sweep) })
         .collect();
-    Thermodynamics { relaxation, observables: observables(torus, coupling, data_series, random_series), states }
+    let exact = exact::torus_correlations(torus.side(), coupling, &data.distances);
+    let correlation = |(index, (&distance, exact)): (usize, (&usize, f64))| PairCorrelation {
+        distance,
+        from_data: data.correlation(index),
+        from_random: random.correlation(index),
+        exact,
+    };
+    let correlations = data.distances.iter().zip(exact).enumerate().map(correlation).collect();
+    let series = |watch: &Watch| watch.chains.iter().map(|chain| chain.series.clone()).collect::<Vec<Series>>();
+    Thermodynamics { relaxation, observables: observables(torus, coupling, &series(data), &series(random)), correlations, states }
 }
 
-/// The chains on their way as words: draws; energies and magnetizations, chain after chain; the chains themselves.
-fn state(series: &[Series], gibbs: &GibbsChains) -> Vec<u64> {
-    let mut words = vec![series.first().map_or(0, Series::len) as u64];
-    words.extend(series.iter().flat_map(|chain| chain.energy.iter().chain(&chain.magnetization)).map(|&value| value as u64));
-    words.extend(gibbs.words());
-    words
+/// What is measured of chains on their way, all of one start: before the first sweep, and after every one.
+#[derive(Debug, Clone)]
+pub(super) struct Watch {
+    torus: SquareTorus,
+    sweeps: usize,
+    distances: Vec<usize>,
+    chains: Vec<WatchedChain>,
 }
 
-fn restored(words: &[u64], chains: usize, sweeps: usize, gibbs: &mut GibbsChains) -> Result<Vec<Series>> {
-    let mut reader = Reader::new(words);
-    let draws = reader.count(sweeps + 1)?;
-    let mut numbers = || Ok(reader.words(draws)?.iter().map(|&word| word as i64).collect());
-    let series = (0..chains).map(|_| Ok(Series { energy: numbers()?, magnetization: numbers()?, ..Series::default() }));
-    let series = series.collect::<Result<Vec<Series>>>()?;
-    gibbs.restore(reader.rest())?;
-    Ok(series)
+#[derive(Debug, Clone)]
+struct WatchedChain {
+    series: Series,
+    /// For each distance the sum of s(x) s(x + r) over sites, axes and the draws in which pairs are counted.
+    pairs: Vec<i64>,
 }
 
-/// Measures every chain once.
-pub(super) fn record(series: &mut [Series], states: &BitMatrix, torus: SquareTorus) {
-    series.par_iter_mut().enumerate().for_each(|(chain, series)| {
-        let configuration = Configuration::from_words(torus, states.row(chain).to_vec());
-        series.push(Measurement { energy: energy(&configuration), magnetization: configuration.magnetization() });
-    });
+impl Watch {
+    /// For so many chains, before their first draw.
+    pub fn new(torus: SquareTorus, chains: usize, sweeps: usize) -> Self {
+        let distances = distances(torus.side());
+        let chain = WatchedChain { series: Series::default(), pairs: vec![0; distances.len()] };
+        Watch { torus, sweeps, distances, chains: vec![chain; chains] }
+    }
+
+    /// Draws of each chain so far.
+    fn draws(&self) -> usize {
+        self.chains.first().map_or(1, |chain| chain.series.len())
+    }
+
+    /// The first draw of the second half, and how many draws after one in which pairs are counted the next one is.
+    fn pair_draws(&self) -> (usize, usize) {
+        let first = self.sweeps.div_ceil(2);
+        (first, ((self.sweeps + 1 - first) / DRAWS_OF_PAIRS).max(1))
+    }
+
+    /// Measures every chain once.
+    pub fn record(&mut self, states: &BitMatrix) {
+        let (torus, distances, (first, step), draw) =
+            (self.torus, &self.distances, self.pair_draws(), self.chains.first().map_or(0, |chain| chain.series.len()));
+        let counts_pairs = draw >= first && (draw - first).is_multiple_of(step);
+        let measure = |counter: &mut PairCounter, (row, chain): (usize, &mut WatchedChain)| {
+            let configuration = Configuration::from_words(torus, states.row(row).to_vec());
+            chain.series.push(Measurement { energy: energy(&configuration), magnetization: configuration.magnetization() });
+            if counts_pairs {
+                let sums = counter.sums(configuration.words(), distances);
+                chain.pairs.iter_mut().zip(sums).for_each(|(sum, new)| *sum += new);
+            }
+        };
+        self.chains.par_iter_mut().enumerate().for_each_init(|| PairCounter::new(torus), measure);
+    }
+
+    /// The two-point function at the distance number `index`, with its error over the chains.
+    fn correlation(&self, index: usize) -> [f64; 2] {
+        let (first, step) = self.pair_draws();
+        let pairs = (self.sweeps - first) / step + 1;
+        over_chains(self.chains.iter().map(|chain| chain.pairs[index] as f64 / (2 * self.torus.sites() * pairs) as f64))
+    }
+
+    /// The chains on their way as words: draws; energies, magnetizations and pairs, chain after chain.
+    fn words(&self) -> Vec<u64> {
+        let draws = std::iter::once(self.draws() as u64);
+        let of_chain = |chain: &WatchedChain| {
+            let numbers = chain.series.energy.iter().chain(&chain.series.magnetization).chain(&chain.pairs);
+            numbers.map(|&number| number as u64).collect::<Vec<u64>>()
+        };
+        draws.chain(self.chains.iter().flat_map(of_chain)).collect()
+    }
+
+    /// From such words, which are followed by those of the Gibbs chains.
+    fn restored(&self, words: &[u64], gibbs: &mut GibbsChains) -> Result<Self> {
+        let mut reader = Reader::new(words);
+        let draws = reader.count(self.sweeps + 1)?;
+        let mut numbers = |count: usize| Ok(reader.words(count)?.iter().map(|&word| word as i64).collect());
+        let chain = |_| {
+            let series = Series { energy: numbers(draws)?, magnetization: numbers(draws)?, ..Series::default() };
+            Ok(WatchedChain { series, pairs: numbers(self.distances.len())? })
+        };
+        let chains = (0..self.chains.len()).map(chain).collect::<Result<Vec<WatchedChain>>>()?;
+        gibbs.restore(reader.rest())?;
+        Ok(Watch { chains, ..self.clone() })
+    }
 }
 
 /// [`Configuration::energy`] a row at a time: every bond is broken or not.
@@ -211,13 +293,6 @@ fn observables(torus: SquareTorus, coupling: f64, data: &[Series], random: &[Ser
             from_random: specific_heat(&random),
             exact: Some(reference.specific_heat_per_site),
         },
-        row(
-            "nearest_neighbour_correlation",
-            "nearest-neighbour correlation",
-            "1",
-            Some(-reference.energy_per_site / 2.0),
-            &|chain, draw| -energy(chain, draw) / 2.0,
-        ),
         row("absolute_magnetization", "absolute magnetization per site", "1", reference.absolute_magnetization, &|chain, draw| {
             magnetization(chain, draw).abs()
         }),
@@ -256,6 +331,28 @@ mod tests {
                 let exact = row.exact.unwrap();
                 assert!((side[0] - exact).abs() <= 4.0 * side[1] && side[1] < 0.01, "{row:?}");
             }
+        }
+        assert_eq!(found.correlations.iter().map(|row| (row.distance, row.exact)).collect::<Vec<_>>(), [(1, 0.0), (2, 0.0), (3, 0.0)]);
+        for row in &found.correlations {
+            for [value, error] in [row.from_data, row.from_random] {
+                assert!(value.abs() <= 4.0 * error && error > 1e-4 && error < 0.01, "{row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_are_counted_in_the_second_half_alone() {
+        // All spins up but in the first half, where they stand in columns: what is counted then would lower the mean at odd distances.
+        let torus = SquareTorus::new(4).unwrap();
+        let (mut columns, mut up) = (BitMatrix::new(2, 16), BitMatrix::new(2, 16));
+        (0..2).for_each(|row| (columns.row_mut(row)[0], up.row_mut(row)[0]) = (0x5555, 0xFFFF));
+        for sweeps in [0, 1, 7, 8, 450, 999] {
+            let mut watch = Watch::new(torus, 2, sweeps);
+            (0..=sweeps).for_each(|draw| watch.record(if draw < (sweeps + 1) / 2 { &columns } else { &up }));
+            assert_eq!([0, 1].map(|index| watch.correlation(index)), [[1.0, 0.0]; 2], "{sweeps} sweeps");
+            let mut late = Watch::new(torus, 2, sweeps);
+            (0..=sweeps).for_each(|draw| late.record(if draw <= (sweeps + 1) / 2 { &columns } else { &up }));
+            assert!(late.correlation(0)[0] < 1.0, "{sweeps} sweeps");
         }
     }
 }
