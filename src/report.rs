@@ -20,6 +20,7 @@ mod figure;
 mod flow;
 mod histogram;
 mod html;
+mod imported;
 mod improved;
 mod likelihood;
 mod locality;
@@ -123,6 +124,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
     sections.extend(relaxation::section(record));
     sections.extend(improved::section(record));
     sections.extend(two_point::section(record));
+    sections.extend(imported::section(record));
     let training = record.training.as_ref();
     sections.extend(training.filter(|training| !training.layers.is_empty()).map(training::section));
     if let Some(renormalization) = &record.renormalization {

@@ -189,7 +189,17 @@ fn analyse_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
 fn take_in_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some((section, foreign)) = job.train.as_ref().and_then(|section| Some((section, section.foreign.as_ref()?))) else { return Ok(()) };
     session
-        .on_root(|desk| if desk.configurations.is_empty() { foreign_data::take_in(job, section, foreign, desk) } else { Ok(()) })
+        .on_root(|desk| {
+            if desk.configurations.is_empty() {
+                foreign_data::take_in(job, section, foreign, desk)?;
+            }
+            // A job that was killed before its first layer was saved has left the configurations alone.
+            if let (None, Some(set)) = (desk.record.analysis(foreign_data::TABLE), desk.configurations.first()) {
+                let table = foreign_data::judge(foreign, set)?;
+                desk.record.analyses.push(table);
+            }
+            Ok(())
+        })
         .map(drop)
 }
 

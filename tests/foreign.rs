@@ -92,6 +92,17 @@ fn configurations_of_other_programs_train_the_same_network_in_whatever_form_they
         assert!(layers(&directory) == expected, "{data}");
         succeed(kadanoff().arg("check").arg(&directory));
     }
+    // They follow the law at K = 0.4, and the report says so; that at 0.36 they do not, which is warned of.
+    let report = |directory: &Path| {
+        succeed(kadanoff().arg("report").arg(directory));
+        std::fs::read_to_string(directory.join("report.html")).unwrap()
+    };
+    let page = report(&place.join("form0"));
+    assert!(page.contains("Configurations of another program") && !page.contains("do not follow the law"));
+    let page = report(&run("other-law", &job(forms[0]).replace("coupling = 0.4,", "coupling = 0.36,")));
+    assert!(page.contains("do not follow the law that the run file states"));
+    succeed(kadanoff().arg("check").arg(place.join("other-law")));
+
     // The run keeps what it took in: the same command goes on without the file.
     std::fs::remove_file(place.join("bits.npy")).unwrap();
     let file = write_job(place, &job(forms[0]));

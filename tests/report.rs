@@ -6,7 +6,7 @@
 mod fabricated;
 
 use fabricated::{empty, record, scaling};
-use kadanoff::record::RunRecord;
+use kadanoff::record::{LikelihoodRecord, RunRecord};
 use kadanoff::report::{ReportFiles, write_report};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -237,6 +237,30 @@ fn directions_that_differ_are_both_shown_and_give_no_divergence() {
     let text = text_of(&written.html);
     assert!(text.contains("No divergence: forward and reverse annealing of the first layer differ by 31.8 nats."));
     assert!(text.contains("Forward alone would say 41.10(52), reverse alone 72.90(52)."));
+}
+
+#[test]
+fn what_cannot_be_true_together_is_warned_of() {
+    let warned = |name: &str, change: &dyn Fn(&mut LikelihoodRecord)| {
+        let mut record = record();
+        change(record.renormalization.as_mut().and_then(|part| part.likelihood.as_mut()).expect("a likelihood"));
+        text_of(&write(name, &record).html)
+    };
+    let both = ["The divergence is negative", "Divergence and energy contradict each other"];
+    let negative = warned("negative", &|likelihood| likelihood.divergence = Some([-9.0, 1.0]));
+    assert!(negative.contains(both[0]) && negative.contains("9.0 standard errors below zero"));
+    // Within four errors of zero it may be luck.
+    let near = warned("near", &|likelihood| likelihood.divergence = Some([-3.0, 1.0]));
+    assert!(both.iter().all(|words| !near.contains(words)));
+    // Both starts agree on an energy that is 0.15 off; at 0.01 nats it can be 0.02 off.
+    let settle = |likelihood: &mut LikelihoodRecord, divergence: f64| {
+        likelihood.divergence = Some([divergence, 0.0]);
+        likelihood.observables.iter_mut().for_each(|row| row.from_data = row.from_random);
+        likelihood.observables[0].from_random = [-1.0, 0.003];
+        likelihood.observables[0].from_data = [-1.0, 0.003];
+    };
+    assert!(warned("contradiction", &|likelihood| settle(likelihood, 0.01)).contains(both[1]));
+    assert!(!warned("possible", &|likelihood| settle(likelihood, 3.0)).contains(both[1]));
 }
 
 #[test]

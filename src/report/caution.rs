@@ -3,7 +3,7 @@
 use super::ensemble::{self, LARGE_DEVIATION, SHORT_CHAIN, deviation};
 use super::html::escape;
 use super::number::{fixed, list, percent, significant, thousands};
-use super::{likelihood, mapping, reconstruction, scaling};
+use super::{imported, likelihood, mapping, reconstruction, scaling};
 use crate::record::{Ensemble, RenormalizationRecord, RunRecord, SamplingRecord, TableRecord, TrainingRecord};
 
 /// Share of dead units beyond which a layer is warned of.
@@ -19,6 +19,7 @@ const SPELT_OUT: usize = 4;
 pub(super) fn warnings(record: &RunRecord) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(not_finite(record));
+    warnings.extend(imported::warning(record));
     if let Some(sampling) = &record.sampling {
         sampling_warnings(sampling, record.analysis("equilibration"), &mut warnings);
     }
@@ -28,6 +29,9 @@ pub(super) fn warnings(record: &RunRecord) -> Vec<String> {
         warnings.extend(record.sampling.as_ref().and_then(|sampling| correlated(sampling, training)));
     }
     if let Some(renormalization) = &record.renormalization {
+        if let Some(likelihood) = &renormalization.likelihood {
+            warnings.extend(likelihood::impossible(likelihood, record.training.as_ref()));
+        }
         renormalization_warnings(renormalization, &mut warnings);
     }
     warnings
