@@ -45,6 +45,8 @@ pub(super) struct Before<'a> {
     pub sites: Option<usize>,
     pub hidden: Option<usize>,
     pub gradient: Option<GradientKind>,
+    /// Whether the configurations are those of another program.
+    pub takes_foreign: bool,
 }
 
 /// Reads the keys.
@@ -110,6 +112,13 @@ pub(super) fn read(section: &Section, before: &Before) -> Option<LearningSection
                 "method",
                 &format!("the {name} method sums over all states of the lattice, and {sites} spins have too many: at most {MOST_VISIBLE} spins, that is sizes = [4]"),
             );
+        }
+        if before.takes_foreign {
+            let sentence = format!(
+                "the {name} method learns the exact Ising law at the coupling and looks at no configurations, so those of `data` would not be learned: write \"cd\", \"pcd\" or \"tempered\", or sample \
+                 with [sample]"
+            );
+            section.refuse("method", &sentence);
         }
         if depth.is_some_and(|depth| depth > 1) {
             let sentence = format!("the {name} method knows the law of the spins only, so it trains one layer: write one number in layers");

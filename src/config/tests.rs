@@ -320,6 +320,22 @@ fn kept_configurations_are_spread_evenly_and_add_up() {
 }
 
 #[test]
+fn methods_that_look_at_no_data_are_refused_with_those_of_another_program() {
+    let text = |method: &str| {
+        format!(
+            "seed = 1\n[lattice]\nsizes = [4]\n[train]\ndata = {{ file = \"x.npy\", coupling = 0.4, configurations = 400 }}\nlayers = [8]\nepochs = 3\nmethod = \"{method}\"\n"
+        )
+    };
+    for method in ["exact", "natural"] {
+        let sentence = refusal(&text(method));
+        assert!(sentence.contains("run.toml:8") && sentence.contains("those of `data` would not be learned"), "{sentence}");
+    }
+    for method in ["cd", "pcd", "tempered"] {
+        parse(&text(method)).unwrap();
+    }
+}
+
+#[test]
 fn what_is_not_a_run_file_is_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let refuse = |path: &Path| match RunFile::load(path) {

@@ -205,6 +205,7 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
         sites: source.as_ref().map(|(size, _)| size * size),
         hidden: layers.as_ref().and_then(|layers| layers.first().copied()),
         gradient: gradient.flatten(),
+        takes_foreign: foreign.is_some(),
     };
     let learning = learning::read(section, &before);
     if let Some(distribute) = distribute {
