@@ -141,8 +141,10 @@ impl TemperingRecord {
 pub struct EpochRecord {
     /// Mean squared difference between a visible unit and its reconstruction probability, per unit.
     pub reconstruction_error: f64,
-    /// Mean free energy of held-out data minus that of as many training data, in nats; grows when the machine learns its data by heart.
+    /// Mean free energy of held-out data minus that of training data, in nats, the energies of Ising spins taken out; grows when the machine learns its data by heart.
     pub free_energy_gap: f64,
+    /// Its standard error; not a number in files of versions that did not know it, infinite with one held-out sample.
+    pub free_energy_gap_error: f64,
     /// Estimated ln p(v_i given all other units) a visible unit over held-out data, in nats; none for data that are not binary.
     pub pseudo_likelihood: Option<f64>,
     /// Root mean square of the weights.

@@ -288,3 +288,30 @@ fn the_report_says_whether_the_stack_samples_the_right_thermodynamics() {
     let summary = std::fs::read_to_string(directory.join("summary.json")).unwrap();
     assert!(summary.contains("specific_heat_deviation") && summary.contains("is_right"));
 }
+
+#[test]
+fn a_layer_stops_early_only_where_it_learns_its_data_by_heart() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |name: &str, configurations: usize, held_out: usize, epochs: usize| {
+        let text = format!(
+            "seed = 4\n[lattice]\nsizes = [8]\n[sample]\ncouplings = [0.4]\nreplicas = 50\nthermalization = 50\nsweeps = 4000\nmeasure_every = 20\nconfigurations = {configurations}\n\
+             [train]\nlayers = [64]\nepochs = {epochs}\nminibatch = 20\nheld_out = {held_out}\nlearning_rate = 0.2\nlargest_free_energy_gap = 2\n[report]\nfigures = false\n"
+        );
+        let job = write_job(folder.path(), &text);
+        let directory = folder.path().join(name);
+        succeed(kadanoff().arg("run").arg(&job).arg("--out").arg(&directory));
+        kadanoff::store::read_run(&directory).unwrap().training.unwrap().layers.remove(0)
+    };
+    // A hundred configurations are learned by heart.
+    let few = train("few", 150, 50, 400);
+    let exceeds = |epoch: &kadanoff::record::EpochRecord| epoch.free_energy_gap - 2.0 * epoch.free_energy_gap_error > 2.0;
+    let count = few.epochs.len();
+    assert!(few.stopped_early && (4..400).contains(&count), "{count} epochs");
+    assert!(few.epochs[count - 3..].iter().all(exceeds) && !exceeds(&few.epochs[count - 4]), "{:?}", &few.epochs[count - 4..]);
+    // The error is that of a hundred and fifty configurations: neither nothing nor all.
+    assert!(few.epochs.iter().all(|epoch| epoch.free_energy_gap_error > 0.01 && epoch.free_energy_gap_error < 10.0));
+    // Five thousand are not, with as many steps as that.
+    let epochs = (count * 100).div_ceil(5000).max(4);
+    let many = train("many", 6000, 1000, epochs);
+    assert!(!many.stopped_early && many.epochs.len() == epochs && !many.epochs.iter().any(exceeds), "{:?}", many.epochs.last());
+}

@@ -9,7 +9,7 @@ use crate::kernels::{InstructionSet, activation};
 use crate::spins::BitMatrix;
 use rayon::prelude::*;
 
-/// Training samples that are compared with the held-out ones, at most.
+/// Training samples that are compared with the held-out ones, at most, unless more are held out.
 pub const MOST_TRAINING_SAMPLES: usize = 2000;
 
 /// Samples that are worked on together; it changes no result.
@@ -21,8 +21,11 @@ pub struct Epoch {
     /// Mean squared difference between a visible unit and its probability after one Gibbs step, per unit, over the samples as they were trained on; for other methods than contrastive
     /// divergence that of [`reconstruction_error`] at the end of the epoch.
     pub reconstruction_error: f64,
-    /// Mean free energy of the held-out data minus that of as many training data (the first ones, at most 2000), in nats; 0 without held-out data.
+    /// Mean free energy of the held-out data minus that of the first training data, at most 2000 or as many as are held out, in nats; the energies of Ising spins are taken out
+    /// ([`super::train::gap`]). 0 without held-out data.
     pub free_energy_gap: f64,
+    /// Its standard error; infinite with a single held-out sample.
+    pub free_energy_gap_error: f64,
     /// Estimated mean logarithm of p(v_i given all other units) a visible unit over the held-out data, in nats ([`pseudo_likelihood`]).
     pub pseudo_likelihood: Option<f64>,
     /// Root mean square of the weights.
@@ -107,16 +110,6 @@ impl<'a> VisiblePart<'a> {
             }
         }
     }
-}
-
-/// Mean free energy of the held-out data, which are given, minus that of as many training data, at most [`MOST_TRAINING_SAMPLES`]; 0 without held-out data.
-pub fn free_energy_gap(set: InstructionSet, machine: &Machine, data: &TrainingData, held_out: &[f64]) -> f64 {
-    if held_out.is_empty() {
-        return 0.0;
-    }
-    let mean = |energies: &[f64]| energies.iter().sum::<f64>() / energies.len() as f64;
-    let training = held_out.len().min(data.samples()).min(MOST_TRAINING_SAMPLES);
-    mean(held_out) - mean(&free_energies(set, machine, data, training))
 }
 
 /// Mean squared difference between a visible unit and its probability after going up and down with probabilities, per unit, over the first samples (at most

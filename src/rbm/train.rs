@@ -12,6 +12,7 @@
 pub mod chains;
 pub mod exact;
 mod exchange;
+pub mod gap;
 mod gradient;
 mod learn;
 pub mod natural;
@@ -77,6 +78,7 @@ pub struct Trainer<'a> {
     law: Vec<f64>,
     /// The share of accepted exchanges of each pair of temperatures in the last epoch.
     swap_rates: Vec<f64>,
+    energies: gap::Energies,
 }
 
 /// What one minibatch leaves behind, the same on every rank.
@@ -149,6 +151,7 @@ impl<'a> Trainer<'a> {
             chains,
             law: Vec::new(),
             swap_rates: Vec::new(),
+            energies: gap::Energies::default(),
         };
         trainer.set_biases();
         trainer.rbm = trainer.machine.to_rbm();
@@ -185,6 +188,7 @@ impl<'a> Trainer<'a> {
     pub fn set_data(&mut self, data: TrainingData) {
         assert_eq!((data.samples(), data.units()), (self.data.samples(), self.data.units()), "fresh data have the shape of the old ones");
         self.data = Cow::Owned(data);
+        self.energies.forget_training();
     }
 
     /// The training data, those of the present epoch if they are fresh.
@@ -307,9 +311,11 @@ impl<'a> Trainer<'a> {
         };
         // Two of the monitors begin with the free energies of the held-out data.
         let held_out = monitor::free_energies(self.set, &self.machine, &self.held_out, self.held_out.samples());
+        let [free_energy_gap, free_energy_gap_error] = self.free_energy_gap(&held_out);
         let record = Epoch {
             reconstruction_error: squared_error,
-            free_energy_gap: monitor::free_energy_gap(self.set, &self.machine, &self.data, &held_out),
+            free_energy_gap,
+            free_energy_gap_error,
             pseudo_likelihood: monitor::pseudo_likelihood(self.set, &self.machine, &self.held_out, &held_out),
             weight_norm,
             weight_maximum,

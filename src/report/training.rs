@@ -9,6 +9,9 @@ use super::style::{self, INK};
 use crate::console::plural;
 use crate::record::{EpochRecord, LayerRecord, TrainingRecord};
 
+/// Bars of the free-energy gap of one layer, at most.
+const MOST_BARS: usize = 40;
+
 /// "1600–400–100–25"
 pub(super) fn architecture(layers: &[LayerRecord]) -> String {
     let visible = layers.first().map(|layer| layer.visible.to_string());
@@ -41,8 +44,8 @@ pub(super) fn section(training: &TrainingRecord) -> Section {
             "training",
             draw(&training.layers),
             "Reconstruction error, free-energy gap, weights and gradient of each layer against the epoch.",
-            "<b>Training, layer by layer.</b> (a) Mean squared reconstruction error per visible unit. (b) Mean free energy of held-out minus that of training data, in nats: a \
-             rise means that the machine learns its data by heart. (c) Root mean square (solid) and largest absolute value (dashed) of the weights. (d) Root mean square of \
+            "<b>Training, layer by layer.</b> (a) Mean squared reconstruction error per visible unit. (b) Mean free energy of held-out minus that of training data, in nats, with standard errors (in the first layer the \
+             energies of the spins are taken out, where they have one coupling): a rise means that the machine learns its data by heart. (c) Root mean square (solid) and largest absolute value (dashed) of the weights. (d) Root mean square of \
              the last minibatch's gradient of the weights.",
         );
     }
@@ -107,7 +110,7 @@ fn early_stops(training: &TrainingRecord) -> Option<String> {
         .map(|(index, layer)| format!("layer {} after {} epochs", index + 1, layer.epochs.len()))
         .collect();
     (!layers.is_empty()).then(|| {
-        format!("Training stopped early, because the free-energy gap was too large three epochs in a row: {}.", number::list(&layers))
+        format!("Training stopped early, because the free-energy gap exceeded its limit by more than two standard errors three epochs in a row: {}.", number::list(&layers))
     })
 }
 
@@ -151,7 +154,7 @@ fn table(training: &TrainingRecord) -> Table {
             format!("{} → {}", layer.visible, layer.hidden),
             layer.epochs.len().to_string(),
             last(|epoch| epoch.reconstruction_error),
-            last(|epoch| epoch.free_energy_gap),
+            layer.epochs.last().map_or(number::DASH.to_string(), gap),
             layer.epochs.last().and_then(|epoch| epoch.pseudo_likelihood).map_or(number::DASH.to_string(), |value| significant(value, 3)),
             last(|epoch| epoch.weight_norm),
             last(|epoch| epoch.weight_maximum),
@@ -160,6 +163,12 @@ fn table(training: &TrainingRecord) -> Table {
         ]);
     }
     table
+}
+
+/// The gap with its error, where that is known.
+fn gap(epoch: &EpochRecord) -> String {
+    let (gap, error) = (epoch.free_energy_gap, epoch.free_energy_gap_error);
+    if error.is_finite() && error > 0.0 { number::with_error(gap, error) } else { significant(gap, 3) }
 }
 
 /// The median, which a pause of the machine does not move.
@@ -190,6 +199,17 @@ fn draw(layers: &[LayerRecord]) -> Drawing {
         drawing.heading(&char::from(b'a' + cell as u8).to_string(), [left - 4.0, top - 10.0], 13.0, INK, Anchor::Start);
         if cell == 1 {
             panel.level(&mut drawing, 0.0, style::MUTED, 1.0);
+        }
+        for (index, layer) in layers.iter().enumerate().filter(|_| cell == 1) {
+            for (epoch, record) in layer.epochs.iter().enumerate().step_by(longest.div_ceil(MOST_BARS).max(1)) {
+                panel.error_bar(
+                    &mut drawing,
+                    (epoch + 1) as f64,
+                    record.free_energy_gap,
+                    record.free_energy_gap_error,
+                    style::category(index),
+                );
+            }
         }
         for (index, layer) in layers.iter().enumerate() {
             for (which, curve) in curves.iter().enumerate() {

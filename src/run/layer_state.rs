@@ -13,7 +13,7 @@ use std::ops::Range;
 /// A network has at most so many layers.
 const MOST_LAYERS: usize = 256;
 /// Numbers of an epoch in a checkpoint.
-const NUMBERS: usize = 8;
+const NUMBERS: usize = 9;
 /// The persistent chains of shard s are item CHAINS + s.
 const CHAINS: u64 = 1 << 16;
 /// The sampler of fresh chain c is item FRESH + c.
@@ -34,7 +34,7 @@ pub struct Progressed {
     pub seconds: f64,
 }
 
-/// The items of a checkpoint. Item 0, from rank 0: the number of the network times 256 and the layer; the epochs done, and eight numbers of each; seconds, minibatches, squared error and squared gradient of the
+/// The items of a checkpoint. Item 0, from rank 0: the number of the network times 256 and the layer; the epochs done, and nine numbers of each; seconds, minibatches, squared error and squared gradient of the
 /// epoch that has begun; the number of parameters and steps, and they themselves, two to a word. Item 1 + s, from the rank that has shard s: the random streams of that shard,
 /// if an epoch has begun. Item `CHAINS` + s: its persistent chains. Item `FRESH` + c, from the rank that moves chain c of the fresh data: what it has drawn of the epoch, and its state.
 pub fn encode(place: (usize, usize), snapshot: &Snapshot, progressed: &Progressed, fresh: Option<&FreshData>, is_root: bool) -> Items {
@@ -327,6 +327,7 @@ fn numbers_of(epoch: &EpochRecord) -> [f64; NUMBERS] {
     [
         epoch.reconstruction_error,
         epoch.free_energy_gap,
+        epoch.free_energy_gap_error,
         epoch.pseudo_likelihood.unwrap_or(f64::NAN),
         epoch.weight_norm,
         epoch.weight_maximum,
@@ -337,11 +338,22 @@ fn numbers_of(epoch: &EpochRecord) -> [f64; NUMBERS] {
 }
 
 fn epoch_of(numbers: [f64; NUMBERS]) -> EpochRecord {
-    let [reconstruction_error, free_energy_gap, pseudo, weight_norm, weight_maximum, gradient_norm, learning_rate, seconds] = numbers;
+    let [
+        reconstruction_error,
+        free_energy_gap,
+        free_energy_gap_error,
+        pseudo,
+        weight_norm,
+        weight_maximum,
+        gradient_norm,
+        learning_rate,
+        seconds,
+    ] = numbers;
     let pseudo_likelihood = Some(pseudo).filter(|value| !value.is_nan());
     EpochRecord {
         reconstruction_error,
         free_energy_gap,
+        free_energy_gap_error,
         pseudo_likelihood,
         weight_norm,
         weight_maximum,

@@ -20,8 +20,10 @@ use crate::spins::BitMatrix;
 use std::borrow::Cow;
 use std::time::Instant;
 
-/// Epochs in a row with too large a free-energy gap that end the training of a layer: a single one may be noise.
+/// Epochs in a row with too large a free-energy gap that end the training of a layer.
 const EPOCHS_OF_GAP: usize = 3;
+/// By how many of its standard errors a gap must exceed the limit. The gaps of successive epochs are those of the same samples, so that what chance made of one it makes of all.
+const ERRORS_OF_GAP: f64 = 2.0;
 
 /// What is to be learned.
 pub struct Task<'a> {
@@ -125,25 +127,31 @@ fn activities(task: &Task, configurations: BitMatrix, epoch: u64) -> TrainingDat
     })
 }
 
-/// Whether all epochs are done, or the free-energy gap has been too large for some.
+/// Whether all epochs are done, or the free-energy gap has been too large for some, by more than chance makes it.
 pub fn is_done(section: &TrainSection, layer: usize, progressed: &Progressed) -> bool {
     let epochs = &progressed.epochs;
     let last = &epochs[epochs.len().saturating_sub(EPOCHS_OF_GAP)..];
-    let too_large = |epoch: &EpochRecord| epoch.free_energy_gap > section.learning.largest_free_energy_gap;
+    let too_large = |epoch: &EpochRecord| {
+        epoch.free_energy_gap - ERRORS_OF_GAP * epoch.free_energy_gap_error > section.learning.largest_free_energy_gap
+    };
     epochs.len() >= section.epochs[layer] || last.len() == EPOCHS_OF_GAP && last.iter().all(too_large)
 }
 
 fn trainer<'a>(task: &Task<'a>, training: Cow<'a, TrainingData>, exchange: &'a OverRanks<'a>) -> Result<Trainer<'a>> {
     let options = options(task.job.seed, task.section, task.layer);
     let trainer = Trainer::of(training, Cow::Borrowed(task.held_out), options, exchange)?;
-    with_law(trainer, task.section)
+    with_law(trainer, task.section, task.layer)
 }
 
-/// The trainer with the law of the data, if its method asks for it.
+/// The trainer with what is known of its data: the energies of the spins that the first layer sees, if they are of one coupling, and their law if the method asks for it.
 ///
 /// # Errors
 /// [`crate::error::Error::Usage`] for too large a lattice.
-pub fn with_law<'a>(trainer: Trainer<'a>, section: &TrainSection) -> Result<Trainer<'a>> {
+pub fn with_law<'a>(trainer: Trainer<'a>, section: &TrainSection, layer: usize) -> Result<Trainer<'a>> {
+    let trainer = match section.coupling().filter(|_| layer == 0) {
+        Some(coupling) => trainer.with_energies(SquareTorus::new(section.size)?, coupling),
+        None => trainer,
+    };
     if !section.learning.method.is_exact() {
         return Ok(trainer);
     }
@@ -155,6 +163,7 @@ pub fn epoch_record(epoch: &Epoch, seconds: f64) -> EpochRecord {
     EpochRecord {
         reconstruction_error: epoch.reconstruction_error,
         free_energy_gap: epoch.free_energy_gap,
+        free_energy_gap_error: epoch.free_energy_gap_error,
         pseudo_likelihood: epoch.pseudo_likelihood,
         weight_norm: epoch.weight_norm,
         weight_maximum: epoch.weight_maximum,

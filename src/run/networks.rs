@@ -183,7 +183,7 @@ impl<'a> Network<'a> {
 
     fn trainer(&self, layer: usize, training: TrainingData, held_out: TrainingData) -> Result<Trainer<'static>> {
         let options = learning::options(self.task.job.seed, self.task.section, layer);
-        learning::with_law(Trainer::of_own(training, held_out, options, &Alone)?, self.task.section)
+        learning::with_law(Trainer::of_own(training, held_out, options, &Alone)?, self.task.section, layer)
     }
 
     /// The next layer, from its beginning or from the checkpoint.

@@ -20,7 +20,7 @@ pub const NEWEST: &str = "state";
 /// The generation before it.
 pub const PREVIOUS: &str = "state.previous";
 /// The version of the layout, and of the words of every stage and sampler in it.
-pub const CHECKPOINT_VERSION: u64 = 4;
+pub const CHECKPOINT_VERSION: u64 = 5;
 
 const MAGIC: &[u8; 16] = b"kadanoff state\r\n";
 const DIGEST: usize = blake3::OUT_LEN;

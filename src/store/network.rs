@@ -13,7 +13,7 @@ use std::path::Path;
 const CONTENT: &str = "network";
 
 /// The monitored numbers of an epoch: name, units, words.
-const MONITORS: [(&str, &str, &str); 8] = [
+const MONITORS: [(&str, &str, &str); 9] = [
     ("reconstruction_error", "1", "mean squared reconstruction error per visible unit"),
     ("free_energy_gap", "nat", "mean free energy of held-out minus training data"),
     ("weight_norm", "1", "root mean square weight"),
@@ -22,9 +22,10 @@ const MONITORS: [(&str, &str, &str); 8] = [
     ("seconds", "s", "wall time"),
     ("pseudo_likelihood", "nat", "logarithm of p(v_i given the other units) over held-out data"),
     ("learning_rate", "1", "learning rate"),
+    ("free_energy_gap_error", "nat", "standard error of the free-energy gap"),
 ];
 
-fn monitors(epoch: &EpochRecord) -> [f64; 8] {
+fn monitors(epoch: &EpochRecord) -> [f64; 9] {
     [
         epoch.reconstruction_error,
         epoch.free_energy_gap,
@@ -34,6 +35,7 @@ fn monitors(epoch: &EpochRecord) -> [f64; 8] {
         epoch.seconds,
         epoch.pseudo_likelihood.unwrap_or(f64::NAN),
         epoch.learning_rate,
+        epoch.free_energy_gap_error,
     ]
 }
 
@@ -179,7 +181,12 @@ pub(super) fn read_layer(group: &GroupReader, with_weights: bool) -> Result<Laye
     let mut curves: Vec<Vec<f64>> = Vec::new();
     if epochs > 0 {
         for (name, _, _) in MONITORS {
-            curves.push(group.shaped(name, &[epochs])?);
+            // Files of earlier versions have no `free_energy_gap_error`.
+            curves.push(if group.has(name) || name != "free_energy_gap_error" {
+                group.shaped(name, &[epochs])?
+            } else {
+                vec![f64::NAN; epochs]
+            });
         }
     }
     Ok(LayerRecord {
@@ -198,6 +205,7 @@ pub(super) fn read_layer(group: &GroupReader, with_weights: bool) -> Result<Laye
                 seconds: curves[5][epoch],
                 pseudo_likelihood: Some(curves[6][epoch]).filter(|value| !value.is_nan()),
                 learning_rate: curves[7][epoch],
+                free_energy_gap_error: curves[8][epoch],
             })
             .collect(),
         dead_units: group

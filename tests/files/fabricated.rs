@@ -89,6 +89,7 @@ fn layer(primes: &mut Primes, visible: usize, hidden: usize) -> LayerRecord {
             .map(|_| EpochRecord {
                 reconstruction_error: primes.real(),
                 free_energy_gap: primes.real(),
+                free_energy_gap_error: primes.real(),
                 weight_norm: primes.real(),
                 weight_maximum: primes.real(),
                 gradient_norm: primes.real(),

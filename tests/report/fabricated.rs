@@ -108,6 +108,7 @@ fn training(random: &mut Uniform) -> TrainingRecord {
             EpochRecord {
                 reconstruction_error: 0.22 - (0.13 - 0.03 * index as f64) * progress + 0.0008 * random.normal(),
                 free_energy_gap: 0.4 * progress + 0.25 * random.normal() + 0.01 * f64::from(epoch),
+                free_energy_gap_error: 0.25,
                 pseudo_likelihood: (index == 0).then_some(-0.6 + 0.3 * progress),
                 learning_rate: 0.1,
                 weight_norm: 0.01 + 0.16 * progress,

@@ -218,7 +218,7 @@ fn small_trainer<'a>(
     held_out: &'a TrainingData,
     exchange: &'a LastRank,
 ) -> Result<Trainer<'a>> {
-    learning::with_law(Trainer::new(data, held_out, options.clone(), exchange)?, section)
+    learning::with_law(Trainer::new(data, held_out, options.clone(), exchange)?, section, options.layer as usize)
 }
 
 /// Trains a layer for a moment on random data.
