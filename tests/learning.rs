@@ -284,7 +284,11 @@ fn the_report_says_whether_the_stack_samples_the_right_thermodynamics() {
     assert_eq!(thermodynamics.rows.len(), likelihood.observables.len() + likelihood.correlations.len());
     assert_eq!(likelihood.correlations.iter().map(|row| row.distance).collect::<Vec<usize>>(), [1, 2]);
     let page = std::fs::read_to_string(directory.join("report.html")).unwrap();
-    assert!(page.contains("The stack (trained by tempered)") && page.contains("the right thermodynamics"));
+    assert!(
+        page.contains("The stack (trained by tempered)")
+            && page.contains("the right thermodynamics")
+            && page.contains("judged with two standard errors")
+    );
     let summary = std::fs::read_to_string(directory.join("summary.json")).unwrap();
     assert!(summary.contains("specific_heat_deviation") && summary.contains("is_right"));
 }

@@ -1,13 +1,14 @@
 //! How probable a trained machine finds its data, and what it believes about the spins: the numbers that a small reconstruction error says nothing about.
 //!
 //! Read [`assess`] here first; then [`exact`] (ln Z by enumeration of a small layer), [`annealed`] (ln Z of any machine, from both sides), [`thermodynamics`] (chains of the
-//! machine), [`stack`] (a whole stack). The data are Ising spins at a known coupling, so that not only the machine's probability of a configuration is known, but also the true one: the difference
+//! machine), [`stack`] (a whole stack), [`verdict`] (whether such chains have the right thermodynamics). The data are Ising spins at a known coupling, so that not only the machine's probability of a configuration is known, but also the true one: the difference
 //! of the two logarithms, averaged over data, is the Kullback-Leibler divergence with nothing left to estimate but ln Z.
 
 pub mod annealed;
 pub mod exact;
 pub mod stack;
 pub mod thermodynamics;
+pub mod verdict;
 
 use super::monitor::free_energies;
 use super::panels::Machine;

@@ -1,8 +1,9 @@
 //! The whole stack as a model of the spins, beside its first machine: which of them samples the right thermodynamics.
 
 use super::html::Section;
-use super::number::{list, percent, with_error};
+use super::number::{list, with_error};
 use super::tables;
+use crate::rbm::likelihood::verdict::Verdict;
 use crate::record::{RenormalizationRecord, TableRecord, TrainingRecord};
 
 /// The section, if the run has weighed its stack.
@@ -59,16 +60,25 @@ fn verdict(models: &TableRecord, training: Option<&TrainingRecord>) -> Vec<Strin
     });
     let sentence = |row: usize| {
         let [energy, heat] = ["energy_deviation", "specific_heat_deviation"].map(|name| models.get(row, name));
-        let (energy, heat, is_right) = (energy?, heat?, models.get(row, "is_right")?[0] == 1.0);
-        let verb = if is_right { "samples" } else { "does not sample" };
+        let (energy, heat) = (energy?, heat?);
+        let verdict = match Verdict::of([energy, heat]) {
+            Verdict::Right => "samples the right thermodynamics",
+            Verdict::Wrong => "does not sample the right thermodynamics",
+            Verdict::Undecided => "may or may not sample the right thermodynamics, which the errors do not tell",
+        };
         Some(format!(
-            "The {}{how} {verb} the right thermodynamics: from random starts its energy is {} % and its specific heat {} % off the exact values (1 % and 5 % are allowed).",
+            "The {}{how} {verdict}: from random starts its energy is {} % and its specific heat {} % off the exact values (1 % and 5 % are allowed, judged with two standard errors).",
             models.rows[row].0,
-            percent(energy[0].abs(), 1),
-            percent(heat[0].abs(), 1)
+            share(energy),
+            share(heat)
         ))
     };
     (0..models.rows.len()).filter_map(sentence).collect()
+}
+
+/// What a model is off, in percent and without sign, with its error.
+pub(super) fn share([off, error]: [f64; 2]) -> String {
+    with_error(100.0 * off.abs(), 100.0 * error)
 }
 
 fn divergences(models: &TableRecord) -> Option<String> {

@@ -1,8 +1,10 @@
 //! Stacks side by side that learned other couplings or by other methods: which of them sample the right thermodynamics.
 
 use super::html::{Section, escape};
-use super::number::{list, percent};
+use super::number::list;
+use super::stack::share;
 use super::tables;
+use crate::rbm::likelihood::verdict::Verdict;
 use crate::record::{RenormalizationRecord, TableRecord, TrainingRecord};
 
 /// The section, if the run has such stacks.
@@ -31,7 +33,7 @@ pub(super) fn section(renormalization: &RenormalizationRecord, training: Option<
                 ("divergence", "divergence"),
                 ("energy_deviation", "energy off by"),
                 ("specific_heat_deviation", "specific heat off by"),
-                ("is_right", "right"),
+                ("is_right", "right (½: not decided)"),
             ],
             6,
         ));
@@ -56,22 +58,27 @@ pub(super) fn section(renormalization: &RenormalizationRecord, training: Option<
     Some(section)
 }
 
-/// Which models sample the right thermodynamics, and which do not.
+/// Which models sample the right thermodynamics, which do not, and of which the errors do not tell. Judged from the deviations, so that tables of earlier versions are judged alike.
 fn verdict(models: &TableRecord) -> Option<String> {
-    let (mut right, mut wrong) = (Vec::new(), Vec::new());
+    let (mut right, mut wrong, mut undecided) = (Vec::new(), Vec::new(), Vec::new());
     for (row, (name, _)) in models.rows.iter().enumerate() {
         let deviations = ["energy_deviation", "specific_heat_deviation"].map(|column| models.get(row, column));
-        let ([Some(energy), Some(heat)], Some(is_right)) = (deviations, models.get(row, "is_right")) else { continue };
-        let words = format!("{} ({} %, {} %)", escape(name), percent(energy[0].abs(), 1), percent(heat[0].abs(), 1));
-        if is_right[0] == 1.0 { right.push(words) } else { wrong.push(words) }
+        let [Some(energy), Some(heat)] = deviations else { continue };
+        let words = format!("{} ({} %, {} %)", escape(name), share(energy), share(heat));
+        match Verdict::of([energy, heat]) {
+            Verdict::Right => right.push(words),
+            Verdict::Wrong => wrong.push(words),
+            Verdict::Undecided => undecided.push(words),
+        }
     }
-    let of = |names: &[String], none: &str| if names.is_empty() { none.to_string() } else { list(names) };
-    (!(right.is_empty() && wrong.is_empty())).then(|| {
+    let of = |names: &[String]| if names.is_empty() { "none".to_string() } else { list(names) };
+    (!(right.is_empty() && wrong.is_empty() && undecided.is_empty())).then(|| {
         format!(
-            "Of the networks side by side, these sample the right thermodynamics (in parentheses how far energy and specific heat from random starts are off; 1 % and 5 % are allowed): {}. \
-             These do not: {}.",
-            of(&right, "none"),
-            of(&wrong, "none")
+            "Of the networks side by side, these sample the right thermodynamics (in parentheses how far energy and specific heat from random starts are off; 1 % and 5 % are allowed, with two standard \
+             errors to spare): {}. These do not: {}. Of these the errors do not tell: {}.",
+            of(&right),
+            of(&wrong),
+            of(&undecided)
         )
     })
 }
@@ -85,13 +92,17 @@ mod tests {
     fn the_verdict_names_every_model_on_its_side() {
         let columns = [("energy_deviation", "", "1"), ("specific_heat_deviation", "", "1"), ("is_right", "", "1")];
         let mut models = TableRecord::new("stack_models", "model_of_stack", "models", &columns);
+        // The last column is that of earlier versions, which looked at no errors.
         let row =
             |energy: f64, heat: f64, right: f64| vec![Cell::estimate([energy, 1e-3]), Cell::estimate([heat, 1e-2]), Cell::exact(right)];
         models.push("main network, stack", row(0.004, -0.03, 1.0));
         models.push("method = \"cd\", stack", row(-0.2, 0.5, 0.0));
-        let sentence = verdict(&models).expect("two models");
-        let (right, wrong) = sentence.split_once("These do not").expect("both sides");
-        assert!(right.contains("main network, stack (0.4 %, 3.0 %)") && !right.contains("cd"), "{sentence}");
-        assert!(wrong.contains("stack (20.0 %, 50.0 %)") && !wrong.contains("main"), "{sentence}");
+        models.push("method = \"pcd\", stack", row(0.004, -0.045, 1.0));
+        let sentence = verdict(&models).expect("three models");
+        let (right, rest) = sentence.split_once("These do not").expect("all sides");
+        let (wrong, undecided) = rest.split_once("Of these").expect("all sides");
+        assert!(right.contains("main network, stack (0.40(10) %, 3.0(1.0) %)") && !right.contains("cd"), "{sentence}");
+        assert!(wrong.contains("stack (20.00(10) %, 50.0(1.0) %)") && !wrong.contains("main") && !wrong.contains("pcd"), "{sentence}");
+        assert!(undecided.contains("pcd") && !undecided.contains("main"), "{sentence}");
     }
 }

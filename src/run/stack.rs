@@ -6,10 +6,8 @@ use crate::config::LikelihoodSection;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::rbm::likelihood::stack;
+use crate::rbm::likelihood::verdict::Verdict;
 use crate::record::{Cell, LikelihoodRecord, TableRecord};
-
-/// The thermodynamics are right if energy and specific heat, from random starts, are within these shares of the exact values.
-pub const LARGEST_DEVIATIONS: [f64; 2] = [0.01, 0.05];
 
 /// The observables by which a model is judged.
 const NAMES: [&str; 2] = ["energy_per_site", "specific_heat_per_site"];
@@ -24,21 +22,21 @@ pub const COLUMNS: [(&str, &str, &str); 9] = [
     ("divergence", "Kullback-Leibler divergence from the Ising law; an upper bound of it for a stack", "nat"),
     ("energy_deviation", "energy sampled from random starts, over the exact one, less 1", "1"),
     ("specific_heat_deviation", "specific heat sampled from random starts, over the exact one, less 1", "1"),
-    ("is_right", "1 if the energy is within 0.01 and the specific heat within 0.05 of exact, 0 otherwise", "1"),
+    (
+        "is_right",
+        "1 if the energy is within 0.01 and the specific heat within 0.05 of exact, with two standard errors to spare, 0 if one of them is not by more than two, 0.5 if the errors do not tell",
+        "1",
+    ),
 ];
 
 /// The row of a model in these columns.
 fn row(layers: usize, numbers: [Cell; 5], [energy, heat]: [Option<Sampled>; 2]) -> Vec<Cell> {
     let deviations = [energy, heat].map(|one| one.and_then(Sampled::deviation));
-    let is_right = match deviations {
-        [Some(energy), Some(heat)] => Some(energy[0].abs() <= LARGEST_DEVIATIONS[0] && heat[0].abs() <= LARGEST_DEVIATIONS[1]),
+    let verdict = match deviations {
+        [Some(energy), Some(heat)] => Some(Verdict::of([energy, heat])),
         _ => None,
     };
-    let ends = [
-        Cell::maybe_estimate(deviations[0]),
-        Cell::maybe_estimate(deviations[1]),
-        Cell::maybe(is_right.map(|right| f64::from(u8::from(right)))),
-    ];
+    let ends = [Cell::maybe_estimate(deviations[0]), Cell::maybe_estimate(deviations[1]), Cell::maybe(verdict.map(Verdict::number))];
     std::iter::once(Cell::exact(layers as f64)).chain(numbers).chain(ends).collect()
 }
 
