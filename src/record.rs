@@ -6,6 +6,7 @@ pub mod table;
 
 use crate::lattice::Geometry;
 use crate::measure::{Histogram, Series};
+use crate::rbm::likelihood::annealed::LEAST_EFFECTIVE;
 pub use crate::rg::mapping::{MappingSummary, NamedMapping};
 pub use crate::rg::receptive_field::{FieldMeasures, ReceptiveFieldSummary};
 use crate::statistics::confidence;
@@ -248,6 +249,11 @@ pub struct AnnealingRecord {
 }
 
 impl AnnealingRecord {
+    /// Whether enough chains count for the estimate and its error to mean anything. Not a number, as where nothing was met, is not enough.
+    pub fn is_usable(&self) -> bool {
+        self.effective_samples >= LEAST_EFFECTIVE && self.error.is_finite()
+    }
+
     /// Where ln Z lies with 95 %, if the weights that were met are all that count.
     pub fn interval(&self) -> [f64; 2] {
         confidence::interval(self.log_partition_function, self.error, self.effective_samples)
@@ -312,7 +318,7 @@ pub struct LikelihoodRecord {
     pub forward: AnnealingRecord,
     /// From the machine to the base: ln Z rather too high, if its chains were in equilibrium.
     pub reverse: AnnealingRecord,
-    /// ln Z with its uncertainty: exact, or the middle of the two; none if they differ by more than 5 nats.
+    /// ln Z with its uncertainty: exact, or the middle of the two; none if they differ by more than 5 nats, or less than two effective chains made one of them.
     pub log_partition_function: Option<[f64; 2]>,
     /// Mean free energy of the held-out configurations, with its error.
     pub free_energy: [f64; 2],

@@ -240,6 +240,20 @@ fn directions_that_differ_are_both_shown_and_give_no_divergence() {
 }
 
 #[test]
+fn an_estimate_of_one_effective_chain_is_marked() {
+    let mut record = record();
+    let likelihood = record.renormalization.as_mut().and_then(|part| part.likelihood.as_mut()).expect("a likelihood");
+    // As files of earlier versions have it: accepted, though one chain has nearly all the weight.
+    likelihood.forward.effective_samples = 1.2;
+    let text = text_of(&write("one-chain", &record).html);
+    assert!(text.contains("No divergence: one chain has nearly all the weight"));
+    assert!(text.contains("annealed, forward: not to be used") && !text.contains("annealed, reverse: not to be used"));
+    assert!(
+        text.contains("1.2 of 128 forward and 25 of 128 reverse") && !text.contains("The divergence of the machine from the Ising law is")
+    );
+}
+
+#[test]
 fn what_cannot_be_true_together_is_warned_of() {
     let warned = |name: &str, change: &dyn Fn(&mut LikelihoodRecord)| {
         let mut record = record();

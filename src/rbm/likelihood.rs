@@ -74,7 +74,8 @@ impl Options {
 }
 
 impl Likelihood {
-    /// ln Z with its uncertainty: by enumeration, or the middle of the two estimates if they agree within [`LARGEST_DISAGREEMENT`]. Half their difference is the least uncertainty.
+    /// ln Z with its uncertainty: by enumeration, or the middle of the two estimates if they agree within [`LARGEST_DISAGREEMENT`] and both are of enough effective chains. Half their
+    /// difference is the least uncertainty.
     pub fn log_partition_function(&self) -> Option<[f64; 2]> {
         accepted(self.exact, &self.forward, &self.reverse)
     }
@@ -101,7 +102,7 @@ fn accepted(exact: Option<f64>, low: &Annealed, high: &Annealed) -> Option<[f64;
         return Some([exact, 0.0]);
     }
     let difference = (high.log_partition_function - low.log_partition_function).abs();
-    (difference <= LARGEST_DISAGREEMENT).then(|| {
+    (difference <= LARGEST_DISAGREEMENT && low.is_usable() && high.is_usable()).then(|| {
         let middle = (high.log_partition_function + low.log_partition_function) / 2.0;
         [middle, (difference / 2.0).max(low.error.hypot(high.error) / 2.0)]
     })

@@ -2,6 +2,7 @@
 
 use super::ensemble::{self, LARGE_DEVIATION, SHORT_CHAIN, deviation};
 use super::html::escape;
+use super::likelihood::Unusable;
 use super::number::{fixed, list, percent, significant, thousands};
 use super::{imported, likelihood, mapping, reconstruction, scaling};
 use crate::record::{Ensemble, RenormalizationRecord, RunRecord, SamplingRecord, TableRecord, TrainingRecord};
@@ -247,12 +248,18 @@ fn renormalization_warnings(renormalization: &RenormalizationRecord, warnings: &
         warnings.push(format!("<b>Reconstruction below block spins of the same compression:</b> {}.", some_of(below)));
     }
     if let Some(record) = &renormalization.likelihood {
-        if likelihood::disagrees(record) {
-            warnings.push(format!(
+        match likelihood::unusable(record) {
+            Some(Unusable::Disagreement) => warnings.push(format!(
                 "<b>No divergence:</b> forward and reverse annealing of the first layer differ by {} nats. More temperatures, or chains that reach equilibrium, are needed before its likelihood \
                  can be stated.",
                 significant(likelihood::gap(record).abs(), 3)
-            ));
+            )),
+            Some(Unusable::TooFewChains) => warnings.push(format!(
+                "<b>No divergence:</b> one chain has nearly all the weight in the annealing of the first layer (effective chains: {}), so that the error of ln <i>Z</i> is not known. More temperatures or \
+                 more chains are needed before its likelihood can be stated.",
+                likelihood::effective_chains(record)
+            )),
+            None => {}
         }
         let moving = likelihood::moving(record);
         if !moving.is_empty() {

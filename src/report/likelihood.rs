@@ -6,6 +6,7 @@ use super::html::{Section, Table, escape};
 use super::number::{DASH, fixed, list, percent, significant, thousands, with_error};
 use super::style::{self, INK, MUTED};
 use super::{machine_pairs, sizes};
+use crate::rbm::likelihood::LARGEST_DISAGREEMENT;
 use crate::record::{AnnealingRecord, LikelihoodRecord, ThermodynamicRecord, TrainingRecord};
 
 /// Differences beyond this many combined standard errors are called differences.
@@ -46,9 +47,32 @@ pub(super) fn section(record: &LikelihoodRecord) -> Section {
     section
 }
 
-/// Whether a divergence is withheld because the two directions differ.
-pub(super) fn disagrees(record: &LikelihoodRecord) -> bool {
-    record.log_partition_function.is_none()
+/// Why no divergence is to be used, if there is none or it comes from too few chains.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Unusable {
+    /// The two directions differ.
+    Disagreement,
+    /// One chain has nearly all the weight in at least one direction.
+    TooFewChains,
+}
+
+/// Whether a divergence is withheld, and why. Files of earlier versions give one from too few chains as well.
+pub(super) fn unusable(record: &LikelihoodRecord) -> Option<Unusable> {
+    if record.exact_log_partition_function.is_some() {
+        None
+    } else if gap(record).abs() > LARGEST_DISAGREEMENT {
+        Some(Unusable::Disagreement)
+    } else if !(record.forward.is_usable() && record.reverse.is_usable()) {
+        Some(Unusable::TooFewChains)
+    } else {
+        record.log_partition_function.is_none().then_some(Unusable::Disagreement)
+    }
+}
+
+/// The effective chains of both directions in words.
+pub(super) fn effective_chains(record: &LikelihoodRecord) -> String {
+    let one = |one: &AnnealingRecord| format!("{} of {}", significant(one.effective_samples, 2), thousands(one.chains as u64));
+    format!("{} forward and {} reverse", one(&record.forward), one(&record.reverse))
 }
 
 /// Reverse minus forward estimate of ln Z, in nats.
@@ -63,7 +87,7 @@ pub(super) fn difference_of_starts(row: &ThermodynamicRecord) -> Option<f64> {
 
 /// What cannot be true together, as warnings: a divergence is never negative, and a machine that is so near to the Ising law has about its energy.
 pub(super) fn impossible(record: &LikelihoodRecord, training: Option<&TrainingRecord>) -> Vec<String> {
-    let Some([divergence, error]) = record.divergence else { return Vec::new() };
+    let Some([divergence, error]) = record.divergence.filter(|_| unusable(record).is_none()) else { return Vec::new() };
     if divergence < -DIFFERENT * error {
         return vec![format!(
             "<b>The divergence is negative</b>, {} nats, {} standard errors below zero, which no divergence can be: the held-out configurations do not follow the Ising law at the stated coupling, or              ln <i>Z</i> is wrong. It says nothing about the machine.",
@@ -116,6 +140,14 @@ pub(super) fn deviation([value, error]: [f64; 2], exact: Option<f64>) -> String 
 }
 
 fn divergence(record: &LikelihoodRecord) -> String {
+    if unusable(record) == Some(Unusable::TooFewChains) {
+        return format!(
+            "No divergence is to be used: the effective chains of annealing are {}, and with less than two nothing is known of the error. Forward alone would say {}, reverse alone {}.",
+            effective_chains(record),
+            pair(record.forward.divergence),
+            pair(record.reverse.divergence)
+        );
+    }
     match (record.divergence, record.negative_log_likelihood) {
         (Some(divergence), Some(likelihood)) => {
             let how = if record.exact_log_partition_function.is_some() {
@@ -198,7 +230,14 @@ fn probabilities(record: &LikelihoodRecord) -> Table {
     );
     let row = |name: &str, one: &AnnealingRecord| {
         let effective = format!("{} of {}", significant(one.effective_samples, 3), thousands(one.chains as u64));
-        [format!("annealed, {name}"), with_error(one.log_partition_function, one.error), interval(one), effective, pair(one.divergence)]
+        let mark = if one.is_usable() || record.exact_log_partition_function.is_some() { "" } else { ": not to be used" };
+        [
+            format!("annealed, {name}{mark}"),
+            with_error(one.log_partition_function, one.error),
+            interval(one),
+            effective,
+            pair(one.divergence),
+        ]
     };
     table.row(&row("forward", &record.forward));
     table.row(&row("reverse", &record.reverse));
@@ -206,7 +245,9 @@ fn probabilities(record: &LikelihoodRecord) -> Table {
         let none = DASH.to_string();
         table.row(&["by enumeration".to_string(), fixed(exact, 6), none.clone(), none, record.divergence.map_or(DASH.to_string(), pair)]);
     } else {
-        let or_dash = |value: Option<[f64; 2]>| value.map_or(DASH.to_string(), pair);
+        // Files of earlier versions hold a middle whatever the chains.
+        let is_used = unusable(record).is_none();
+        let or_dash = |value: Option<[f64; 2]>| value.filter(|_| is_used).map_or(DASH.to_string(), pair);
         table.row(&[
             "accepted: the middle".to_string(),
             or_dash(record.log_partition_function),

@@ -26,6 +26,9 @@ use std::ops::Range;
 /// Chains of a strip; part of the definition of the result.
 const CHAINS_PER_STRIP: usize = 64;
 
+/// The least effective number of chains with which an estimate is used: where one chain has nearly all the weight, nothing is known of the scatter, and ln Z may be off by any amount.
+pub const LEAST_EFFECTIVE: f64 = 2.0;
+
 /// An estimate of ln Z.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Annealed {
@@ -40,6 +43,11 @@ pub struct Annealed {
 }
 
 impl Annealed {
+    /// Whether enough chains count for the estimate and its error to mean anything ([`LEAST_EFFECTIVE`]).
+    pub fn is_usable(&self) -> bool {
+        self.effective_samples >= LEAST_EFFECTIVE && self.error.is_finite()
+    }
+
     /// Where ln Z lies with 95 %: Student's interval for the effective chains.
     pub fn interval(&self) -> [f64; 2] {
         confidence::interval(self.log_partition_function, self.error, self.effective_samples)

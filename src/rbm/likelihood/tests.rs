@@ -149,6 +149,17 @@ fn the_perfect_machine_has_no_divergence_and_a_wrong_one_has() {
 }
 
 #[test]
+fn an_estimate_of_one_effective_chain_gives_no_divergence() {
+    let of = |effective_samples: f64, error: f64| Annealed { log_partition_function: 100.0, error, effective_samples, chains: 128 };
+    let good = of(20.0, 0.3);
+    assert_eq!(accepted(None, &good, &good), Some([100.0, 0.3f64.hypot(0.3) / 2.0]));
+    for bad in [of(1.99, 0.3), of(1.0, 0.0), of(f64::NAN, 0.3), of(20.0, f64::INFINITY)] {
+        assert_eq!((accepted(None, &bad, &good), accepted(None, &good, &bad)), (None, None), "{bad:?}");
+        assert_eq!(accepted(Some(99.0), &bad, &bad), Some([99.0, 0.0]));
+    }
+}
+
+#[test]
 fn estimates_that_disagree_give_no_divergence() {
     let torus = torus(8);
     let held_out = equilibrium(torus, COUPLING, 20, 7);

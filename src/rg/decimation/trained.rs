@@ -282,7 +282,7 @@ fn weigh(machine: &Rbm, settings: &Settings, held_out: &BitMatrix) -> Law {
     let log_z = settings.sites as f64 * chain(Some(settings.sites), settings.coupling).log_partition_function_per_site;
     let [mean, error] = mean_and_error(&residuals);
     let uncertainty = ((high - low).abs() / 2.0).max(forward.error.hypot(reverse.error) / 2.0);
-    let agree = (high - low).abs() <= crate::rbm::likelihood::LARGEST_DISAGREEMENT;
+    let agree = (high - low).abs() <= crate::rbm::likelihood::LARGEST_DISAGREEMENT && forward.is_usable() && reverse.is_usable();
     let squares: Vec<f64> = residuals.iter().map(|value| (value - mean).powi(2)).collect();
     Law {
         divergence: agree.then(|| [mean + (low + high) / 2.0 - log_z, error.hypot(uncertainty)]),
