@@ -23,6 +23,8 @@ numpy.save(folder + "/signs.npy", signs.reshape(-1, 8, 8))
 numpy.save(folder + "/floats.npy", signs.astype(">f8"))
 numpy.save(folder + "/bools.npy", bits.astype(bool))
 numpy.save(folder + "/packed.npy", packed)
+numpy.save(folder + "/other.npy", bits.reshape(-1, 16, 4))
+numpy.save(folder + "/half.npy", bits.astype("f2"))
 with h5py.File(folder + "/x.h5", "w") as file:
     file["a/bits"] = bits
     file.create_dataset("a/signs", data=signs.astype("i8").reshape(-1, 8, 8), compression="gzip", chunks=(50, 8, 8))
@@ -40,6 +42,8 @@ with h5py.File(folder + "/x.h5", "w") as file:
     file["few"] = bits[:10]
     file["narrow"] = bits[:, :60]
     file["flat"] = bits[:, 0]
+    file["half"] = bits.astype("f2")
+    file["other"] = bits.reshape(-1, 4, 16)
     file["lzf"] = bits; del file["lzf"]; file.create_dataset("lzf", data=bits, compression="lzf")
 numpy.save(folder + "/fortran.npy", numpy.asfortranarray(bits))
 numpy.save(folder + "/complex.npy", bits.astype("c8"))
@@ -127,6 +131,12 @@ fn configurations_of_other_programs_train_the_same_network_in_whatever_form_they
         ("file = \"x.h5\", path = \"/narrow\"", "a row has 60 numbers, and the lattice of the run file has 64 sites"),
         ("file = \"x.h5\", path = \"/flat\"", "its shape is [400]"),
         ("file = \"x.h5\", path = \"/lzf\"", "another filter"),
+        ("file = \"x.h5\", path = \"/a\"", "it is a group, not a data set"),
+        ("file = \"x.h5\", path = \"/\"", "it is a group, not a data set"),
+        ("file = \"x.h5\", path = \"/half\"", "floats of 32 or 64 bits"),
+        ("file = \"x.h5\", path = \"/other\"", "a configuration of the run file is (8, 8), or 64 numbers"),
+        ("file = \"other.npy\"", "its shape is [400, 16, 4]"),
+        ("file = \"half.npy\"", "of the kind <f2"),
     ] {
         let file = write_job(place, &job(data));
         let output = kadanoff().arg("run").arg(&file).arg("--out").arg(place.join("refused")).output().unwrap();

@@ -1,5 +1,5 @@
 //! Configurations that another program wrote: a data set of an HDF5 file, or a `.npy` file of numpy. One row a configuration, in site order (y L + x), as (configurations, sites) or as
-//! (configurations, L, L); numbers of any kind that are 0 and 1 or -1 and +1, or bytes of eight spins each in the bit order of `configurations.h5`.
+//! (configurations, L, L); whole numbers, booleans or floats of 32 or 64 bits that are 0 and 1 or -1 and +1, or bytes of eight spins each in the bit order of `configurations.h5`.
 //!
 //! Nothing of such a file is believed: shapes are held against its length before memory is taken, and every number is looked at. Rank 0 reads it, once: the run keeps what it took in
 //! `configurations.h5`, and goes on from there.
@@ -113,6 +113,15 @@ impl Rows for Taker {
             return Err(self.refuse(format!("its shape is {shape:?}: it is empty")));
         }
         self.is_packed = is_byte && width == bytes && width != sites;
+        // Other factors of the same number are another lattice, or its sites in another order.
+        if let [height, breadth] = *rest
+            && (height != breadth || width != sites)
+        {
+            let side = sites.isqrt();
+            return Err(self.refuse(format!(
+                "its shape is {shape:?}, and a configuration of the run file is ({side}, {side}), or {sites} numbers in site order in one dimension"
+            )));
+        }
         if width != sites && !self.is_packed {
             return Err(self.refuse(format!("a row has {width} numbers, and the lattice of the run file has {sites} sites")));
         }
@@ -250,6 +259,20 @@ mod tests {
             "{'descr': '<f4', 'fortran_order': False}",
         ] {
             assert!(head_of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_the_lattice_itself_has_two_dimensions() {
+        let begin = |shape: &[usize], is_byte: bool| Taker::new("x".to_string(), 16, 400).begin(shape, is_byte);
+        assert_eq!(begin(&[400, 4, 4], false).expect("a lattice"), (400, 16));
+        assert_eq!(begin(&[400, 16], false).expect("a lattice"), (400, 16));
+        assert_eq!(begin(&[400, 2], true).expect("bytes of eight spins"), (400, 2));
+        for shape in [[400, 2, 8], [400, 1, 16], [400, 16, 1], [400, 8, 2], [400, 1, 2], [400, 2, 2]] {
+            for is_byte in [false, true] {
+                let sentence = begin(&shape, is_byte).expect_err("no lattice").to_string();
+                assert!(sentence.contains("a configuration of the run file is (4, 4), or 16 numbers"), "{shape:?}: {sentence}");
+            }
         }
     }
 

@@ -7,6 +7,9 @@ use super::{block_ranges, explain, first_dimension};
 use crate::error::{Error, Result};
 use std::path::Path;
 
+/// What can be read.
+const KINDS: &str = "write a data set of whole numbers of up to 64 bits, booleans, or floats of 32 or 64 bits";
+
 /// Who takes the numbers of a data set.
 pub trait Rows {
     /// Gets the shape, and whether the numbers are unsigned bytes; says how many rows are wanted, and how many numbers one of them has.
@@ -37,13 +40,20 @@ pub fn read_numbers(path: &Path, name: &str, taker: &mut dyn Rows) -> Result<()>
         own_member(&group, folder).map_err(refuse)?;
         group = group.group(folder).map_err(failed)?;
     }
-    own_member(&group, last).map_err(refuse)?;
+    if !last.is_empty() {
+        own_member(&group, last).map_err(refuse)?;
+    }
+    if last.is_empty() || group.group(last).is_ok() {
+        return Err(refuse("it is a group, not a data set: write the path of one in it that holds numbers".to_string()));
+    }
     let dataset = group.dataset(last).map_err(failed)?;
-    let kind = dataset.dtype().and_then(|kind| kind.to_descriptor()).map_err(failed)?;
+    // Floats of 16 bits are among the kinds that the library has no name for.
+    let unknown = |why: library::Error| refuse(format!("{KINDS}, and HDF5 says of its own: {}", explain(&why)));
+    let kind = dataset.dtype().map_err(failed)?.to_descriptor().map_err(unknown)?;
     let is_number =
         matches!(kind, TypeDescriptor::Boolean | TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Float(_));
     if !is_number {
-        return Err(refuse(format!("it holds {kind}, which is no number")));
+        return Err(refuse(format!("it holds {kind}, which is no number: {KINDS}")));
     }
     let shape = dataset.get_shape().map_err(failed)?;
     let creation = dataset.create_plist().map_err(failed)?;
