@@ -420,6 +420,26 @@ fn fault_31_numbers_that_stop_being_finite_leave_the_last_good_checkpoint() {
 }
 
 #[test]
+fn fault_31_the_last_good_epoch_is_on_disk_though_no_checkpoint_was_due() {
+    // Rates that grow by equal factors: some epochs are good before single precision overflows. The sentence names the rate of that epoch, not the first one.
+    let grows = |more: &str| JOB.replace("epochs = 20", &format!("epochs = 20\nlearning_rate = 0.1\nlast_learning_rate = 1e38\n{more}"));
+    for more in ["", "distribute = \"layers\"", "other_methods = [\"pcd\"]"] {
+        let run = Run::new(&grows(more));
+        let said = code(&run.command(kadanoff()).output().unwrap(), 5);
+        assert!(said.contains("last_learning_rate = 1e38") && said.contains("initial_weight"), "{said}");
+        let rate = said.split("The learning rate of this epoch is ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        assert!(rate.parse::<f64>().unwrap() > 1.0, "{said}");
+        let epoch: u64 = said.split(", epoch ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
+        assert!(epoch > 1, "{said}");
+        let checked = words(&succeed(kadanoff().arg("check").arg(&run.directory)));
+        assert!(checked.contains(&format!("after {} of 20 epochs", epoch - 1)), "{more}: {checked}");
+        // A later job goes on from there, and ends with the same sentence.
+        let again = code(&run.command(kadanoff()).output().unwrap(), 5);
+        assert!(again.contains("going on from the checkpoint") && again.contains(&format!("epoch {epoch} of 20")), "{again}");
+    }
+}
+
+#[test]
 fn fault_34_messages_in_pieces_arrive_whole() {
     if !cfg!(feature = "mpi") {
         return;

@@ -332,12 +332,17 @@ impl<'a> Trainer<'a> {
     }
 
     fn not_finite(&self, place: &str) -> Error {
+        let options = &self.options;
         Error::NotFinite(format!(
-            "layer {}, epoch {} of {}, {place}: the weights or their gradient are no longer finite numbers of single precision; write a lower learning_rate for this layer than {:e}",
-            self.options.layer + 1,
+            "layer {}, epoch {} of {}, {place}: the weights or their gradient are no longer finite numbers of single precision. The learning rate of this epoch is {:e} (learning_rate = {:e}, \
+             last_learning_rate = {:e}), and the first weights have the standard deviation {:e} (initial_weight): write smaller ones for this layer",
+            options.layer + 1,
             self.epochs + 1,
-            self.options.epochs,
-            self.options.learning_rate
+            options.epochs,
+            options.learning_rate_in(self.epochs),
+            options.learning_rate,
+            options.last_learning_rate.unwrap_or(options.learning_rate),
+            options.initial_weight
         ))
     }
 

@@ -62,6 +62,14 @@ pub fn push_fresh(items: &mut Items, fresh: Option<&FreshData>) {
     }
 }
 
+/// The items of an earlier epoch's end, with the fresh chains as they are in the epoch after it: they move between epochs alone. None without such an end.
+pub fn with_fresh(items: Option<Items>, fresh: Option<&FreshData>) -> Items {
+    let is_something = items.is_some();
+    let mut items = items.unwrap_or_default();
+    push_fresh(&mut items, fresh.filter(|_| is_something));
+    items
+}
+
 /// Adds the items of one of several layers, the one with this number among them; `is_owner`: this rank speaks for it.
 pub fn push(
     items: &mut Items,

@@ -90,19 +90,22 @@ pub fn train(task: &Task, stored: &[u8], session: &mut Session, shared: Option<&
     let advance = |count: usize| shared.into_iter().chain(&own).for_each(|progress| progress.advance(work(count)));
     shared.into_iter().for_each(|shared| shared.advance(work(begun)));
     let mut at_once = 1;
+    // The state at the end of the last epoch in which every number was finite.
+    let mut last_good: Option<Items> = None;
     while epoch < section.epochs[0] as u64 {
         session.begin_round();
         let started = Instant::now();
         let count = at_once.min(minibatches - done);
         let learned = line.learn(epoch, done..done + count);
-        comm::agree(comm, learned)?;
+        comm::agree(comm, learned).inspect_err(|error| keep(session, error, &mut last_good, fresh.as_ref()))?;
         let elapsed = started.elapsed();
         done += count;
         let ends = done == minibatches;
         if ends {
             let closed = line.close(epoch);
-            comm::agree(comm, closed)?;
+            comm::agree(comm, closed).inspect_err(|error| keep(session, error, &mut last_good, fresh.as_ref()))?;
             (epoch, done) = (epoch + 1, 0);
+            last_good = Some(line.items(None));
         }
         line.took(started.elapsed().as_secs_f64(), ends);
         at_once = session.pieces_in_round(elapsed / u32::try_from(count).unwrap_or(u32::MAX).max(1));
@@ -120,6 +123,11 @@ pub fn train(task: &Task, stored: &[u8], session: &mut Session, shared: Option<&
     }
     own.iter().for_each(Progress::finish);
     line.records()
+}
+
+/// Writes down what was learned up to the last epoch that was good, where there is one.
+fn keep(session: &mut Session, error: &Error, last_good: &mut Option<Items>, fresh: Option<&FreshData>) {
+    session.keep_last_good(Stage::Training, error, || layer_state::with_fresh(last_good.take(), fresh));
 }
 
 /// The same states, if all layers have done as much.

@@ -3,7 +3,7 @@
 use super::desk::Stage;
 use super::exchange::OverRanks;
 use super::fresh::FreshData;
-use super::layer_state::{Progressed, Stored, before_first_step, encode};
+use super::layer_state::{Progressed, Stored, before_first_step, encode, with_fresh};
 use super::progress::Progress;
 use super::session::Session;
 use crate::comm;
@@ -17,6 +17,7 @@ use crate::rbm::{InitialWindow, Rbm, TrainingData, TrainingOptions, deep};
 use crate::record::{EpochRecord, LayerRecord};
 use crate::rg::mapping::examples::torus_hamiltonian;
 use crate::spins::BitMatrix;
+use crate::store::checkpoint::Items;
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -81,10 +82,14 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Op
     shared.into_iter().for_each(|shared| shared.advance(samples(before)));
     let advance = |done: usize| shared.into_iter().chain(&own).for_each(|progress| progress.advance(samples(done)));
     let mut minibatches = 1;
+    // The state at the end of the last epoch in which every number was finite.
+    let mut last_good: Option<Items> = None;
     while !is_done(section, task.layer, &progressed) {
         session.begin_round();
         let (first, started) = (trainer.minibatches_done(), Instant::now());
-        let ended = comm::agree(comm, trainer.advance(minibatches))?;
+        let ended = comm::agree(comm, trainer.advance(minibatches)).inspect_err(|error| {
+            session.keep_last_good(Stage::Training, error, || with_fresh(last_good.take(), fresh.as_ref()));
+        })?;
         progressed.seconds += started.elapsed().as_secs_f64();
         let done = if ended.is_some() { trainer.minibatches_per_epoch() } else { trainer.minibatches_done() } - first;
         minibatches = session.pieces_in_round(started.elapsed() / u32::try_from(done).unwrap_or(u32::MAX).max(1));
@@ -94,6 +99,7 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Op
             if let Some(fresh) = &mut fresh {
                 fresh.end_epoch();
             }
+            last_good = Some(encode((task.network, task.layer), &trainer.snapshot(), &progressed, None, comm.is_root()));
         }
         advance(done);
         if !is_done(section, task.layer, &progressed) {

@@ -62,7 +62,7 @@ pub fn train(tasks: &[Task], stored: &[u8], session: &mut Session) -> Result<Opt
             Some(network) => (network.advance(at_once), at_once),
             None => (Ok(()), 0),
         };
-        comm::agree(comm, outcome)?;
+        comm::agree(comm, outcome).inspect_err(|error| session.keep_last_good(Stage::Training, error, || items(&mut networks)))?;
         let piece = if steps == 0 { Duration::ZERO } else { started.elapsed() / u32::try_from(steps).unwrap_or(u32::MAX) };
         at_once = session.pieces_in_round(piece);
         let now = sum(networks.iter().map(Network::work_done).sum())?;
@@ -72,14 +72,17 @@ pub fn train(tasks: &[Task], stored: &[u8], session: &mut Session) -> Result<Opt
         if comm.maximum(u64::from(networks.iter().any(|network| !network.is_done()))) == 0 {
             break;
         }
-        session.end_round(Stage::Training, || {
-            let mut items = Items::default();
-            networks.iter_mut().for_each(|network| network.push(&mut items));
-            items
-        })?;
+        session.end_round(Stage::Training, || items(&mut networks))?;
     }
     progress.finish();
     collect(tasks.len(), networks, comm)
+}
+
+/// The items of a checkpoint.
+fn items(networks: &mut [Network]) -> Items {
+    let mut items = Items::default();
+    networks.iter_mut().for_each(|network| network.push(&mut items));
+    items
 }
 
 /// The layers of all networks on rank 0.
@@ -106,6 +109,7 @@ struct Network<'a> {
     layers: Vec<LayerRecord>,
     /// The state of the next one in the checkpoint, until it is taken up.
     stored: Option<Stored>,
+    /// The items that this network came from, and later those of the end of its last epoch.
     stored_bytes: Items,
     running: Option<(Trainer<'static>, Progressed)>,
 }
@@ -155,11 +159,15 @@ impl<'a> Network<'a> {
             })?
         };
         progressed.seconds += started.elapsed().as_secs_f64();
+        let has_ended = ended.is_some();
         if let Some(epoch) = ended {
             progressed.epochs.push(learning::epoch_record(&epoch, std::mem::take(&mut progressed.seconds)));
         }
         if !learning::is_done(section, layer, &progressed) {
             self.running = Some((trainer, progressed));
+            if has_ended {
+                self.keep();
+            }
             return Ok(());
         }
         let record = learning::record(section, layer, &trainer, progressed);
@@ -169,7 +177,15 @@ impl<'a> Network<'a> {
             self.running = Some((self.trainer(layer + 1, training, held_out)?, Progressed::default()));
         }
         self.layers.push(record);
+        self.keep();
         Ok(())
+    }
+
+    /// Keeps this state, which is one that a later job can go on from even if the next epoch fails.
+    fn keep(&mut self) {
+        let mut items = Items::default();
+        self.push(&mut items);
+        self.stored_bytes = items;
     }
 
     /// The data of the next layer.
@@ -194,12 +210,11 @@ impl<'a> Network<'a> {
             data = self.raised(&super::train::machine(done), layer, data);
         }
         let mut trainer = self.trainer(self.layers.len(), data.0, data.1)?;
-        self.stored_bytes = Items::default();
         let progressed = self.stored.take().map_or_else(|| Ok(Progressed::default()), |stored| stored.restore(&mut trainer))?;
         Ok((trainer, progressed))
     }
 
-    /// Adds the items of a checkpoint: those it came from, if it has not been taken up.
+    /// Adds the items of a checkpoint: those it came from, if it has not been taken up, and those of its last good epoch after an error.
     fn push(&mut self, items: &mut Items) {
         if self.running.is_none() && !self.is_done() {
             items.append(&self.stored_bytes);

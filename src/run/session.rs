@@ -134,6 +134,18 @@ impl<'a> Session<'a> {
         wish.reason().map_or(Ok(()), |reason| self.stop(reason))
     }
 
+    /// Writes a checkpoint of `state` where a number of the training stopped being finite, so that what was learned before is on disk however short the job was. The error is what the job ends
+    /// with: that this cannot be written either is no news. Collective, as the error is.
+    pub fn keep_last_good(&mut self, stage: Stage, error: &Error, state: impl FnOnce() -> Items) {
+        if !matches!(error, Error::NotFinite(_)) {
+            return;
+        }
+        let begun = Instant::now();
+        let parts = self.comm.gather(state().into_bytes()).unwrap_or_default();
+        let is_something = parts.iter().any(|part| !part.is_empty());
+        let _ = self.on_root(|desk| if is_something { desk.keep_checkpoint(stage, &parts, begun, None) } else { Ok(()) });
+    }
+
     /// Does `work` on a thread of rank 0 while all ranks come together round after round, so that the job can stop in the midst of it. `state` makes the checkpoint that a later
     /// job goes on from, and `has_news` says whether this job has added anything to it. The result is on rank 0 only. Collective.
     ///

@@ -57,6 +57,11 @@ impl Items {
         self.bytes.extend_from_slice(&other.bytes);
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Items that are such bytes already.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Items { bytes }
