@@ -72,3 +72,28 @@ fn numpy_and_rbms_read_what_is_exported() {
     assert_eq!(refused.status.code(), Some(3));
     assert!(!folder.path().join("x.npz").exists());
 }
+
+#[test]
+fn networks_beside_the_main_one_are_exported_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("run");
+    let job = write_job(folder.path(), &JOB.replace("[train]\n", "[train]\nseeds = 2\nother_methods = [\"pcd\"]\n"));
+    succeed(kadanoff().arg("run").arg(&job).arg("--out").arg(&directory));
+    let said = succeed(kadanoff().arg("export").arg(&directory).args(["--to", "numpy"]));
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("network1_... is ") && said.contains("network2_... is "), "{said}");
+    // Every weight and bias of network.h5, under its own name and nothing else.
+    let check = r#"
+import sys, numpy, h5py
+found, names = numpy.load(sys.argv[1] + "/run.npz"), set()
+with h5py.File(sys.argv[1] + "/network.h5") as file:
+    for prefix, group in [("", file["training"])] + [(name + "_", one) for name, one in file["training/companions"].items()]:
+        for layer in (name for name in group if name.startswith("layer") and name != "layer"):
+            for what in "weights", "visible_bias", "hidden_bias":
+                names.add(f"{prefix}{layer}_{what}")
+                assert numpy.array_equal(found[f"{prefix}{layer}_{what}"], group[layer][what][:]), (prefix, layer, what)
+assert names == {name for name in found if "layer" in name} and len(names) == 3 * 3 * 2, names
+assert not numpy.array_equal(found["layer1_weights"], found["network1_layer1_weights"])
+"#;
+    succeed(Command::new(runs::python()).args(["-c", check]).arg(&directory));
+}

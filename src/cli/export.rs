@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Formats:\n  rbms   HDF5 as the Python package rbms (0.6) loads it, one layer a file: rbms.io.load_model(FILE, UPDATE, device, dtype); UPDATE is the number of epochs\n  \
-    numpy  an .npz with configurations_L40_K0.408 (one byte a spin, 1 = up, one row a configuration), chain_..., draw_..., layer1_weights, layer1_visible_bias, layer1_hidden_bias, ...\n\n\
+    numpy  an .npz with configurations_L40_K0.408 (one byte a spin, 1 = up, one row a configuration), chain_..., draw_..., layer1_weights, layer1_visible_bias, layer1_hidden_bias, ...;\n         networks beside the main one, in the order of network.h5, as network1_layer1_weights, ...\n\n\
     Examples:\n  kadanoff export runs/quickstart --to numpy\n  kadanoff export runs/quickstart --to rbms --layer 2 --out second.h5"
 )]
 pub struct ExportArguments {
@@ -19,7 +19,7 @@ pub struct ExportArguments {
     #[arg(long, value_name = "FORMAT")]
     pub to: Format,
 
-    /// The layer, from 1, for rbms
+    /// The layer of the main network, from 1, for rbms
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub layer: usize,
 
@@ -48,7 +48,11 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
             let (file, update) = crate::run::export::to_rbms(directory, arguments.layer, out)?;
             crate::console::say(format_args!("{} holds layer {} as update {update}", file.display(), arguments.layer));
         }
-        Format::Numpy => crate::console::say(format_args!("{} is written", crate::run::export::to_numpy(directory, out)?.display())),
+        Format::Numpy => {
+            let (file, beside) = crate::run::export::to_numpy(directory, out)?;
+            crate::console::say(format_args!("{} is written", file.display()));
+            beside.iter().for_each(|network| crate::console::say(format_args!("{network}")));
+        }
     }
     Ok(())
 }

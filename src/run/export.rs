@@ -65,16 +65,22 @@ fn chains(job: &RunFile, section: &TrainSection, below: &[LayerRecord], sets: &[
     }
 }
 
-/// Writes all configurations (one byte a spin, 1 = up) and all layers of a run as an `.npz`; returns the file.
+/// Writes all configurations (one byte a spin, 1 = up) and all layers of a run as an `.npz`, those of networks beside the main one with the prefixes `network1_`, `network2_`, ...; returns the file, and
+/// what these networks are.
 ///
 /// # Errors
 /// [`Error::Usage`] if there is nothing yet, or too much for the format; [`Error::Refused`] for damaged files; [`Error::InputOutput`].
-pub fn to_numpy(path: &Path, out: Option<&Path>) -> Result<PathBuf> {
+pub fn to_numpy(path: &Path, out: Option<&Path>) -> Result<(PathBuf, Vec<String>)> {
     run_file(path)?;
     let kept = path.join(store::CONFIGURATIONS_FILE);
     let sets = if kept.exists() { store::read_configurations(&kept)?.1 } else { Vec::new() };
     let network = path.join(store::NETWORK_FILE);
-    let layers = if network.exists() { store::read_network(&network)?.1.layers } else { Vec::new() };
+    let (layers, companions) = if network.exists() {
+        let trained = store::read_network(&network)?.1;
+        (trained.layers, trained.companions)
+    } else {
+        (Vec::new(), Vec::new())
+    };
     let mut arrays = Vec::new();
     for set in &sets {
         let name = |what: &str| format!("{what}_L{}_K{}", set.size, set.coupling);
@@ -90,18 +96,22 @@ pub fn to_numpy(path: &Path, out: Option<&Path>) -> Result<PathBuf> {
         arrays.push(Array::of_words(name("chain"), &set.chains));
         arrays.push(Array::of_words(name("draw"), &set.draws));
     }
-    for (number, layer) in (1..).zip(&layers) {
-        let name = |what: &str| format!("layer{number}_{what}");
-        arrays.push(Array::of_floats(name("weights"), vec![layer.visible, layer.hidden], &layer.weights));
-        arrays.push(Array::of_floats(name("visible_bias"), vec![layer.visible], &layer.visible_bias));
-        arrays.push(Array::of_floats(name("hidden_bias"), vec![layer.hidden], &layer.hidden_bias));
+    // Names as in network.h5, where the group `companions` holds `network1`, `network2`, ...
+    let beside = (1..).zip(&companions).map(|(number, companion)| (format!("network{number}_"), &companion.layers));
+    for (prefix, layers) in std::iter::once((String::new(), &layers)).chain(beside) {
+        for (number, layer) in (1..).zip(layers) {
+            let name = |what: &str| format!("{prefix}layer{number}_{what}");
+            arrays.push(Array::of_floats(name("weights"), vec![layer.visible, layer.hidden], &layer.weights));
+            arrays.push(Array::of_floats(name("visible_bias"), vec![layer.visible], &layer.visible_bias));
+            arrays.push(Array::of_floats(name("hidden_bias"), vec![layer.hidden], &layer.hidden_bias));
+        }
     }
     if arrays.is_empty() {
         return Err(Error::Usage(format!("{} holds neither configurations nor a network yet: there is nothing to export", path.display())));
     }
     let file = out.map_or_else(|| path.join("run.npz"), Path::to_path_buf);
     write_npz(&file, &arrays)?;
-    Ok(file)
+    Ok((file, (1..).zip(&companions).map(|(number, companion)| format!("network{number}_... is {}", companion.name)).collect()))
 }
 
 fn run_file(path: &Path) -> Result<RunFile> {
