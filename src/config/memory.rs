@@ -3,10 +3,12 @@
 use super::figures;
 use super::mistakes::Mistakes;
 use super::reader::Section;
-use super::{RunFile, SampleSection, TrainSection};
+use super::{Distribute, RunFile, SampleSection, TrainSection};
 use crate::kernels::replicas::REPLICAS;
 use crate::lattice::{Geometry, Torus};
 use crate::rbm::Method;
+use crate::rbm::deep::{ActivationKind, MOST_KEPT};
+use crate::rbm::monitor::MOST_TRAINING_SAMPLES;
 use crate::sampler::Algorithm;
 use crate::spins::domains::Domains;
 
@@ -146,8 +148,8 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
             let parameters = product(&[visible, hidden]) + visible as u128 + hidden as u128;
             memory.network = memory.network.saturating_add(4 * parameters);
             memory.fields = memory.fields.saturating_add(product(&[2, 4, hidden, sites]));
-            // Three copies: the machine as it is used, as it was at the end of the last epoch, its last step.
-            machine = machine.max(parameters.saturating_mul(12));
+            // Three copies: the machine as it is used, as it was at the end of the last epoch, its last step; and the last two as they would go into a checkpoint if the next epoch failed.
+            machine = machine.max(parameters.saturating_mul(20));
             memory.training_checkpoint = memory.training_checkpoint.max(parameters.saturating_mul(20));
             // Persistent chains hold states of both layers, a stream a panel and shard, and, while they move, fields.
             if train.learning.method.is_persistent() {
@@ -157,10 +159,22 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
                 chains = chains.max(states.saturating_add(streams));
             }
             if layer > 0 {
-                // Those of fresh configurations are made while the ones of the epoch before are there.
-                let samples = if train.fresh_sweeps.is_some() { product(&[2, train.samples]) } else { train.samples as u128 };
-                let configurations = samples.saturating_add(train.held_out as u128);
-                activities = activities.max(configurations.saturating_mul(4 * visible as u128));
+                let bytes = |samples: usize| match train.activations {
+                    ActivationKind::States => product(&[samples, visible.div_ceil(64), 8]),
+                    ActivationKind::Probabilities => product(&[samples, visible, 4]),
+                };
+                if train.distribute == Distribute::Layers {
+                    // A minibatch at a time goes up; at the end of an epoch, samples that are watched in every layer at once, and those that are held out.
+                    let watched = bytes(train.samples.min(MOST_TRAINING_SAMPLES));
+                    activities = activities.saturating_add(watched).saturating_add(bytes(train.held_out.max(train.minibatch)));
+                } else {
+                    // Many probabilities are made anew instead. Those of fresh configurations are made while the ones of the epoch before are there.
+                    let of_training = bytes(train.samples);
+                    let is_kept = train.activations == ActivationKind::States || of_training <= MOST_KEPT as u128;
+                    let copies = if train.fresh_sweeps.is_some() { 2 } else { 1 };
+                    let kept = if is_kept { of_training.saturating_mul(copies) } else { 0 };
+                    activities = activities.max(kept.saturating_add(bytes(train.held_out)));
+                }
             }
             visible = hidden;
         }
@@ -352,6 +366,20 @@ mod tests {
         assert_eq!(from_meminfo("MemTotal: 9 kB\n"), None);
         assert_eq!(control_groups("0::/slurm/job_7\n"), ["/sys/fs/cgroup", "/sys/fs/cgroup/slurm", "/sys/fs/cgroup/slurm/job_7"]);
         assert_eq!(control_groups("3:cpu:/a\n4:memory:/b\n"), ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/memory/b"]);
+    }
+
+    #[test]
+    fn activities_are_counted_as_they_are_held() {
+        let training = |keys: &str| {
+            let text = format!(
+                "seed = 1\n[lattice]\nsizes = [64]\n[sample]\ncouplings = [0.4]\nthermalization = 10\nsweeps = 20000\nconfigurations = 20000\n[train]\nlayers = [1024, 64]\nepochs = 2\nheld_out = 1000\n{keys}"
+            );
+            estimate(&RunFile::parse_for(&text, "run.toml", None).expect("a run file"), 1).training
+        };
+        // 20,000 configurations of the first 1024 hidden units: four bytes a unit, or one bit; of all layers at once those of 2000 watched samples and of the held-out ones.
+        let [probabilities, states, at_once] = ["", "activations = \"states\"\n", "distribute = \"layers\"\n"].map(training);
+        assert_eq!(probabilities - states, 20_000 * (4096 - 128));
+        assert_eq!(probabilities - at_once, (20_000 - 3000) * 4096);
     }
 
     #[test]
