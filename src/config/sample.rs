@@ -5,7 +5,7 @@ use super::reader::{Field, Section};
 use crate::kernels::replicas::REPLICAS;
 use crate::lattice::Torus;
 use crate::sampler::{Algorithm, Start};
-use crate::sampler::{domains, lanes};
+use crate::sampler::{domains, lanes, local_update};
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] = &[
@@ -34,6 +34,8 @@ const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("wolff", Algorithm::Wolff),
 ];
 
+/// The keys that say which couplings there are.
+const COUPLING_KEYS: [&str; 3] = ["couplings", "temperatures", "window"];
 /// Above this coupling no spin of a finite run would ever flip: a value beyond it is a mistake.
 const LARGEST_COUPLING: f64 = 100.0;
 /// Longer runs than this would take centuries.
@@ -285,7 +287,18 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
         );
     }
     refuse_unfit_for_bits(section, &section_read, lattice);
+    refuse_frozen(section, &section_read, lattice);
     Some(section_read)
+}
+
+/// Says at which couplings Metropolis's rule would flip all spins at every sweep.
+fn refuse_frozen(section: &Section, sample: &SampleSection, lattice: Option<&LatticeSection>) {
+    let Some(lattice) = lattice.filter(|_| sample.algorithm == Algorithm::Metropolis) else { return };
+    let mut couplings = lattice.sizes.iter().flat_map(|&size| sample.couplings_of(size));
+    if let Some(sentence) = couplings.find_map(|coupling| local_update::refuse_too_hot(lattice.geometry.dimension(), coupling)) {
+        let key = COUPLING_KEYS.into_iter().find(|key| section.has(key)).unwrap_or("algorithm");
+        section.refuse(key, &sentence);
+    }
 }
 
 /// Says why chains cannot exchange replicas, or lie across the bits.
@@ -330,7 +343,7 @@ fn refuse_unfit_for_domains(section: &Section, sample: &SampleSection, lattice: 
 }
 
 fn couplings(section: &Section, lattice: Option<&LatticeSection>) -> Option<Couplings> {
-    let written: Vec<&str> = ["couplings", "temperatures", "window"].into_iter().filter(|key| section.has(key)).collect();
+    let written: Vec<&str> = COUPLING_KEYS.into_iter().filter(|key| section.has(key)).collect();
     if let [first, second, ..] = written[..] {
         section.refuse(second, &format!("`{first}` is there too, and both say which couplings to sample: write only one of them"));
     }

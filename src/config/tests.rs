@@ -78,6 +78,11 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("couplings = [0.4, 0.408]", "couplings = [0.408, 1e999]", 5, "must be a coupling"),
     ("couplings = [0.4, 0.408]", "couplings = [0.408, -0.1]", 5, "the model is the ferromagnet, K >= 0"),
     ("couplings = [0.4, 0.408]", "couplings = [0.408, 0.408]", 5, "0.408 is there twice"),
+    ("couplings = [0.4, 0.408]", "couplings = [0.0, 0.408]", 5, "metropolis flips all spins in nearly every sweep at the coupling K = 0.0"),
+    ("couplings = [0.4, 0.408]", "couplings = [0.408, 1e-15]", 5, "couplings from 0.001 (temperatures up to 1000)"),
+    ("couplings = [0.4, 0.408]", "temperatures = [2.4509804, 1e6]", 5, "or algorithm = \"heat-bath\""),
+    ("couplings = [0.4, 0.408]", "tempering = true\ncouplings = [0.0009, 0.408]", 6, "hardly ever changes"),
+    ("couplings = [0.4, 0.408]", "window = { center = 0.0015, width = 30, points = 3 }", 5, "hardly ever changes"),
     ("couplings = [0.4, 0.408]", "couplings = [0.408, \"0.4\"]", 5, "couplings = \"0.4\": must be a coupling"),
     ("couplings = [0.4, 0.408]", "coupling = [0.408]", 5, "[sample] coupling: unknown key; did you mean `couplings`?"),
     ("couplings = [0.4, 0.408]", "couplings = [0.408]\ntemperatures = [2.0]", 6, "`couplings` is there too"),
@@ -282,7 +287,10 @@ fn temperatures_and_couplings_are_inverse() {
     let run =
         parse(&GOOD.replace("couplings = [0.4, 0.408]", "temperatures = [2.5, 2]").replace("coupling = 0.408", "coupling = 0.5")).unwrap();
     assert_eq!(run.sample.unwrap().couplings, Couplings::Listed(vec![0.4, 0.5]));
-    parse(&GOOD.replace("[0.4, 0.408]", "[0, 0.408]")).unwrap_or_else(|error| panic!("K = 0 is a model too: {error}"));
+    for algorithm in ["heat-bath", "swendsen-wang", "wolff"] {
+        let text = GOOD.replace("[0.4, 0.408]", "[0, 0.408]").replace("metropolis", algorithm);
+        parse(&text).unwrap_or_else(|error| panic!("K = 0 is a model too: {error}"));
+    }
 }
 
 #[test]

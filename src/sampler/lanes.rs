@@ -39,7 +39,8 @@ impl DomainGroup {
     /// The group number `group` of a run, at the coupling K = J / k_B T.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a lattice of odd side or a side above [`largest_side`], or a coupling that is negative or not finite.
+    /// [`Error::Usage`] for a lattice of odd side or a side above [`largest_side`], or a coupling that is negative, not finite or too small for
+    /// Metropolis's rule ([`super::local_update::refuse_too_hot`]).
     pub fn new(torus: Torus, coupling: f64, start: Start, seed: u64, group: u64) -> Result<Self> {
         refuse_unfit(ChainMetropolis::NAME, torus, coupling)?;
         let largest = largest_side(torus.geometry());

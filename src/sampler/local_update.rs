@@ -66,7 +66,7 @@ impl<R: Local> LocalUpdate<R> {
     /// (seed, purpose of the rule, chain + 2^40 s).
     ///
     /// # Errors
-    /// [`Error::Usage`] for a lattice of odd side, a coupling that is negative or not finite, or a chain above 2^40.
+    /// [`Error::Usage`] for a lattice of odd side, a coupling that is negative, not finite or [too small for Metropolis's rule](refuse_too_hot), or a chain above 2^40.
     pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
         refuse_unfit(R::NAME, torus, coupling)?;
         let mut spins = InitialSpins::new(start, seed, chain);
@@ -134,6 +134,20 @@ impl<R: Local> Sampler for LocalUpdate<R> {
     }
 }
 
+/// The smallest coupling of Metropolis's rule on square and cubic lattices. At K = 0 it accepts every flip, so that each sweep turns all spins over and the energy is for ever that of
+/// the first configuration; near it some 2K of the flips are refused, and the energy is new only after hundreds of sweeps or more. No series of a run would be long enough to tell.
+pub const SMALLEST_METROPOLIS_COUPLING: f64 = 1e-3;
+
+/// Why Metropolis's rule cannot sample at this coupling, if it cannot. On a chain a flip that costs nothing is made with probability 1/2, so that nothing freezes there.
+pub fn refuse_too_hot(dimension: usize, coupling: f64) -> Option<String> {
+    (dimension > 1 && coupling < SMALLEST_METROPOLIS_COUPLING).then(|| {
+        format!(
+            "metropolis flips all spins in nearly every sweep at the coupling K = {coupling:?}, so that the energy hardly ever changes: write couplings from \
+             {SMALLEST_METROPOLIS_COUPLING} (temperatures up to 1000), or algorithm = \"heat-bath\", \"swendsen-wang\" or \"wolff\" (without tempering, and with layout = \"lattice\")"
+        )
+    })
+}
+
 /// Says why a checkerboard chain cannot run here.
 pub(super) fn refuse_unfit(algorithm: &str, torus: impl Into<Torus>, coupling: f64) -> Result<()> {
     let torus = torus.into();
@@ -148,13 +162,17 @@ pub(super) fn refuse_unfit(algorithm: &str, torus: impl Into<Torus>, coupling: f
             "the coupling K = {coupling} is not that of a ferromagnet: write a finite number, zero or larger (the critical one of the square lattice is 0.44068679350977)"
         )));
     }
-    Ok(())
+    match refuse_too_hot(torus.dimension(), coupling) {
+        Some(sentence) if algorithm == super::Algorithm::Metropolis.name() => Err(Error::Usage(sentence)),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HeatBath, Metropolis, reference};
+    use super::super::{Algorithm, HeatBath, Metropolis, build, lanes::LaneGroup, reference};
     use super::*;
+    use crate::lattice::Geometry;
 
     /// Spin by spin and random word by random word, on each instruction set, against the sampler that moves one spin at a time. The sides have rows
     /// shorter than a word, of whole words, with clear slots, several rows a block, several blocks a row, groups that end inside a row, and several strips.
@@ -195,8 +213,9 @@ mod tests {
 
     fn agree<R: reference::local_update::Plain>(side: usize, sweeps: usize) {
         let torus = SquareTorus::new(side).expect("a valid side");
-        for (chain, coupling) in [(0, 0.2), (1, 0.44), (2, 0.0), (3, 0.03)] {
-            if side > 1000 && chain != 1 {
+        let is_metropolis = R::NAME == Algorithm::Metropolis.name();
+        for (chain, coupling) in [(0, 0.2), (1, 0.44), (2, 0.0), (3, 0.03), (4, SMALLEST_METROPOLIS_COUPLING)] {
+            if (side > 1000 && chain != 1) || (is_metropolis && coupling == 0.0) {
                 continue;
             }
             let start = if chain == 1 { Start::Cold } else { Start::Hot };
@@ -244,5 +263,33 @@ mod tests {
         for coupling in [-0.1, f64::NAN, f64::INFINITY] {
             assert!(Metropolis::new(even, coupling, Start::Hot, 1, 0).is_err_and(|error| error.to_string().contains("coupling")));
         }
+    }
+
+    /// In every layout, and by that rule alone. Chains do not freeze.
+    #[test]
+    fn couplings_at_which_metropolis_stands_still_are_refused() {
+        let torus = |geometry| Torus::new(geometry, 6).expect("a valid side");
+        for geometry in [Geometry::Square, Geometry::Cubic] {
+            for coupling in [0.0, 1e-15, 1e-6, 0.000_999] {
+                let alone = build(Algorithm::Metropolis, torus(geometry), coupling, Start::Hot, 1, 0).map(|_| ());
+                let across = LaneGroup::new(torus(geometry), coupling, Start::Hot, 1, 0).map(|_| ());
+                for refused in [alone, across] {
+                    assert!(refused.is_err_and(|error| error.to_string().contains("energy hardly ever changes")), "{geometry}, {coupling}");
+                }
+                for algorithm in [Algorithm::HeatBath, Algorithm::SwendsenWang, Algorithm::Wolff] {
+                    assert!(build(algorithm, torus(geometry), coupling, Start::Hot, 1, 0).is_ok());
+                }
+            }
+            assert!(build(Algorithm::Metropolis, torus(geometry), SMALLEST_METROPOLIS_COUPLING, Start::Hot, 1, 0).is_ok());
+        }
+        let chain = build(Algorithm::Metropolis, torus(Geometry::Chain), 0.0, Start::Hot, 1, 0);
+        let mut chain = chain.expect("chains may be as hot as they like");
+        let energies: Vec<i64> = (0..100)
+            .map(|_| {
+                chain.sweep();
+                chain.measure().energy
+            })
+            .collect();
+        assert!(energies.windows(2).filter(|pair| pair[0] != pair[1]).count() > 20, "{energies:?}");
     }
 }

@@ -42,7 +42,8 @@ impl ReplicaGroup {
     /// (all its spins flip in every sweep; 36 of the 65,536 states of the 4 x 4 torus are of that kind, and hardly any of a larger one).
     ///
     /// # Errors
-    /// [`Error::Usage`] for a lattice of odd side or a side above [`LARGEST_SIDE`], or a coupling that is negative or not finite.
+    /// [`Error::Usage`] for a lattice of odd side or a side above [`LARGEST_SIDE`], or a coupling that is negative, not finite or too small for
+    /// Metropolis's rule ([`super::local_update::refuse_too_hot`]).
     pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, group: u64) -> Result<Self> {
         refuse_unfit("metropolis", torus, coupling)?;
         if torus.side() > LARGEST_SIDE {
@@ -181,7 +182,7 @@ mod tests {
             (4, 0.44, Start::Hot, 12),
             (6, 0.3, Start::Cold, 8),
             (6, 0.02, Start::Hot, 4),
-            (10, 0.0, Start::Hot, 2),
+            (10, 1e-3, Start::Hot, 2),
             (10, 1.2, Start::Hot, 3),
             (34, 0.44, Start::Cold, 2),
         ] {
