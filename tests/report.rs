@@ -161,6 +161,24 @@ fn several_sizes_and_couplings_are_drawn_together() {
     assert!(without_training.iter().all(|title| !text.contains(title)), "sections without data");
 }
 
+/// Metropolis on 4 x 4 spins alone leaves states out; the share is that of 36 states of energy 0 among all.
+#[test]
+fn what_metropolis_leaves_out_is_said() {
+    let text = |size: usize, algorithm: &str| {
+        let mut record = record();
+        (record.training, record.renormalization) = (None, None);
+        let sampling = record.sampling.as_mut().expect("sampled");
+        (sampling.algorithm, sampling.sizes) = (algorithm.to_string(), vec![size]);
+        (sampling.ensembles[0].size, sampling.ensembles[0].coupling) = (size, 0.1);
+        text_of(&write("locked", &record).html)
+    };
+    assert!(text(4, "metropolis").contains("States that Metropolis never visits on 4 x 4 spins: the 36 in which"));
+    assert!(text(4, "metropolis").contains("a share of 0.00047 of Boltzmann's law at K = 0.1"), "{}", text(4, "metropolis"));
+    for (size, algorithm) in [(6, "metropolis"), (4, "heat-bath"), (4, "wolff")] {
+        assert!(!text(size, algorithm).contains("never visits"), "{algorithm}, L = {size}");
+    }
+}
+
 #[test]
 fn a_run_without_results_has_a_page() {
     let written = write("empty", &empty());

@@ -5,6 +5,8 @@ use super::html::escape;
 use super::likelihood::Unusable;
 use super::number::{fixed, list, percent, significant, thousands};
 use super::{imported, likelihood, mapping, reconstruction, scaling};
+use crate::exact;
+use crate::lattice::Geometry;
 use crate::record::{Ensemble, RenormalizationRecord, RunRecord, SamplingRecord, TableRecord, TrainingRecord};
 
 /// Share of dead units beyond which a layer is warned of.
@@ -125,6 +127,7 @@ fn sampling_warnings(sampling: &SamplingRecord, equilibration: Option<&TableReco
     if !deviating.is_empty() {
         warnings.push(format!("<b>More than four standard errors from the exact value:</b> {}.", some_of(deviating)));
     }
+    warnings.extend(locked_states(sampling));
     let short: Vec<String> = sampling
         .ensembles
         .iter()
@@ -171,6 +174,21 @@ fn sampling_warnings(sampling: &SamplingRecord, equilibration: Option<&TableReco
             sampling.sizes.len() * sampling.couplings.len()
         ));
     }
+}
+
+/// What Metropolis leaves out on 4 x 4 spins, and where it is most.
+fn locked_states(sampling: &SamplingRecord) -> Option<String> {
+    let is_concerned = sampling.geometry == Geometry::Square && sampling.algorithm == "metropolis";
+    let concerned = sampling.ensembles.iter().filter(|ensemble| is_concerned && ensemble.size == 4);
+    let hottest = concerned.map(|ensemble| ensemble.coupling).min_by(f64::total_cmp)?;
+    // Their energy is 0, so that each has the weight 1 / Z.
+    let share = 36.0 * (-16.0 * exact::square(4, hottest).log_partition_function_per_site).exp();
+    Some(format!(
+        "<b>States that Metropolis never visits on 4 x 4 spins:</b> the 36 in which every spin has two neighbours of each sign have a share of {} of Boltzmann's law at <i>K</i> = {}, the \
+         smallest coupling. The heat bath and the cluster algorithms visit them.",
+        significant(share, 2),
+        significant(hottest, 4)
+    ))
 }
 
 /// The ensembles whose energies or squared magnetizations are further from equilibrium than happens once in a hundred thousand ensembles, by the columns of the table `equilibration` that end so.

@@ -6,7 +6,7 @@
 use super::{
     Sampler, Start,
     snapshot::{Reader, put_source},
-    start::InitialSpins,
+    start::{InitialSpins, unlocked},
 };
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
@@ -23,16 +23,20 @@ pub trait Local: Rule {
     const PURPOSE: Purpose;
     /// The name of the algorithm in run files.
     const NAME: &'static str;
+    /// Whether the rule turns all spins over at every sweep where every site has two unsatisfied bonds, so that no chain may begin there.
+    const LOCKS: bool;
 }
 
 impl Local for crate::kernels::metropolis::Metropolis {
     const PURPOSE: Purpose = Purpose::Metropolis;
     const NAME: &'static str = "metropolis";
+    const LOCKS: bool = true;
 }
 
 impl Local for crate::kernels::heat_bath::HeatBath {
     const PURPOSE: Purpose = Purpose::HeatBath;
     const NAME: &'static str = "heat-bath";
+    const LOCKS: bool = false;
 }
 
 /// One chain at one coupling.
@@ -63,12 +67,15 @@ pub(super) fn stream_index(chain: u64, strip: usize) -> Result<u64> {
 
 impl<R: Local> LocalUpdate<R> {
     /// The chain number `chain` at the coupling K = J / k_B T. The random numbers of strip s are those of the lane stream
-    /// (seed, purpose of the rule, chain + 2^40 s).
+    /// (seed, purpose of the rule, chain + 2^40 s). It begins with the [initial configuration](super::initial_configuration) of its number; by Metropolis's rule with all spins up
+    /// instead where every site of that has exactly two unsatisfied bonds, because it would never leave such states (36 of the 65,536 states of the 4 x 4 torus are of that kind, and
+    /// next to none of a larger one: (2^(L/2 + 1) - 2)^2 of 2^(L^2)).
     ///
     /// # Errors
     /// [`Error::Usage`] for a lattice of odd side, a coupling that is negative, not finite or [too small for Metropolis's rule](refuse_too_hot), or a chain above 2^40.
     pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
         refuse_unfit(R::NAME, torus, coupling)?;
+        let start = if R::LOCKS { unlocked(torus, start, seed, chain) } else { start };
         let mut spins = InitialSpins::new(start, seed, chain);
         let board = Checkerboard::from_words(torus, || spins.word());
         let source = |strip| Ok(Source::new(LaneStream::new(seed, R::PURPOSE, stream_index(chain, strip)?).lanes));
@@ -170,7 +177,7 @@ pub(super) fn refuse_unfit(algorithm: &str, torus: impl Into<Torus>, coupling: f
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Algorithm, HeatBath, Metropolis, build, lanes::LaneGroup, reference};
+    use super::super::{Algorithm, HeatBath, Metropolis, build, initial_configuration, lanes::LaneGroup, reference};
     use super::*;
     use crate::lattice::Geometry;
 
@@ -263,6 +270,34 @@ mod tests {
         for coupling in [-0.1, f64::NAN, f64::INFINITY] {
             assert!(Metropolis::new(even, coupling, Start::Hot, 1, 0).is_err_and(|error| error.to_string().contains("coupling")));
         }
+    }
+
+    /// Among the first 10,000 chains some five would begin where Metropolis flips all spins for ever; these begin with all spins up, in the reference too, and no others do. (The mutant is
+    /// the heat bath, which begins there and leaves.)
+    #[test]
+    fn no_metropolis_chain_begins_where_it_would_stay() {
+        let torus = SquareTorus::new(4).expect("a valid side");
+        let mut locked = 0;
+        for chain in 0..10_000 {
+            let configuration = initial_configuration(torus, Start::Hot, 14103831, chain);
+            let sum = |site: usize| torus.neighbours(site).map(|neighbour| configuration.spin(neighbour)).iter().sum::<i64>();
+            let is_locked = (0..16).all(|site| sum(site) == 0);
+            let metropolis = Metropolis::new(torus, 0.3, Start::Hot, 14103831, chain).expect("a fit lattice");
+            let expected = if is_locked { initial_configuration(torus, Start::Cold, 0, 0) } else { configuration.clone() };
+            assert!(metropolis.configuration() == expected, "chain {chain}");
+            if is_locked {
+                locked += 1;
+                let reference = reference::Metropolis::new(torus, 0.3, Start::Hot, 14103831, chain).expect("a fit lattice");
+                assert!(reference.configuration() == expected, "chain {chain}");
+                let mut heat_bath = HeatBath::new(torus, 0.3, Start::Hot, 14103831, chain).expect("a fit lattice");
+                assert!(heat_bath.configuration() == configuration, "chain {chain}");
+                (0..20).for_each(|_| {
+                    heat_bath.sweep();
+                });
+                assert!((0..16).any(|site| heat_bath.configuration().spin(site) != configuration.spin(site)));
+            }
+        }
+        assert!((1..=20).contains(&locked), "{locked} of 10,000, expected 5.5");
     }
 
     /// In every layout, and by that rule alone. Chains do not freeze.

@@ -39,7 +39,7 @@ pub struct ReplicaGroup {
 impl ReplicaGroup {
     /// The group number `group` of a run, at the coupling K = J / k_B T. Its random numbers are the lane stream (seed, Replicas, group). A hot start takes one step
     /// of it a site, in site order; a replica in which every site has exactly two unsatisfied bonds begins with all spins up instead, because it would never leave such states
-    /// (all its spins flip in every sweep; 36 of the 65,536 states of the 4 x 4 torus are of that kind, and hardly any of a larger one).
+    /// (all its spins flip in every sweep; 36 of the 65,536 states of the 4 x 4 torus are of that kind, and next to none of a larger one).
     ///
     /// # Errors
     /// [`Error::Usage`] for a lattice of odd side or a side above [`LARGEST_SIDE`], or a coupling that is negative, not finite or too small for

@@ -1,7 +1,7 @@
-//! Where chains begin. Shared by all samplers, so that the same chain number gives the same first configuration whatever the algorithm.
+//! Where chains begin. Shared by all samplers, so that the same chain number gives the same first configuration whatever the algorithm, but for Metropolis where [`unlocked`] says so.
 
 use super::Start;
-use crate::lattice::Torus;
+use crate::lattice::{SquareTorus, Torus};
 use crate::random::{Purpose, Stream};
 use crate::spins::{Configuration, WORD_BITS};
 
@@ -31,10 +31,23 @@ pub fn initial_configuration(torus: impl Into<Torus>, start: Start, seed: u64, c
     Configuration::from_words(torus, (0..torus.sites().div_ceil(WORD_BITS)).map(|_| spins.word()).collect())
 }
 
+/// Hot starts of larger sides are not looked at: the share of the states with two unsatisfied bonds at every site, (2^(L/2 + 1) - 2)^2 / 2^(L^2), is below 2^-300 there.
+const LARGEST_LOOKED_AT: usize = 16;
+
+/// The start of chain number `chain` by Metropolis's rule on the square lattice. Where every site has exactly two unsatisfied bonds no flip costs anything, so that all spins flip in
+/// every sweep for ever, and no chain ever comes there from elsewhere: a chain that would begin so begins with all spins up instead.
+pub(super) fn unlocked(torus: SquareTorus, start: Start, seed: u64, chain: u64) -> Start {
+    if start == Start::Cold || torus.side() > LARGEST_LOOKED_AT {
+        return start;
+    }
+    let configuration = initial_configuration(torus, start, seed, chain);
+    let field = |site| torus.neighbours(site).map(|neighbour| configuration.spin(neighbour)).iter().sum::<i64>();
+    if (0..torus.sites()).all(|site| field(site) == 0) { Start::Cold } else { start }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lattice::SquareTorus;
 
     #[test]
     fn hot_starts_are_half_up_and_differ_between_chains() {

@@ -126,6 +126,12 @@ impl<R: Plain> LocalUpdate<R> {
     pub fn new(torus: SquareTorus, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
         refuse_unfit(R::NAME, torus, coupling)?;
         let configuration = initial_configuration(torus, start, seed, chain);
+        let mut spins: Vec<i8> = (0..torus.sites()).map(|site| configuration.spin(site) as i8).collect();
+        let unlike = |site: usize| torus.neighbours(site).into_iter().filter(|&neighbour| spins[neighbour] != spins[site]).count();
+        // Metropolis's rule never leaves these states, so that no chain of it may begin in one.
+        if R::LOCKS && (0..torus.sites()).all(|site| unlike(site) == 2) {
+            spins.fill(1);
+        }
         let source = |strip| {
             let mut lanes = vec![Stream::new(seed, R::PURPOSE, stream_index(chain, strip)?)];
             for lane in 1..LANES {
@@ -137,7 +143,7 @@ impl<R: Plain> LocalUpdate<R> {
         };
         Ok(LocalUpdate {
             torus,
-            spins: (0..torus.sites()).map(|site| configuration.spin(site) as i8).collect(),
+            spins,
             neighbours: (0..torus.sites()).map(|site| torus.neighbours(site)).collect(),
             laws: R::laws(coupling),
             sources: (0..strips(torus.side())).map(source).collect::<Result<_>>()?,
