@@ -295,7 +295,7 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
 fn refuse_frozen(section: &Section, sample: &SampleSection, lattice: Option<&LatticeSection>) {
     let Some(lattice) = lattice.filter(|_| sample.algorithm == Algorithm::Metropolis) else { return };
     let mut couplings = lattice.sizes.iter().flat_map(|&size| sample.couplings_of(size));
-    if let Some(sentence) = couplings.find_map(|coupling| local_update::refuse_too_hot(lattice.geometry.dimension(), coupling)) {
+    if let Some(sentence) = couplings.find_map(local_update::refuse_too_hot) {
         let key = COUPLING_KEYS.into_iter().find(|key| section.has(key)).unwrap_or("algorithm");
         section.refuse(key, &sentence);
     }
