@@ -10,6 +10,9 @@ pub use torus::{Geometry, Torus};
 
 use crate::error::{Error, Result};
 
+/// The critical coupling of the square lattice, ln(1 + sqrt 2) / 2: written down, because chains that run at it must have the same bits everywhere.
+pub const CRITICAL_COUPLING: f64 = 0.440_686_793_509_771_5;
+
 /// The periodic square lattice (torus) of side L, N = L^2 sites, 2N bonds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SquareTorus {

@@ -33,9 +33,11 @@
 //!
 //! Physics: [`lattice`], [`measure`], [`spins`], [`random`], [`sampler`], [`statistics`], [`exact`]. Learning and renormalization: [`rbm`], [`rg`]. The machine:
 //! [`kernels`], the only unsafe code but for the named calls of the HDF5 library; [`comm`], the ranks; [`store`], the files. The program: [`record`], what a run leaves; [`config`], the run file; [`run`], the one
-//! place where all of these meet; [`report`], [`bench`](mod@bench), [`check`] and [`cli`]. A module uses only what stands before it, plus [`kernels`] and [`error`].
+//! place where all of these meet; [`report`], [`bench`](mod@bench), [`check`] and [`cli`]. A module uses only what stands before it, plus [`kernels`], [`elementary`]
+//! and [`error`].
 
 pub mod console;
+pub mod elementary;
 pub mod error;
 pub mod fault;
 pub mod kernels;

@@ -4,6 +4,7 @@ pub mod clusters;
 pub mod histogram;
 pub mod two_point;
 
+use crate::elementary::sine_and_cosine;
 use crate::kernels::InstructionSet;
 use crate::kernels::profile::{self, Counters};
 use crate::lattice::Torus;
@@ -76,7 +77,7 @@ impl Observer {
         let side = torus.side();
         let terms = if side.is_multiple_of(2) { side / 2 } else { side };
         let phases = (0..terms).map(|place| std::f64::consts::TAU * place as f64 / side as f64);
-        let (sine, cosine) = phases.map(f64::sin_cos).unzip();
+        let (sine, cosine) = phases.map(sine_and_cosine).unzip();
         let layers = vec![0; if torus.dimension() == 3 { side } else { 0 }];
         Observer { torus, counters: Counters::new(side), layers, cosine, sine }
     }

@@ -20,6 +20,7 @@ pub use swendsen_wang::SwendsenWang;
 pub use wolff::Wolff;
 
 use crate::error::{Error, Result};
+use crate::kernels::fixed_point::{self, Probability};
 use crate::kernels::{InstructionSet, profile};
 use crate::lattice::Torus;
 use crate::measure::{ClusterMoments, Measurement, Observer};
@@ -162,13 +163,14 @@ pub fn build(
     })
 }
 
-/// The probability 1 - e^(-2K) that a bond between equal spins joins them in a cluster, as a 64-bit threshold (`kernels::bernoulli`).
+/// The probability 1 - e^(-2K) that a bond between equal spins joins them in a cluster, as a 64-bit threshold (`kernels::bernoulli`): cut off at 2^-64, and 1 - 2^-64 for 1.
 ///
 /// # Errors
 /// [`Error::Usage`] if the coupling is negative (clusters of equal spins would be wrong) or not finite.
 fn bond_threshold(coupling: f64) -> Result<u64> {
     if coupling.is_finite() && coupling >= 0.0 {
-        Ok(crate::kernels::bernoulli::threshold(-(-2.0 * coupling).exp_m1()))
+        let joined = Probability::decay(2.0 * coupling).complement();
+        Ok(u64::try_from(joined.units() >> (fixed_point::DIGITS - 64)).unwrap_or(u64::MAX))
     } else {
         Err(Error::Usage(format!(
             "a cluster algorithm cannot run at the coupling {coupling}: write a finite coupling that is not negative"

@@ -73,6 +73,7 @@ fn foreign_libraries_have_one_door_each() {
             path.starts_with("src/store/hdf5") || !(code.contains("use ::hdf5") || code.contains("use hdf5")),
             "{path} names the crate hdf5"
         );
+        assert!(path == "src/elementary.rs" || !code.contains("libm::"), "{path} names the crate libm");
         // Matrix products whose bits depend on the machine serve as a rival in the benchmarks, and nowhere else.
         assert!(path == "src/kernels/rival.rs" || !code.replace("super::gemm::", "").contains("gemm::"), "{path} names the crate gemm");
         assert!(path == "src/bench/gemm.rs" || !code.contains("kernels::rival"), "{path} uses the rival of the benchmarks");

@@ -2,6 +2,7 @@
 
 use super::lattice::{Geometry, LatticeSection};
 use super::reader::{Field, Section};
+use crate::elementary::power;
 use crate::kernels::replicas::REPLICAS;
 use crate::lattice::Torus;
 use crate::sampler::{Algorithm, Start};
@@ -155,7 +156,7 @@ impl SampleSection {
         match &self.couplings {
             Couplings::Listed(values) => values.clone(),
             Couplings::Window { center, width, points, inverse_exponent } => {
-                let scale = (size as f64).powf(*inverse_exponent);
+                let scale = power(size as f64, *inverse_exponent);
                 let last = (points - 1) as f64;
                 (0..*points).map(|point| center / (1.0 + width * (point as f64 / last - 0.5) / scale)).collect()
             }
@@ -400,7 +401,7 @@ fn window(field: &Field, lattice: Option<&LatticeSection>) -> Option<Couplings> 
         (lattice.and_then(|lattice| lattice.sizes.first()), &window)
     {
         // The lowest temperature of the smallest lattice is T_c (1 - width / (2 L^(1/nu))): it must stay above zero, and its coupling in range.
-        let factor = 1.0 - width / (2.0 * (smallest as f64).powf(*inverse_exponent));
+        let factor = 1.0 - width / (2.0 * power(smallest as f64, *inverse_exponent));
         if factor <= 0.0 || center / factor > LARGEST_COUPLING {
             return field
                 .refuse(&format!("the window reaches zero temperature at size {smallest}: write a width well below {}", 2 * smallest));

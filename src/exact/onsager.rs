@@ -9,7 +9,7 @@ use std::f64::consts::{LN_2, PI};
 
 /// The critical coupling K_c = ln(1 + sqrt 2)/2 = 0.44068679350977151...
 pub fn critical_coupling() -> f64 {
-    0.5 * std::f64::consts::SQRT_2.ln_1p()
+    crate::lattice::CRITICAL_COUPLING
 }
 
 /// The infinite lattice at one coupling.

@@ -1,6 +1,6 @@
 //! The periodic lattices of all three dimensions behind one type: the ring, the square torus, the cubic torus.
 
-use super::SquareTorus;
+use super::{CRITICAL_COUPLING, SquareTorus};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ impl Geometry {
     pub fn critical_coupling(self) -> Option<f64> {
         match self {
             Geometry::Chain => None,
-            Geometry::Square => Some(std::f64::consts::SQRT_2.ln_1p() / 2.0),
+            Geometry::Square => Some(CRITICAL_COUPLING),
             Geometry::Cubic => Some(0.221_654_626),
         }
     }

@@ -7,6 +7,7 @@
 //!
 //! They hold at the coupling of the chain alone: reweighting needs the energy of the same signs.
 
+use crate::elementary::sine_and_cosine;
 use crate::kernels::tiles::{FIRST_COLUMN, TILE};
 use crate::lattice::Torus;
 use serde::{Deserialize, Serialize};
@@ -60,7 +61,7 @@ impl ClusterCensus {
         let torus = torus.into();
         let (side, axes) = (torus.side(), if with_waves { torus.dimension() } else { 0 });
         let phase = |place: usize| {
-            let (sine, cosine) = (std::f64::consts::TAU * place as f64 / side as f64).sin_cos();
+            let (sine, cosine) = sine_and_cosine(std::f64::consts::TAU * place as f64 / side as f64);
             [cosine, sine]
         };
         ClusterCensus { torus, axes, phases: (0..if with_waves { side + TILE } else { 0 }).map(phase).collect(), clusters: Vec::new() }

@@ -6,12 +6,13 @@
 //! holds.
 
 use super::Rbm;
+use crate::elementary::{exponential_less_one, inverse_hyperbolic_sine};
 use crate::error::{Error, Result};
 use crate::lattice::SquareTorus;
 
 /// The weight a(K) of a hidden spin that carries one Ising bond: cosh 2a = e^(2K). Written as sinh^2 a = (e^(2K) - 1) / 2, which keeps its digits at small K.
 pub fn bond_weight(coupling: f64) -> f64 {
-    ((2.0 * coupling).exp_m1() / 2.0).sqrt().asinh()
+    inverse_hyperbolic_sine((exponential_less_one(2.0 * coupling) / 2.0).sqrt())
 }
 
 /// ln Z_machine - ln Z_Ising = H(v) - H^RBM\[v\] of the bond machine in 0/1 units: ln 2 + K a bond for spins +-1, less the 2a that the units leave out.

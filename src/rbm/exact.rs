@@ -5,6 +5,7 @@
 //! summed in closed form, so a machine may be wide on one side.
 
 use super::Rbm;
+use crate::elementary::{exponential, logarithm_of_one_plus};
 use crate::error::{Error, Result};
 
 /// The most units of the enumerated layer: 2^24 states.
@@ -212,12 +213,12 @@ fn visit_states(
 
 /// ln(1 + e^x) without overflow.
 pub fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
+    x.max(0.0) + logarithm_of_one_plus(exponential(-x.abs()))
 }
 
 /// 1 / (1 + e^-x) without overflow.
 pub fn logistic(x: f64) -> f64 {
-    if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
+    if x >= 0.0 { 1.0 / (1.0 + exponential(-x)) } else { exponential(x) / (1.0 + exponential(x)) }
 }
 
 /// The sum of exponentials, held as its largest exponent and the rest.

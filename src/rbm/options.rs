@@ -2,6 +2,7 @@
 
 use super::TrainingData;
 use super::train::natural::MOST_PARAMETERS;
+use crate::elementary::power;
 use crate::error::{Error, Result};
 
 /// The most inverse temperatures of the tempered method.
@@ -233,7 +234,7 @@ impl TrainingOptions {
         let share = epoch.min(self.epochs.saturating_sub(1)) as f64 / self.epochs.saturating_sub(1).max(1) as f64;
         match self.schedule {
             _ if start == end => first,
-            Schedule::Geometric if start > 0.0 && end > 0.0 => (start * (end / start).powf(share)) as f32,
+            Schedule::Geometric if start > 0.0 && end > 0.0 => (start * power(end / start, share)) as f32,
             Schedule::Linear | Schedule::Geometric => (start + (end - start) * share) as f32,
         }
     }

@@ -31,6 +31,7 @@ use super::gibbs::{self, Conditional};
 use super::monitor::{self, Epoch};
 use super::panels::{Machine, Units, least_lots};
 use super::{Method, Rbm, TrainingData, TrainingOptions, VisibleBias};
+use crate::elementary::logarithm;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::kernels::float_vector::Vector;
@@ -124,7 +125,7 @@ impl<'a> Trainer<'a> {
             }
         }
         if options.visible_bias == VisibleBias::LogOdds {
-            let log_odds = |mean: f64| (mean / (1.0 - mean)).ln() as f32;
+            let log_odds = |mean: f64| logarithm(mean / (1.0 - mean)) as f32;
             rbm.visible_bias = data.means().into_iter().map(|mean| log_odds(mean.clamp(1e-3, 1.0 - 1e-3))).collect();
         }
         let machine = Machine::from(&rbm);

@@ -6,6 +6,7 @@ use super::fresh::FreshData;
 use super::layer_state::{Progressed, Stored, before_first_step, encode, with_fresh};
 use super::progress::Progress;
 use super::session::Session;
+use crate::elementary::exponential;
 use crate::comm;
 use crate::config::{RunFile, TrainSection};
 use crate::error::Result;
@@ -232,7 +233,7 @@ fn ising_law(torus: SquareTorus, couplings: &[f64]) -> Vec<f64> {
     let mut law = vec![0.0; 1 << torus.sites()];
     for &coupling in couplings {
         let hamiltonian = torus_hamiltonian(torus, coupling);
-        let weights: Vec<f64> = (0..1u64 << torus.sites()).map(|state| (-hamiltonian(state)).exp()).collect();
+        let weights: Vec<f64> = (0..1u64 << torus.sites()).map(|state| exponential(-hamiltonian(state))).collect();
         let total = weights.iter().sum::<f64>() * couplings.len() as f64;
         law.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight / total);
     }

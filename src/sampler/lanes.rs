@@ -5,6 +5,7 @@ use super::domains::{Named, put_source, read_source};
 use super::local_update::refuse_unfit;
 use super::replicas::ReplicaGroup;
 use super::{Start, snapshot::Reader};
+use crate::elementary::sine_and_cosine;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::kernels::byte_law::ByteLaw;
@@ -142,7 +143,7 @@ impl DomainGroup {
         for axis in 0..torus.dimension() {
             let (mut real, mut imaginary) = ([0.0; REPLICAS], [0.0; REPLICAS]);
             for (coordinate, layer) in self.domains.layers(set, axis).enumerate() {
-                let (sine, cosine) = (std::f64::consts::TAU * coordinate as f64 / torus.side() as f64).sin_cos();
+                let (sine, cosine) = sine_and_cosine(std::f64::consts::TAU * coordinate as f64 / torus.side() as f64);
                 for (lane, up) in layer.into_iter().enumerate() {
                     real[lane] += f64::from(up) * cosine;
                     imaginary[lane] += f64::from(up) * sine;

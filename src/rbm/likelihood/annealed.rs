@@ -6,6 +6,7 @@
 //! Forward, from the base, the mean weight rarely contains the rare large ones: ln Z comes out too low rather than too high. Backward, from states of the machine, it comes
 //! out too high, *if* those states are distributed as the machine says. So the two bracket ln Z for chains that mix; where they differ, neither is to be believed.
 
+use crate::elementary::logarithm;
 use crate::error::Result;
 use crate::kernels::annealing::{self, Tempered};
 use crate::kernels::float_vector::Vector;
@@ -86,7 +87,7 @@ impl Path {
         let mut machine = Machine::from(rbm);
         let log_odds = |mean: &f64| {
             let mean = mean.clamp(1e-3, 1.0 - 1e-3);
-            (mean / (1.0 - mean)).ln() as f32
+            logarithm(mean / (1.0 - mean)) as f32
         };
         let biases: Vec<f32> = means.iter().map(log_odds).collect();
         let base: Vec<Vector> = biases.chunks(WIDTH).map(vector).collect();

@@ -6,6 +6,7 @@
 
 use super::gradient::bound;
 use super::{Method, TrainingOptions};
+use crate::elementary::exponential;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::kernels::annealing::{self, Tempered};
@@ -179,7 +180,7 @@ impl PersistentChains {
         for (&(pair, shard), (one, other)) in places.iter().zip(&gains) {
             let starts = [pair, pair + 1].map(|temperature| self.strips[temperature * own + shard].start);
             for (chain, (one, other)) in one.iter().zip(other).enumerate() {
-                let accepted = 1.0 - self.exchanges[shard].uniform() <= (one + other).exp();
+                let accepted = 1.0 - self.exchanges[shard].uniform() <= exponential(one + other);
                 self.swaps[shard][pair][0] += 1;
                 if accepted {
                     self.swaps[shard][pair][1] += 1;

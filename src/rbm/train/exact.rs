@@ -3,6 +3,7 @@
 //! The states are the leaves of a binary tree. A node holds the odds e^field of every hidden unit, and setting a unit multiplies them by e^weight; on the way back the sums of
 //! a subtree are added to the statistics of the unit that was set. The first units of the path name a block; threads work on blocks, whose sums are added in order.
 
+use crate::elementary::{exponential, logarithm, logarithm_of_one_plus};
 use crate::error::{Error, Result};
 use crate::rbm::Rbm;
 use rayon::prelude::*;
@@ -63,7 +64,7 @@ impl Tree {
                 "the weights have grown so large that the states of the machine cannot be summed: write a lower learning_rate".to_string(),
             ));
         }
-        let exponentials = |values: &[f32]| values.iter().map(|&value| f64::from(value).exp()).collect::<Vec<f64>>();
+        let exponentials = |values: &[f32]| values.iter().map(|&value| exponential(f64::from(value))).collect::<Vec<f64>>();
         Ok(Tree {
             visible_bias: rbm.visible_bias.iter().map(|&bias| f64::from(bias)).collect(),
             factors: (0..rbm.visible()).map(|unit| exponentials(rbm.weights.row(unit))).collect(),
@@ -99,9 +100,9 @@ impl Tree {
         let Some(unit) = free.checked_sub(1) else {
             let odds = &levels[0];
             let sum = if self.one_product {
-                odds.iter().fold(1.0, |product, odds| product * (1.0 + odds)).ln()
+                logarithm(odds.iter().fold(1.0, |product, odds| product * (1.0 + odds)))
             } else {
-                odds.iter().map(|odds| odds.ln_1p()).sum()
+                odds.iter().map(|&odds| logarithm_of_one_plus(odds)).sum()
             };
             logarithms[0] = linear + sum;
             return;
@@ -168,7 +169,7 @@ pub fn log_weights(rbm: &Rbm) -> Result<Vec<f64>> {
 /// ln of the sum of the exponentials, ascending.
 pub fn log_sum(logarithms: &[f64]) -> f64 {
     let largest = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    largest + logarithms.iter().map(|logarithm| (logarithm - largest).exp()).sum::<f64>().ln()
+    largest + logarithm(logarithms.iter().map(|logarithm| exponential(logarithm - largest)).sum::<f64>())
 }
 
 /// The gradient of sum_v P(v) ln p(v) for a law P over all visible states.
@@ -195,7 +196,7 @@ pub fn gradient_with(rbm: &Rbm, law: &[f64], logarithms: &[f64], log_z: f64) -> 
     let (visible, hidden) = (rbm.visible(), rbm.hidden());
     assert_eq!(law.len(), 1 << visible, "a law has one probability a state");
     let differences: Vec<f64> =
-        logarithms.iter().zip(law).map(|(logarithm, probability)| probability - (logarithm - log_z).exp()).collect();
+        logarithms.iter().zip(law).map(|(logarithm, probability)| probability - exponential(logarithm - log_z)).collect();
     let tree = Tree::new(rbm)?;
     let free = visible - BLOCK_UNITS.min(visible);
     let of_block = |(block, factors): (usize, &[f64])| {

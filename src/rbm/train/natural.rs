@@ -6,6 +6,7 @@
 //! damping (K. Levenberg 1944, D. Marquardt 1963) goes with the divergence from the law, so that it is strong far away and gone at the end.
 
 use super::exact::{self, BLOCK_UNITS, ExactGradient, Tree};
+use crate::elementary;
 use crate::error::{Error, Result};
 use crate::rbm::Rbm;
 use crate::statistics::least_squares;
@@ -35,7 +36,7 @@ pub fn direction(rbm: &Rbm, law: &[f64]) -> Result<ExactGradient> {
     let log_z = exact::log_sum(&logarithms);
     let gradient = exact::gradient_with(rbm, law, &logarithms, log_z)?;
     let terms = law.iter().zip(&logarithms).filter(|(probability, _)| **probability > 0.0);
-    let divergence: f64 = terms.map(|(probability, logarithm)| probability * (probability.ln() - (logarithm - log_z))).sum();
+    let divergence: f64 = terms.map(|(probability, logarithm)| probability * (elementary::logarithm(*probability) - (logarithm - log_z))).sum();
 
     let mut metric = metric(rbm, law)?;
     for (row, numbers) in metric.iter_mut().enumerate() {

@@ -6,6 +6,7 @@
 
 use super::super::couplings::machine::{Neighbourhood, TracedMachine};
 use super::super::{Control, Tally, control_stream, reconstruction};
+use crate::elementary::hyperbolic_tangent;
 use crate::error::{Error, Result};
 use crate::exact::chain;
 use crate::kernels::InstructionSet;
@@ -48,7 +49,7 @@ pub struct Settings {
 /// number around the ring; with t = tanh J, n bonds without a condition hold an even number of walls with probability (1 + t^n)/2. The stream of configuration r is that of
 /// [`Control::RingSamples`] and r.
 pub fn sample_ring(sites: usize, coupling: f64, samples: std::ops::Range<usize>, seed: u64) -> BitMatrix {
-    let tanh = coupling.tanh();
+    let tanh = hyperbolic_tangent(coupling);
     let wall = (1.0 - tanh) / 2.0;
     let even = |bonds: usize| (1.0 + tanh.powi(i32::try_from(bonds).unwrap_or(i32::MAX))) / 2.0;
     // p(wall | parity of the walls so far) on the bond after which `left` bonds are left.
