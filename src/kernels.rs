@@ -114,7 +114,9 @@ impl InstructionSet {
     /// [`crate::error::Error::Usage`] if it is unknown or this processor lacks it.
     pub fn requested() -> crate::error::Result<InstructionSet> {
         let available = Self::available();
-        let Ok(name) = std::env::var(INSTRUCTION_SET_VARIABLE) else { return Ok(available[0]) };
+        let Some(name) = std::env::var_os(INSTRUCTION_SET_VARIABLE) else { return Ok(available[0]) };
+        // A name that is no text is shown with its odd bytes replaced, and is none of those here.
+        let name = name.to_string_lossy();
         available.iter().copied().find(|set| set.name() == name).ok_or_else(|| {
             let names: Vec<&str> = available.iter().map(|set| set.name()).collect();
             crate::error::Error::Usage(format!(

@@ -180,3 +180,13 @@ fn a_closed_pipe_is_no_failure() {
         Command::new("sh").arg("-c").arg(format!("{} template mehta-schwab | head -n 1", env!("CARGO_BIN_EXE_kadanoff"))).output().unwrap();
     assert!(output.status.success() && !String::from_utf8_lossy(&output.stderr).contains("panicked"));
 }
+
+/// A name that is no text is refused like one that is none of the instruction sets.
+#[test]
+fn an_instruction_set_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::OsStr::from_bytes(b"avx\xff2");
+    let output = kadanoff().args(["exact", "--size", "8", "--coupling", "0.4"]).env("KADANOFF_INSTRUCTION_SET", name).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("names no instruction set of this processor"));
+}

@@ -288,11 +288,11 @@ pub(super) fn refuse_excess(run: &RunFile, available: u64, sample: Option<&Secti
     ];
     if let Some((bytes, what, section, key)) = parts.into_iter().max_by_key(|part| part.0) {
         let place = section.map_or(0, |section| section.place_of(key));
-        let cure = if key == "algorithm" { "smaller sizes" } else { key };
+        let cure = if key == "algorithm" { "write smaller sizes".to_string() } else { format!("reduce {key}") };
         mistakes.add(
             place,
             &format!(
-                "the run needs {} of memory, of which {} for {what}; available are {}: reduce {cure}",
+                "the run needs {} of memory, of which {} for {what}; available are {}: {cure}",
                 in_words(total),
                 in_words(bytes),
                 in_words(available as u128)
