@@ -7,7 +7,7 @@ mod enumeration;
 
 use enumeration::enumerated;
 use kadanoff::kernels::local_update::Rule;
-use kadanoff::kernels::{InstructionSet, metropolis};
+use kadanoff::kernels::{InstructionSet, heat_bath, metropolis};
 use kadanoff::lattice::SquareTorus;
 use kadanoff::sampler::{HeatBath, Metropolis, Sampler, Start, reference};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
@@ -136,6 +136,20 @@ fn a_wrong_table_is_noticed() {
         let chain = reference::Metropolis::new(torus(4), 0.44, Start::Hot, SEED, 44).expect("a fit lattice").with_laws(laws);
         compare(chain, 0.44, Magnetization::Absolute, 20_000, 20).refuse();
     }
+}
+
+/// The same of the heat bath: one of its two tables of another coupling; and all of it at 1.01 K, with the power that is told below.
+#[test]
+fn a_wrong_heat_bath_is_noticed() {
+    for wrong in 0..2 {
+        let mut laws = heat_bath::HeatBath::laws(0.44);
+        laws.0[wrong] = heat_bath::HeatBath::laws(0.42).0[wrong].clone();
+        let chain = || reference::LocalUpdate::<heat_bath::HeatBath>::new(torus(4), 0.44, Start::Hot, SEED, 45).expect("a fit lattice");
+        compare(chain().with_laws(laws), 0.44, Magnetization::Absolute, 20_000, 20).refuse();
+        compare(chain(), 0.44, Magnetization::Absolute, 20_000, 20).accept();
+    }
+    let wrong = HeatBath::new(torus(4), 1.01 * 0.44, Start::Hot, SEED, 46).expect("a fit lattice");
+    compare(wrong, 0.44, Magnetization::Absolute, 200_000, 20).refuse();
 }
 
 /// An acceptance exp(-1.01 dE K) is exactly the chain at 1.01 K. Power: 200,000 samples, times (0.0044)^2 Var(E) = 1.25e-3, give chi-squared a
