@@ -163,6 +163,24 @@ pub fn build(
     })
 }
 
+/// Why a cluster algorithm has not numbers enough for a lattice, if it has not.
+pub fn refuse_too_large(algorithm: Algorithm, torus: Torus) -> Option<String> {
+    let largest = match (algorithm, torus.dimension()) {
+        (Algorithm::Metropolis | Algorithm::HeatBath, _) => return None,
+        (Algorithm::SwendsenWang, 2) => SwendsenWang::LARGEST_SIDE,
+        (Algorithm::SwendsenWang, _) => SiteClusters::largest_side(torus.geometry()),
+        (Algorithm::Wolff, _) => Wolff::largest_side(torus),
+    };
+    (torus.side() > largest).then(|| {
+        format!(
+            "{} numbers sites or clusters in 32 bits and cannot update a {} lattice of side {}: write a side up to {largest}, or choose metropolis or heat-bath",
+            algorithm.name(),
+            torus.geometry(),
+            torus.side()
+        )
+    })
+}
+
 /// The probability 1 - e^(-2K) that a bond between equal spins joins them in a cluster, as a 64-bit threshold (`kernels::bernoulli`): cut off at 2^-64, and 1 - 2^-64 for 1.
 ///
 /// # Errors

@@ -5,8 +5,7 @@ use super::reader::{Field, Section};
 use crate::elementary::power;
 use crate::kernels::replicas::REPLICAS;
 use crate::lattice::Torus;
-use crate::sampler::{Algorithm, Start};
-use crate::sampler::{domains, lanes, local_update};
+use crate::sampler::{self, Algorithm, Start, domains, lanes, local_update};
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] = &[
@@ -287,9 +286,34 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
             "there are no clusters to look at: write algorithm = \"swendsen-wang\" or \"wolff\", or leave this key out",
         );
     }
+    if section.has("correlation_length") && correlation_length == Some(true) {
+        refuse_waves_across_bits(section, &section_read, lattice);
+    }
     refuse_unfit_for_bits(section, &section_read, lattice);
+    refuse_too_large(section, &section_read, lattice);
     refuse_frozen(section, &section_read, lattice);
     Some(section_read)
+}
+
+/// Says where the correlation length is asked for by name and will not be measured. (By default it is left out there without a word, since the table of keys says so.)
+fn refuse_waves_across_bits(section: &Section, sample: &SampleSection, lattice: Option<&LatticeSection>) {
+    let Some(lattice) = lattice.filter(|lattice| lattice.geometry == Geometry::Square) else { return };
+    if let Some(&size) = lattice.sizes.iter().find(|&&size| sample.across_the_bits(size)) {
+        let cure = if sample.tempering { "tempering = false" } else { "layout = \"lattice\"" };
+        section.refuse(
+            "correlation_length",
+            &format!("it is not measured on square lattices across the bits, as those of side {size} would be: write {cure}, or leave this key out"),
+        );
+    }
+}
+
+/// Says which lattices an algorithm has not numbers enough for.
+fn refuse_too_large(section: &Section, sample: &SampleSection, lattice: Option<&LatticeSection>) {
+    let Some(lattice) = lattice else { return };
+    let tori = lattice.sizes.iter().filter_map(|&size| Torus::new(lattice.geometry, size).ok());
+    if let Some(sentence) = tori.filter_map(|torus| sampler::refuse_too_large(sample.algorithm, torus)).next() {
+        section.refuse("algorithm", &sentence);
+    }
 }
 
 /// Says at which couplings Metropolis's rule would flip all spins at every sweep.

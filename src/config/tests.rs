@@ -107,6 +107,19 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("configurations = 2000", "configurations = 8001", 10, "write at most 8000"),
     ("configurations = 2000", "configurations = 2000\nboundary = true", 11, "boundary: unknown key; the keys here are"),
     ("algorithm = \"metropolis\"", "algorithm = \"wolff\"\ntempering = true", 7, "moved by algorithm = \"metropolis\" alone"),
+    (
+        "replicas = 8",
+        "replicas = 512\ncorrelation_length = true",
+        8,
+        "not measured on square lattices across the bits, as those of side 16 would be: write layout = \"lattice\"",
+    ),
+    ("replicas = 8", "tempering = true\ncorrelation_length = true", 8, "write tempering = false, or leave this key out"),
+    (
+        "algorithm = \"metropolis\"",
+        "layout = \"replicas\"\nalgorithm = \"metropolis\"\ncorrelation_length = true",
+        8,
+        "as those of side 16",
+    ),
     ("replicas = 8", "replicas = 8\nexchange_every = 5", 8, "there is no exchange without tempering"),
     ("replicas = 8", "replicas = 8\nseries = \"histogram\"", 8, "did you mean \"histograms\"?"),
     // [train]
@@ -280,6 +293,41 @@ fn odd_sides_are_for_cluster_algorithms() {
     }
     parse(&GOOD.replace("sizes = [16]", "sizes = [15]").replace("algorithm = \"metropolis\"\n", ""))
         .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn lattices_beyond_the_memory_ask_for_smaller_sizes() {
+    let text = "seed = 1\n[lattice]\nsizes = [65534]\n[sample]\ncouplings = [0.4]\nalgorithm = \"metropolis\"\nreplicas = 1\nthermalization = 0\nsweeps = 1\n";
+    let error = RunFile::parse_for(text, "run.toml", Some(1 << 20)).expect_err("too large").to_string();
+    assert!(error.contains("run.toml:6: the run needs") && error.contains("available are 1.0 MiB: write smaller sizes"), "{error}");
+}
+
+/// Refused where the algorithm is written, or else where its section begins, before anything is built.
+#[test]
+fn sizes_beyond_the_numbers_of_an_algorithm_are_refused_at_its_line() {
+    let text = |geometry: &str, size: usize, algorithm: &str| {
+        format!(
+            "seed = 1\n[lattice]\ngeometry = \"{geometry}\"\nsizes = [8, {size}]\n[sample]\n{algorithm}couplings = [0.2]\nreplicas = 1\nthermalization = 0\nsweeps = 1\n"
+        )
+    };
+    let read = |text: &str| RunFile::parse_for(text, "run.toml", None);
+    let (wang, wolff) = ("algorithm = \"swendsen-wang\"\n", "algorithm = \"wolff\"\n");
+    for (geometry, size, algorithm, line, most) in [
+        ("square", 65536, wang, 6, "up to 65535"),
+        ("square", 65536, "", 5, "up to 65535"),
+        ("square", 131072, wolff, 6, "up to 65536"),
+        ("square", 65537, wolff, 6, "up to 65536"),
+        ("cubic", 1626, wang, 6, "up to 1625"),
+        ("cubic", 1025, wolff, 6, "up to 1024"),
+    ] {
+        let Err(error) = read(&text(geometry, size, algorithm)) else { panic!("accepted: {geometry}, {size}, {algorithm}") };
+        let sentences = error.to_string();
+        let is_there = |sentence: &str| sentence.contains(&format!("run.toml:{line}: ")) && sentence.contains(most);
+        assert!(sentences.lines().any(is_there), "{geometry}, {size}, {algorithm}: {sentences}");
+    }
+    for (geometry, size, algorithm) in [("square", 65535, wang), ("square", 65536, wolff), ("cubic", 1625, wang), ("cubic", 1024, wolff)] {
+        read(&text(geometry, size, algorithm)).unwrap_or_else(|error| panic!("{geometry}, {size}: {error}"));
+    }
 }
 
 #[test]

@@ -241,8 +241,8 @@ pub fn refuse_too_large(torus: Torus) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::lanes::LaneGroup;
-    use super::super::reference::domains::{Plain, ReferenceDomains};
     use super::super::local_update::SMALLEST_METROPOLIS_COUPLING;
+    use super::super::reference::domains::{Plain, ReferenceDomains};
     use super::*;
     use crate::lattice::Geometry;
 

@@ -5,10 +5,12 @@
 //! algorithm of Rem (Dijkstra, A Discipline of Programming (1976), chapter 23), in which a site always points at one that is not after it. So one ascending pass at the
 //! end finds the first site of each cluster, whose random bit is the new spin of all.
 
-use super::{Sampler, Start, bond_threshold, looking::Looking, snapshot::Reader, start::initial_configuration};
+use super::{
+    Algorithm, Sampler, Start, bond_threshold, looking::Looking, refuse_too_large, snapshot::Reader, start::initial_configuration,
+};
 use crate::error::{Error, Result};
 use crate::kernels::{InstructionSet, bernoulli};
-use crate::lattice::Torus;
+use crate::lattice::{Geometry, Torus};
 use crate::measure::{ClusterMoments, Measurement, Observer};
 use crate::random::{LaneStream, Purpose};
 use crate::spins::{Configuration, WORD_BITS, rows::Rows};
@@ -34,19 +36,22 @@ pub struct SiteClusters {
 }
 
 impl SiteClusters {
+    /// The largest side: sites are numbered in 32 bits, and one number means none.
+    pub fn largest_side(geometry: Geometry) -> usize {
+        match geometry {
+            Geometry::Chain => u32::MAX as usize,
+            Geometry::Square => 65535,
+            Geometry::Cubic => 1625,
+        }
+    }
+
     /// The chain number `chain` of the run with seed `seed`, at coupling K = J / k_B T, on the best instruction set.
     ///
     /// # Errors
     /// [`Error::Usage`] if the coupling is negative or not finite, or if there are 2^32 sites or more.
     pub fn new(torus: impl Into<Torus>, coupling: f64, start: Start, seed: u64, chain: u64) -> Result<Self> {
         let (torus, threshold) = (torus.into(), bond_threshold(coupling)?);
-        if torus.sites() > u32::MAX as usize {
-            return Err(Error::Usage(format!(
-                "swendsen-wang numbers the sites in 32 bits and cannot update a {} lattice of side {}: write fewer than 2^32 sites, or choose metropolis",
-                torus.geometry(),
-                torus.side()
-            )));
-        }
+        refuse_too_large(Algorithm::SwendsenWang, torus).map_or(Ok(()), |sentence| Err(Error::Usage(sentence)))?;
         let lines = torus.sites() / torus.side();
         let blocks = |words: usize| words.next_multiple_of(bernoulli::BLOCK);
         let mut spins = Rows::all_down(torus);
@@ -238,7 +243,6 @@ impl Sampler for SiteClusters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lattice::Geometry;
 
     /// Bonds are open between equal spins alone, clusters are those of a flood over the open bonds, and all spins of a cluster become what its first site's bit says.
     #[test]

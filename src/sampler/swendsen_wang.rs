@@ -3,7 +3,10 @@
 //! A sweep opens every bond between equal spins with probability 1 - e^(-2K) and gives each cluster of open bonds a new sign at random. This file holds the
 //! chain and its conversions; the sweep itself is `kernels::swendsen_wang`. Any side from 3 on, odd ones too: clusters need no colours.
 
-use super::{Sampler, Start, bond_threshold, local_update::stream_index, looking::Looking, snapshot::Reader, start::initial_configuration};
+use super::{
+    Algorithm, Sampler, Start, bond_threshold, local_update::stream_index, looking::Looking, refuse_too_large, snapshot::Reader,
+    start::initial_configuration,
+};
 use crate::error::{Error, Result};
 use crate::kernels::swendsen_wang::{self as kernel, Clusters, STRIP, Strip, census};
 use crate::kernels::tiles::TileGrid;
@@ -56,13 +59,7 @@ impl SwendsenWang {
         chain: u64,
     ) -> Result<Self> {
         let threshold = bond_threshold(coupling)?;
-        if torus.side() > Self::LARGEST_SIDE {
-            return Err(Error::Usage(format!(
-                "swendsen-wang numbers its clusters in 32 bits and cannot update a lattice of side {}: write a side up to {}, or choose metropolis",
-                torus.side(),
-                Self::LARGEST_SIDE
-            )));
-        }
+        refuse_too_large(Algorithm::SwendsenWang, torus.into()).map_or(Ok(()), |sentence| Err(Error::Usage(sentence)))?;
         let grid = TileGrid::new(torus.side());
         let lanes = |strip| Ok(LaneStream::new(seed, Purpose::SwendsenWang, stream_index(chain, strip)?).lanes);
         let mut sampler = SwendsenWang {

@@ -5,7 +5,7 @@
 //! takes one bit of a pool of Bernoulli words (`kernels::bernoulli`), is written to the end of the queue in any case, and moves the end only if it joins. First in,
 //! first out: the site taken next was written long ago, so that the processor can work on many sites at a time.
 
-use super::{Sampler, Start, bond_threshold, snapshot::Reader, start::initial_configuration};
+use super::{Algorithm, Sampler, Start, bond_threshold, refuse_too_large, snapshot::Reader, start::initial_configuration};
 use crate::error::{Error, Result};
 use crate::kernels::{InstructionSet, bernoulli};
 use crate::lattice::Torus;
@@ -78,13 +78,7 @@ impl Wolff {
         chain: u64,
     ) -> Result<Self> {
         let (torus, threshold) = (torus.into(), bond_threshold(coupling)?);
-        if torus.side() > Self::largest_side(torus) {
-            return Err(Error::Usage(format!(
-                "wolff numbers the sites in 32 bits and cannot update a lattice of side {}: write a side up to {}, or choose metropolis",
-                torus.side(),
-                Self::largest_side(torus)
-            )));
-        }
+        refuse_too_large(Algorithm::Wolff, torus).map_or(Ok(()), |sentence| Err(Error::Usage(sentence)))?;
         let mut sampler = Wolff {
             torus,
             spins: Rows::all_down(torus),

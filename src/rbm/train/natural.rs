@@ -36,7 +36,8 @@ pub fn direction(rbm: &Rbm, law: &[f64]) -> Result<ExactGradient> {
     let log_z = exact::log_sum(&logarithms);
     let gradient = exact::gradient_with(rbm, law, &logarithms, log_z)?;
     let terms = law.iter().zip(&logarithms).filter(|(probability, _)| **probability > 0.0);
-    let divergence: f64 = terms.map(|(probability, logarithm)| probability * (elementary::logarithm(*probability) - (logarithm - log_z))).sum();
+    let divergence: f64 =
+        terms.map(|(probability, logarithm)| probability * (elementary::logarithm(*probability) - (logarithm - log_z))).sum();
 
     let mut metric = metric(rbm, law)?;
     for (row, numbers) in metric.iter_mut().enumerate() {
