@@ -13,6 +13,9 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+mod items;
+pub use items::Items;
+
 /// The folder in DIR.
 pub const CHECKPOINT_FOLDER: &str = "checkpoint";
 /// The newest generation.
@@ -24,74 +27,6 @@ pub const CHECKPOINT_VERSION: u64 = 5;
 
 const MAGIC: &[u8; 16] = b"kadanoff state\r\n";
 const DIGEST: usize = blake3::OUT_LEN;
-
-/// Numbered sequences of 64-bit words, one after the other as bytes: number, count, words. The items of several ranks, joined in the order of the ranks, are items.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Items {
-    bytes: Vec<u8>,
-}
-
-impl Items {
-    /// Adds an item.
-    pub fn push(&mut self, number: u64, words: impl IntoIterator<Item = u64>) {
-        self.bytes.extend(number.to_le_bytes());
-        let place = self.bytes.len();
-        self.bytes.extend([0; 8]);
-        let words = words.into_iter();
-        self.bytes.reserve(8 * words.size_hint().0);
-        words.for_each(|word| self.bytes.extend_from_slice(&word.to_le_bytes()));
-        let count = (self.bytes.len() - place) as u64 / 8 - 1;
-        self.bytes[place..place + 8].copy_from_slice(&count.to_le_bytes());
-    }
-
-    /// Adds an item of other items, whose words are still bytes (see [`Self::parse`]).
-    pub fn push_bytes(&mut self, number: u64, item: &[u8]) {
-        let (words, _) = item.as_chunks::<8>();
-        self.bytes.extend(number.to_le_bytes());
-        self.bytes.extend((words.len() as u64).to_le_bytes());
-        self.bytes.extend_from_slice(words.as_flattened());
-    }
-
-    /// Adds all of other items.
-    pub fn append(&mut self, other: &Items) {
-        self.bytes.extend_from_slice(&other.bytes);
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Items that are such bytes already.
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Items { bytes }
-    }
-
-    /// The bytes.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-
-    /// The items in such bytes, words still as bytes.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if they are none.
-    pub fn parse(bytes: &[u8]) -> Result<Vec<(u64, &[u8])>> {
-        let mut reader = Reader { rest: bytes };
-        let mut items = Vec::new();
-        while !reader.rest.is_empty() {
-            let number = reader.word()?;
-            let length = reader.word()?.checked_mul(8).ok_or_else(misfit)?;
-            items.push((number, reader.take(length)?));
-        }
-        Ok(items)
-    }
-
-    /// The words of an item.
-    pub fn words(item: &[u8]) -> Vec<u64> {
-        item.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect()
-    }
-}
 
 /// What one generation holds.
 #[derive(Debug, Clone, PartialEq)]
