@@ -66,7 +66,7 @@ fn simulations() -> Result<String, String> {
     let (coupling, chains, thermalization, draws) = (0.408, 8, 500, 4000);
     let expected = exact::square(16, coupling).energy_per_site;
     let mut largest = 0f64;
-    for algorithm in [Algorithm::Metropolis, Algorithm::SwendsenWang, Algorithm::Wolff] {
+    for algorithm in [Algorithm::Metropolis, Algorithm::HeatBath, Algorithm::SwendsenWang, Algorithm::Wolff] {
         let mut series = vec![Series::default(); chains];
         for (number, series) in series.iter_mut().enumerate() {
             let mut sampler = build(algorithm, torus, coupling, Start::Hot, 14103831, number as u64).map_err(sentence)?;
