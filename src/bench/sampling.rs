@@ -1,6 +1,7 @@
 //! The speeds of the samplers at K_c, each in turn with its one-spin-at-a-time reference.
 
-use super::{Contender, Request, Row, Subject, Unit, local::verify, row_against};
+use super::local::{LARGEST_AT_ITS_COUPLING, verify, verify_at_its_coupling};
+use super::{Contender, Request, Row, Subject, Unit, row_against};
 use crate::error::{Error, Result};
 use crate::exact::critical_coupling;
 use crate::lattice::SquareTorus;
@@ -16,7 +17,7 @@ const REFERENCE_SIDE: usize = 256;
 const THERMALIZATION: usize = 100;
 
 /// The coupling at which energies are held against Kaufman: clusters of all sizes up to some hundred spins, and chains that forget within ten sweeps.
-const VERIFIED_COUPLING: f64 = 0.4;
+pub(super) const VERIFIED_COUPLING: f64 = 0.4;
 
 /// From this side on the threads share one lattice of Swendsen-Wang; smaller ones, and all of Wolff, they have one each.
 const SHARED_SIDE: usize = 1024;
@@ -80,7 +81,7 @@ fn rows(name: &'static str, algorithm: Algorithm, sides: &[usize], threads: usiz
 }
 
 /// One row. What was timed is verified: energy and magnetization, which the sampler keeps in packed form, must be those of its configuration counted bond by bond;
-/// and a chain of the same side at [`VERIFIED_COUPLING`] must have the exact energy.
+/// and up to [`LARGEST_AT_ITS_COUPLING`] one of the chains that were timed must have the exact energy at K_c, above it a chain of the same side at [`VERIFIED_COUPLING`].
 fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     let (name, torus) = (subject.name, SquareTorus::new(side)?);
     let is_shared = side >= SHARED_SIDE && algorithm != Algorithm::Wolff;
@@ -90,8 +91,10 @@ fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     let sweeps = if side > 4096 { 2 } else { THERMALIZATION };
     // A chain uses all threads there are: here, as many as the row says.
     let pool = super::pool(subject.threads)?;
-    let mut verified = build(algorithm, torus, VERIFIED_COUPLING, Start::Cold, SEED, 0)?;
-    pool.install(|| verify(name, verified.as_mut(), side, VERIFIED_COUPLING))?;
+    if side > LARGEST_AT_ITS_COUPLING {
+        let mut verified = build(algorithm, torus, VERIFIED_COUPLING, Start::Cold, SEED, 0)?;
+        pool.install(|| verify(name, verified.as_mut(), side, VERIFIED_COUPLING))?;
+    }
     let mut slow = reference_of(algorithm)?;
     pool.install(|| {
         samplers.par_iter_mut().for_each(|sampler| {
@@ -108,6 +111,9 @@ fn row(subject: Subject, algorithm: Algorithm, side: usize) -> Result<Row> {
     let contender = Contender { name: algorithm.name().to_string(), turn: Box::new(turn) };
     let rival = Contender { name: "one spin at a time".to_string(), turn: Box::new(move || slow.sweep() as f64) };
     let row = row_against(subject, contender, rival);
+    if let Some(sampler) = samplers.first_mut().filter(|_| side <= LARGEST_AT_ITS_COUPLING) {
+        pool.install(|| verify_at_its_coupling(name, algorithm, sampler.as_mut(), side))?;
+    }
     for sampler in &samplers {
         let (measured, configuration) = (sampler.measure(), sampler.configuration());
         if (measured.energy, measured.magnetization) != (configuration.energy(), configuration.magnetization()) {
