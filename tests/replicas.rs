@@ -83,50 +83,6 @@ fn energy_and_magnetization_have_the_law_of_the_enumeration_on_every_instruction
     assert!(p_value(&samples, 0.44) < 1e-6);
 }
 
-/// Metropolis never visits the 36 states of the 4 x 4 torus in which every site has two unsatisfied bonds (E = 0, M = 0), and no chain begins there: its law is Boltzmann's without them.
-/// **Power.** They have a share of 4.67e-4 at K = 0.1, which gives 5 10^7 draws a noncentrality of 182 over some 100 cells if the law with them is the right one (the mutant); it misses
-/// p < 1e-6 with probability below 1e-4. `KADANOFF_LONG=1` takes ten times as many.
-#[test]
-fn the_states_that_turn_over_for_ever_are_not_in_the_law() {
-    const COUPLING: f64 = 0.1;
-    let rounds = if long() { 1_000_000 } else { 100_000 };
-    let mut group = group(4, COUPLING, Start::Hot, 12);
-    (0..200).for_each(|_| group.sweep());
-    // By (E + 32) / 4 and |M| / 2: a map of its own, because there are so many draws.
-    let mut counts = [[0u64; 9]; 17];
-    for _ in 0..rounds {
-        (0..19).for_each(|_| group.sweep());
-        group.sweep_counted();
-        for measured in group.measurements() {
-            counts[(measured.energy + 32) as usize / 4][measured.magnetization.unsigned_abs() as usize / 2] += 1;
-        }
-    }
-    let draws = (rounds * REPLICAS) as f64;
-    let all = enumerated(COUPLING, i64::abs);
-    // E = 0 alone has the weight 1 / Z a state, and so have all spins up, times e^(32 K).
-    let locked = 36.0 * all[&(-32, 16)] / (2.0 * (32.0 * COUPLING).exp());
-    assert!((locked - 4.6705e-4).abs() < 1e-7, "{locked}");
-    let p = |is_locked: &dyn Fn((i64, i64)) -> f64| {
-        let (mut chi_squared, mut cells, mut rare) = (0.0, 0, [0.0; 2]);
-        for (&(energy, magnetization), probability) in &all {
-            let seen = counts[(energy + 32) as usize / 4][magnetization as usize / 2] as f64;
-            let expected = draws * (probability - is_locked((energy, magnetization))) / (1.0 - is_locked((0, 0)));
-            if expected < 10.0 {
-                rare = [rare[0] + seen, rare[1] + expected];
-            } else {
-                chi_squared += (seen - expected).powi(2) / expected;
-                cells += 1;
-            }
-        }
-        chi_squared += (rare[0] - rare[1]).powi(2) / rare[1].max(1e-9);
-        println!("chi-squared {chi_squared:.1} of {cells} cells and the rare ones");
-        ChiSquared::new(f64::from(cells)).unwrap().sf(chi_squared)
-    };
-    accept(p(&|cell| if cell == (0, 0) { locked } else { 0.0 }), "Boltzmann's law without the locked states");
-    let with_them = p(&|_| 0.0);
-    assert!(with_them < 1e-6, "{draws} draws do not tell the laws apart: p = {with_them}");
-}
-
 /// Energies of all replicas at some times.
 type Energies = Vec<Vec<f64>>;
 
@@ -169,10 +125,16 @@ fn largest_correlation(energies: &Energies) -> f64 {
 /// All 130,816 pairs of replicas: the largest correlation of their energies, in standard errors, and by how many standard errors the sum of the squares of all deviates.
 /// With n times the square of a sample correlation r has the mean 1 / (n - 1), whatever the law of the energies, if the two are independent.
 fn all_pairs(energies: &Energies) -> (f64, f64) {
-    let count = energies.len() as f64;
-    let series: Vec<Vec<f64>> = (0..REPLICAS)
-        .map(|replica| {
-            let values: Vec<f64> = energies.iter().map(|energies| energies[replica]).collect();
+    let of = |replica: usize| energies.iter().map(|energies| energies[replica]).collect();
+    pairs_of((0..REPLICAS).map(of).collect())
+}
+
+/// The same of any series of one length.
+fn pairs_of(series: Vec<Vec<f64>>) -> (f64, f64) {
+    let (number, count) = (series.len(), series[0].len() as f64);
+    let series: Vec<Vec<f64>> = series
+        .into_iter()
+        .map(|values| {
             let mean = values.iter().sum::<f64>() / count;
             let size = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>().sqrt();
             values.into_iter().map(|value| (value - mean) / size).collect()
@@ -186,7 +148,7 @@ fn all_pairs(energies: &Energies) -> (f64, f64) {
             sum += square - 1.0;
         }
     }
-    (largest, sum / ((REPLICAS * (REPLICAS - 1)) as f64).sqrt())
+    (largest, sum / ((number * (number - 1)) as f64).sqrt())
 }
 
 /// At each coupling, from random spins and from one common start. **Power.** F has 299 degrees of freedom above: a mean correlation of 0.0013 between replicas makes F 1.67 and is refused
@@ -215,6 +177,33 @@ fn replicas_are_as_independent_as_groups() {
             assert!(correlation < 4.5, "K = {coupling}, {start:?}: {correlation} standard errors");
             assert!(largest < 6.5 && squares.abs() < 5.0, "K = {coupling}, {start:?}: {largest}, {squares} standard errors");
         }
+    }
+}
+
+/// Many groups at one time, each of another number: their means scatter as much as 512 independent replicas let them, and no two groups have anything in common. **Power.** F has 119 degrees of
+/// freedom: a mean correlation of 0.002 between the replicas of a group makes it 2.0 and is refused with probability 0.99. Two groups that coincide are 22 standard errors away, and every
+/// second one that does (the mutant) hundreds in the sum of squares. Lanes that coincide by eights (the other mutant) make F eight.
+#[test]
+fn groups_of_other_numbers_are_independent() {
+    const GROUPS: u64 = 120;
+    for (place, coupling) in [0.30, 0.40, CRITICAL_COUPLING, 0.48].into_iter().enumerate() {
+        let energies = |number: u64| -> Vec<f64> {
+            let mut group = group(16, coupling, Start::Hot, 1000 * (place as u64 + 1) + number);
+            (0..1500).for_each(|_| group.sweep());
+            group.measurements().iter().map(|measurement| measurement.energy as f64).collect()
+        };
+        let right: Energies = (0..GROUPS).map(energies).collect();
+        let (larger, smaller) = between_and_inside(&right);
+        let (largest, squares) = pairs_of(right.clone());
+        println!("K = {coupling}: F p = {larger:.4}, the largest pair of groups {largest:.2}, squares {squares:.2} standard errors");
+        assert!(larger > 1e-4 && smaller > 1e-4, "K = {coupling}: {larger}, {smaller}");
+        assert!(largest < 6.0 && squares.abs() < 5.0, "K = {coupling}: {largest}, {squares} standard errors");
+
+        let coinciding: Energies = (0..GROUPS as usize).map(|number| right[number & !1].clone()).collect();
+        let (largest, squares) = pairs_of(coinciding);
+        assert!(largest > 20.0 && squares > 100.0, "K = {coupling}: coinciding numbers go unnoticed, {largest}, {squares}");
+        let by_eights: Energies = right.iter().map(|energies| (0..REPLICAS).map(|replica| energies[replica & !7]).collect()).collect();
+        assert!(between_and_inside(&by_eights).0 < 1e-9, "K = {coupling}: lanes that coincide go unnoticed");
     }
 }
 
