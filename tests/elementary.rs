@@ -16,19 +16,77 @@ const ASKED: &str = "KADANOFF_TEST_BITS_OF_THE_SYSTEM";
 
 const JOBS: [&str; 4] = [
     // The phases of the waves, from spins and from clusters, and the threshold of the bonds.
-    "seed = 5\n[lattice]\nsizes = [30, 62, 100]\n[sample]\ncouplings = [\"critical\", 0.3, 0.1]\nreplicas = 2\nthermalization = 3\nsweeps = 40\nimproved_estimators = true\nconfigurations = 4\n[report]\nfigures = false\n",
+    "seed = 5
+[lattice]
+sizes = [30, 62, 100]
+[sample]
+couplings = [\"critical\", 0.3, 0.1]
+replicas = 2
+thermalization = 3
+sweeps = 40
+improved_estimators = true
+configurations = 4
+",
     // The phases across the bits, and the couplings of a window.
-    "seed = 5\n[lattice]\ngeometry = \"cubic\"\nsizes = [6, 10]\n[sample]\nwindow = { width = 2.0, points = 3 }\nalgorithm = \"metropolis\"\nlayout = \"replicas\"\nreplicas = 4\nthermalization = 3\nsweeps = 40\nconfigurations = 4\n[report]\nfigures = false\n",
-    // The law of the spins and the sums over the states of the machine.
-    "seed = 5\n[lattice]\nsizes = [4]\n[sample]\ncouplings = [0.408]\nreplicas = 2\nthermalization = 20\nsweeps = 400\nconfigurations = 400\n[train]\nlayers = [8]\nmethod = \"natural\"\nepochs = 2\nminibatch = 50\nlearning_rate = 1.0\nmomentum = 0.0\ninitial_weight = 0.1\n[report]\nfigures = false\n",
+    "seed = 5
+[lattice]
+geometry = \"cubic\"
+sizes = [6, 30]
+[sample]
+window = { width = 2.0, points = 3 }
+algorithm = \"metropolis\"
+layout = \"replicas\"
+replicas = 4
+thermalization = 3
+sweeps = 40
+configurations = 4
+",
+    // The law of the spins, the sums over the states of the machine, and a metric that makes much of their last bits.
+    "seed = 14103831
+[lattice]
+sizes = [4]
+[sample]
+couplings = [0.408]
+replicas = 8
+thermalization = 200
+sweeps = 5000
+measure_every = 5
+configurations = 4000
+[train]
+layers = [32]
+method = \"natural\"
+epochs = 3
+held_out = 2000
+learning_rate = 1.0
+momentum = 0.0
+initial_weight = 0.1
+",
     // Log-odds, a geometric schedule, and the exchanges of tempered chains.
-    "seed = 5\n[lattice]\nsizes = [8]\n[sample]\ncouplings = [0.408]\nreplicas = 2\nthermalization = 20\nsweeps = 800\nconfigurations = 800\n[train]\nlayers = [16]\nmethod = \"tempered\"\ninverse_temperatures = 4\nepochs = 7\nminibatch = 50\nlearning_rate = 0.1\nlast_learning_rate = 0.013\nvisible_bias = \"log-odds\"\n[report]\nfigures = false\n",
+    "seed = 5
+[lattice]
+sizes = [8]
+[sample]
+couplings = [0.408]
+replicas = 2
+thermalization = 20
+sweeps = 800
+configurations = 800
+[train]
+layers = [16]
+method = \"tempered\"
+inverse_temperatures = 4
+epochs = 7
+minibatch = 50
+last_learning_rate = 0.013
+visible_bias = \"log-odds\"
+",
 ];
 
 /// What has to be the same bit for bit: series, configurations, layers. (Means and errors are made of these.)
 fn bits(job: &str, name: &str, older: bool) -> (Vec<Series>, Vec<u8>, Vec<LayerRecord>) {
     let folder = tempfile::tempdir().unwrap();
-    let (path, directory) = (runs::write_job(folder.path(), job), folder.path().join(name));
+    let path = runs::write_job(folder.path(), &format!("{job}[report]\nfigures = false\n"));
+    let directory = folder.path().join(name);
     let mut command = runs::kadanoff();
     command.arg("run").arg(&path).arg("--out").arg(&directory);
     if older {
@@ -53,8 +111,9 @@ fn bits_of_the_system() {
     println!("bits: {:?}", functions.map(fold));
 }
 
-/// Whether glibc has two sets of functions here, as most of its machines have: then a number that came from `std` would have shown below. Seen with it: with the functions of `std`
-/// the first job differs in the powers of waves, the third and the fourth in weights.
+/// Whether glibc has two sets of functions here, as most of its machines have, is looked at first. **Power.** When the program still used the functions of `std`, 13 % of the powers of waves of the
+/// first two jobs at L = 30 differed, and all weights of the third from its third epoch on. In the fourth nothing did: a last bit is lost there in nearly every rounding to single
+/// precision, and it is compared for the one time in a million that it is not.
 #[test]
 fn runs_with_other_functions_of_the_system_have_the_same_bits() {
     let system = |older: bool| {
@@ -67,7 +126,7 @@ fn runs_with_other_functions_of_the_system_have_the_same_bits() {
         said.lines().find_map(|line| line.split_once("bits: ")).map(|(_, bits)| bits.to_string()).unwrap()
     };
     if system(false) == system(true) {
-        println!("the system has one set of functions here, so that these runs are merely repeated");
+        println!("the system has one set of functions here: these runs are merely repeated");
     }
     for (number, job) in JOBS.into_iter().enumerate() {
         let (one, other) = (bits(job, "one", false), bits(job, "other", true));
