@@ -234,7 +234,7 @@ fn energies_are_those_of_kaufman() {
 }
 
 /// Metropolis never visits the 36 states of the 4 x 4 torus in which every site has two unsatisfied bonds (E = 0, M = 0), and no chain begins there: its law is Boltzmann's without them.
-/// **Power.** They have a share of 4.67e-4 at K = 0.1, which gives 5 10^7 draws a noncentrality of 182 over some 100 cells if the law with them is the right one (the mutant); it misses
+/// **Power.** They have a share of 4.67e-4 at K = 0.1, which gives 5 10^7 draws a noncentrality of 182 over 45 cells if the law with them is the right one (the mutant); it misses
 /// p < 1e-6 with probability below 1e-4. `KADANOFF_LONG=1` takes ten times as many.
 #[test]
 fn the_states_that_turn_over_for_ever_are_not_in_the_law() {
