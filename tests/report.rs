@@ -284,12 +284,10 @@ fn what_cannot_be_true_together_is_warned_of() {
     // Within four errors of zero it may be luck.
     let near = warned("near", &|likelihood| likelihood.divergence = Some([-3.0, 1.0]));
     assert!(both.iter().all(|words| !near.contains(words)));
-    // Both starts agree on an energy that is 0.15 off; at 0.01 nats it can be 0.02 off.
+    // The energy is 0.65 off, and at 0.01 nats it can be 0.28 off.
     let settle = |likelihood: &mut LikelihoodRecord, divergence: f64| {
         likelihood.divergence = Some([divergence, 0.0]);
-        likelihood.observables.iter_mut().for_each(|row| row.from_data = row.from_random);
-        likelihood.observables[0].from_random = [-1.0, 0.003];
-        likelihood.observables[0].from_data = [-1.0, 0.003];
+        likelihood.observables[0].from_random = [-0.5, 0.003];
     };
     assert!(warned("contradiction", &|likelihood| settle(likelihood, 0.01)).contains(both[1]));
     assert!(!warned("possible", &|likelihood| settle(likelihood, 3.0)).contains(both[1]));

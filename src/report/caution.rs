@@ -32,9 +32,7 @@ pub(super) fn warnings(record: &RunRecord) -> Vec<String> {
         warnings.extend(record.sampling.as_ref().and_then(|sampling| correlated(sampling, training)));
     }
     if let Some(renormalization) = &record.renormalization {
-        if let Some(likelihood) = &renormalization.likelihood {
-            warnings.extend(likelihood::impossible(likelihood, record.training.as_ref()));
-        }
+        warnings.extend(renormalization.likelihood.as_ref().and_then(likelihood::impossible));
         renormalization_warnings(renormalization, &mut warnings);
     }
     warnings
