@@ -99,8 +99,7 @@ pub fn run(section: &LikelihoodSection, subject: &Subject, first: &LikelihoodRec
     // Those of the first machine are of the same torus, so that their distances are the same.
     for (row, first) in found.thermodynamics.correlations.iter().zip(&first.correlations) {
         let cells = [first.from_random, row.from_data, row.from_random].map(Cell::estimate);
-        table
-            .push(&format!("two-point function at distance {}", row.distance), cells.into_iter().chain([Cell::exact(row.exact)]).collect());
+        table.push(format!("two-point function at distance {}", row.distance), cells.into_iter().chain([Cell::exact(row.exact)]).collect());
     }
     Ok(vec![models, table])
 }

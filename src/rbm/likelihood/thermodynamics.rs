@@ -348,10 +348,10 @@ mod tests {
         (0..2).for_each(|row| (columns.row_mut(row)[0], up.row_mut(row)[0]) = (0x5555, 0xFFFF));
         for sweeps in [0, 1, 7, 8, 450, 999] {
             let mut watch = Watch::new(torus, 2, sweeps);
-            (0..=sweeps).for_each(|draw| watch.record(if draw < (sweeps + 1) / 2 { &columns } else { &up }));
+            (0..=sweeps).for_each(|draw| watch.record(if draw < sweeps.div_ceil(2) { &columns } else { &up }));
             assert_eq!([0, 1].map(|index| watch.correlation(index)), [[1.0, 0.0]; 2], "{sweeps} sweeps");
             let mut late = Watch::new(torus, 2, sweeps);
-            (0..=sweeps).for_each(|draw| late.record(if draw <= (sweeps + 1) / 2 { &columns } else { &up }));
+            (0..=sweeps).for_each(|draw| late.record(if draw <= sweeps.div_ceil(2) { &columns } else { &up }));
             assert!(late.correlation(0)[0] < 1.0, "{sweeps} sweeps");
         }
     }
