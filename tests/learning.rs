@@ -40,7 +40,7 @@ figures = false
 
 #[test]
 fn tempered_chains_on_fresh_data_go_on_with_the_same_bits_wherever_they_were_stopped() {
-    stopped_again_and_again(TEMPERED, "250ms");
+    stopped_again_and_again(TEMPERED, 250);
 }
 
 /// Every job has time for a part of the thermalization alone, in both layers.
@@ -48,11 +48,11 @@ fn tempered_chains_on_fresh_data_go_on_with_the_same_bits_wherever_they_were_sto
 fn fresh_data_are_drawn_in_many_short_jobs() {
     let slow = TEMPERED.replace("couplings = [0.3, 0.44]", "couplings = [0.3, 0.44]\nalgorithm = \"swendsen-wang\"");
     let slow = slow.replace("thermalization = 50", "thermalization = 150000").replace("epochs = [30, 20]", "epochs = 2");
-    assert!(stopped_again_and_again(&slow, "100ms") > 4, "no job was stopped while it drew");
+    assert!(stopped_again_and_again(&slow, 100) > 4, "no job was stopped while it drew");
 }
 
-/// Runs a job at one go, in pieces of some time, and on several ranks, which must not be seen. Returns the pieces.
-fn stopped_again_and_again(job: &str, time: &str) -> usize {
+/// Runs a job at one go, in pieces of some time (twice as much after each fifty, so that a busy machine ends too), and on several ranks, which must not be seen. Returns the pieces.
+fn stopped_again_and_again(job: &str, milliseconds: usize) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let job = write_job(folder.path(), job);
     let (whole, pieces) = (folder.path().join("whole"), folder.path().join("pieces"));
@@ -60,13 +60,14 @@ fn stopped_again_and_again(job: &str, time: &str) -> usize {
     let mut submissions = 0;
     loop {
         let mut command = kadanoff();
-        command.arg("run").arg(&job).arg("--out").arg(&pieces).args(["--threads", "2", "--stop-after", time]);
+        let time = format!("{}ms", milliseconds << (submissions / 50));
+        command.arg("run").arg(&job).arg("--out").arg(&pieces).args(["--threads", "2", "--stop-after", &time]);
         let sets = if cfg!(target_arch = "x86_64") { ["avx2", "portable"] } else { ["portable", "portable"] };
         let output = command.env("KADANOFF_INSTRUCTION_SET", sets[submissions % 2]).output().unwrap();
         submissions += 1;
         match output.status.code() {
             Some(0) => break,
-            Some(75) if submissions < 200 => {}
+            Some(75) if submissions < 500 => {}
             code => panic!("{code:?}: {}", String::from_utf8_lossy(&output.stderr)),
         }
     }

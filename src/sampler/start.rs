@@ -1,4 +1,4 @@
-//! Where chains begin. Shared by all samplers, so that the same chain number gives the same first configuration whatever the algorithm, but for Metropolis where [`unlocked`] says so.
+//! Where chains begin. Shared by all samplers, so that the same chain number gives the same first configuration whatever the algorithm, but for Metropolis where `unlocked` says so.
 
 use super::Start;
 use crate::lattice::{SquareTorus, Torus};
