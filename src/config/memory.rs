@@ -148,8 +148,8 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
             let parameters = product(&[visible, hidden]) + visible as u128 + hidden as u128;
             memory.network = memory.network.saturating_add(4 * parameters);
             memory.fields = memory.fields.saturating_add(product(&[2, 4, hidden, sites]));
-            // Three copies: the machine as it is used, as it was at the end of the last epoch, its last step; and the last two as they would go into a checkpoint if the next epoch failed.
-            machine = machine.max(parameters.saturating_mul(20));
+            // Three copies: the machine as it is used, as it was at the end of the last epoch, its last step. If it is small, also the last two as they would go into a checkpoint if the next epoch failed.
+            machine = machine.max(parameters.saturating_mul(if train.keeps_last_good() { 20 } else { 12 }));
             memory.training_checkpoint = memory.training_checkpoint.max(parameters.saturating_mul(20));
             // Persistent chains hold states of both layers, a stream a panel and shard, and, while they move, fields.
             if train.learning.method.is_persistent() {

@@ -115,7 +115,17 @@ pub struct TrainSection {
     pub other_methods: Vec<Method>,
 }
 
+/// Weights of a network up to which the end of its last epoch is kept in memory. The copies of larger ones would take many megabytes.
+const MOST_WEIGHTS_KEPT: usize = 1 << 17;
+
 impl TrainSection {
+    /// Whether the end of the last epoch is kept in memory, for the case that a number stops being finite before the next checkpoint.
+    pub fn keeps_last_good(&self) -> bool {
+        let visible = std::iter::once(self.size * self.size).chain(self.layers.iter().copied());
+        let weights = visible.zip(&self.layers).fold(0usize, |sum, (visible, &hidden)| sum.saturating_add(visible.saturating_mul(hidden)));
+        weights <= MOST_WEIGHTS_KEPT
+    }
+
     /// The coupling of the configurations that are learned, if they have but one.
     pub fn coupling(&self) -> Option<f64> {
         if let [coupling] = self.couplings.as_slice() { Some(*coupling) } else { None }

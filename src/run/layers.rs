@@ -105,7 +105,9 @@ pub fn train(task: &Task, stored: &[u8], session: &mut Session, shared: Option<&
             let closed = line.close(epoch);
             comm::agree(comm, closed).inspect_err(|error| keep(session, error, &mut last_good, fresh.as_ref()))?;
             (epoch, done) = (epoch + 1, 0);
-            last_good = Some(line.items(None));
+            if section.keeps_last_good() {
+                last_good = Some(line.items(None));
+            }
         }
         line.took(started.elapsed().as_secs_f64(), ends);
         at_once = session.pieces_in_round(elapsed / u32::try_from(count).unwrap_or(u32::MAX).max(1));

@@ -100,7 +100,9 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Op
             if let Some(fresh) = &mut fresh {
                 fresh.end_epoch();
             }
-            last_good = Some(encode((task.network, task.layer), &trainer.snapshot(), &progressed, None, comm.is_root()));
+            if section.keeps_last_good() {
+                last_good = Some(encode((task.network, task.layer), &trainer.snapshot(), &progressed, None, comm.is_root()));
+            }
         }
         advance(done);
         if !is_done(section, task.layer, &progressed) {

@@ -55,6 +55,7 @@ pub fn train(tasks: &[Task], stored: &[u8], session: &mut Session) -> Result<Opt
     let total = tasks.iter().map(|task| (0..task.section.layers.len()).map(|layer| task.work(layer)).sum::<u64>()).sum();
     let progress = session.progress(&title(tasks.len()), "samples", done, total);
     let mut at_once = 1;
+    let keeps_last_good = tasks.iter().all(|task| task.section.keeps_last_good());
     loop {
         session.begin_round();
         let (started, unfinished) = (Instant::now(), networks.iter_mut().find(|network| !network.is_done()));
@@ -62,7 +63,11 @@ pub fn train(tasks: &[Task], stored: &[u8], session: &mut Session) -> Result<Opt
             Some(network) => (network.advance(at_once), at_once),
             None => (Ok(()), 0),
         };
-        comm::agree(comm, outcome).inspect_err(|error| session.keep_last_good(Stage::Training, error, || items(&mut networks)))?;
+        comm::agree(comm, outcome).inspect_err(|error| {
+            if keeps_last_good {
+                session.keep_last_good(Stage::Training, error, || items(&mut networks));
+            }
+        })?;
         let piece = if steps == 0 { Duration::ZERO } else { started.elapsed() / u32::try_from(steps).unwrap_or(u32::MAX) };
         at_once = session.pieces_in_round(piece);
         let now = sum(networks.iter().map(Network::work_done).sum())?;
@@ -165,7 +170,7 @@ impl<'a> Network<'a> {
         }
         if !learning::is_done(section, layer, &progressed) {
             self.running = Some((trainer, progressed));
-            if has_ended {
+            if has_ended && section.keeps_last_good() {
                 self.keep();
             }
             return Ok(());
@@ -177,7 +182,9 @@ impl<'a> Network<'a> {
             self.running = Some((self.trainer(layer + 1, training, held_out)?, Progressed::default()));
         }
         self.layers.push(record);
-        self.keep();
+        if section.keeps_last_good() {
+            self.keep();
+        }
         Ok(())
     }
 
