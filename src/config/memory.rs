@@ -8,7 +8,7 @@ use crate::kernels::replicas::REPLICAS;
 use crate::lattice::{Geometry, Torus};
 use crate::rbm::Method;
 use crate::rbm::deep::{ActivationKind, MOST_KEPT};
-use crate::rbm::monitor::MOST_TRAINING_SAMPLES;
+use crate::rbm::monitor::watched_samples;
 use crate::sampler::Algorithm;
 use crate::spins::domains::Domains;
 
@@ -165,7 +165,7 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
                 };
                 if train.distribute == Distribute::Layers {
                     // A minibatch at a time goes up; at the end of an epoch, samples that are watched in every layer at once, and those that are held out.
-                    let watched = bytes(train.samples.min(MOST_TRAINING_SAMPLES));
+                    let watched = bytes(watched_samples(train.samples, train.held_out));
                     activities = activities.saturating_add(watched).saturating_add(bytes(train.held_out.max(train.minibatch)));
                 } else {
                     // Many probabilities are made anew instead. Those of fresh configurations are made while the ones of the epoch before are there.

@@ -12,6 +12,11 @@ use rayon::prelude::*;
 /// Training samples that are compared with the held-out ones, at most, unless more are held out.
 pub const MOST_TRAINING_SAMPLES: usize = 2000;
 
+/// How many of the first training samples are watched for the free-energy gap where so many are held out: as many as these, but at least [`MOST_TRAINING_SAMPLES`], if there are so many.
+pub fn watched_samples(samples: usize, held_out: usize) -> usize {
+    samples.min(held_out.max(MOST_TRAINING_SAMPLES))
+}
+
 /// Samples that are worked on together; it changes no result.
 pub const SAMPLES_AT_ONCE: usize = 256;
 

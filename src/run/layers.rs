@@ -16,7 +16,7 @@ use crate::config::{RunFile, TrainSection};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use crate::rbm::deep::{self, ActivationKind};
-use crate::rbm::monitor::MOST_TRAINING_SAMPLES;
+use crate::rbm::monitor::{MOST_TRAINING_SAMPLES, watched_samples};
 use crate::rbm::train::{Alone, Trainer, order_of_samples};
 use crate::rbm::{Matrix, TrainingData, VisibleBias};
 use crate::record::LayerRecord;
@@ -163,13 +163,13 @@ impl<'a> Line<'a> {
         let own = comm::share(section.layers.len(), comm.rank(), comm.size());
         let (mut trainers, mut progressed) = (Vec::new(), Vec::new());
         // What the first machines make of the first samples follows from the seed: every rank knows it up to its own layers.
-        let mut data = TrainingData::Binary(first_rows(&configurations));
+        let mut data = TrainingData::Binary(first_rows(&configurations, MOST_TRAINING_SAMPLES));
         for (layer, stored) in found.iter().enumerate().take(own.end) {
             let options = learning::options(task.job.seed, section, layer);
             // The biases of the lowest layer are those of all samples, as if it learned alone.
             let sees_all = layer == 0 && section.visible_bias == VisibleBias::LogOdds;
             let first = if sees_all { TrainingData::Binary(configurations.as_ref().clone()) } else { data.clone() };
-            let mut trainer = Trainer::streamed(first, section.samples, options, &Alone)?;
+            let mut trainer = learning::with_law(Trainer::streamed(first, section.samples, options, &Alone)?, section, layer)?;
             data = trainer.activities(&data, section.activations, stream_seed(task.job.seed, layer, Flow::First));
             if own.contains(&layer) {
                 progressed.push(stored.restore(&mut trainer)?);
@@ -254,8 +254,8 @@ impl<'a> Line<'a> {
     /// The end of an epoch: what is watched goes up, and every layer is looked at.
     fn close(&mut self, epoch: u64) -> Result<()> {
         let mut watched = Vec::new();
-        let first = |line: &Self| first_rows(&line.configurations);
-        let samples = self.task.section.samples.min(MOST_TRAINING_SAMPLES);
+        let samples = watched_samples(self.task.section.samples, self.task.held_out.rows());
+        let first = |line: &Self| first_rows(&line.configurations, samples);
         let mut outcome = self.rise(Flow::Watched(epoch), samples, first, |_, _, data| {
             watched.push(data);
             Ok(())
@@ -334,8 +334,8 @@ fn stream_seed(seed: u64, layer: usize, flow: Flow) -> u64 {
     Stream::new(layers, Purpose::Activations, name).word()
 }
 
-fn first_rows(matrix: &BitMatrix) -> BitMatrix {
-    matrix.slice_rows(0..matrix.rows().min(MOST_TRAINING_SAMPLES))
+fn first_rows(matrix: &BitMatrix, most: usize) -> BitMatrix {
+    matrix.slice_rows(0..matrix.rows().min(most))
 }
 
 fn rows_of(matrix: &BitMatrix, rows: &[usize]) -> BitMatrix {

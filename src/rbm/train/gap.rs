@@ -7,7 +7,7 @@ use super::Trainer;
 use crate::lattice::SquareTorus;
 use crate::measure::two_point::PairCounter;
 use crate::rbm::TrainingData;
-use crate::rbm::monitor::{MOST_TRAINING_SAMPLES, free_energies};
+use crate::rbm::monitor::{free_energies, watched_samples};
 use rayon::prelude::*;
 
 /// What is known of the energies of the data.
@@ -40,7 +40,7 @@ impl Trainer<'_> {
         if held_out.is_empty() {
             return [0.0; 2];
         }
-        let samples = self.data.samples().min(held_out.len().max(MOST_TRAINING_SAMPLES));
+        let samples = watched_samples(self.data.samples(), held_out.len());
         let training = free_energies(self.set, &self.machine, &self.data, samples);
         if let Some((torus, coupling)) = self.energies.law {
             if self.energies.training.len() != samples {

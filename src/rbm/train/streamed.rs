@@ -67,6 +67,7 @@ impl<'a> Trainer<'a> {
     pub fn close_epoch(&mut self, training: TrainingData, held_out: TrainingData) -> Result<super::Epoch> {
         let pass = self.pass.take().unwrap_or_else(|| self.new_pass());
         (self.data, self.held_out) = (Cow::Owned(training), Cow::Owned(held_out));
+        self.energies.forget_training();
         self.end_epoch(&pass)
     }
 
