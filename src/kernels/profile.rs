@@ -188,10 +188,8 @@ fn walk<V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool>(
     let mut carries = vec![[nothing; 2]; blocks];
     for (group, rows) in counters.rows[..count].as_chunks_mut::<TOGETHER>().0.iter_mut().enumerate() {
         let mut sums = [nothing; 2];
-        for (block, carry) in carries.iter_mut().enumerate() {
-            // Cut out by hand: an iterator over such pieces divides by their length, once a group.
-            let own = block * 2 * depth..(block + 1) * 2 * depth;
-            let (planes, waiting) = (&mut counters.planes[own.clone()], &mut counters.waiting[own]);
+        let planes = counters.planes.chunks_exact_mut(2 * depth).zip(counters.waiting.chunks_exact_mut(2 * depth));
+        for ((block, carry), (planes, waiting)) in carries.iter_mut().enumerate().zip(planes) {
             let (lower, upper) = planes.split_at_mut(2 * CARRIED);
             let lower = lower.first_chunk_mut().expect("planes that are carried");
             // That of the group before: what has branches or can fail comes first, so that nothing keeps the compiler from mixing the instructions of all rows.
