@@ -12,7 +12,7 @@ use crate::record::{Ensemble, RenormalizationRecord, RunRecord, SamplingRecord, 
 /// Share of dead units beyond which a layer is warned of.
 const DEAD_SHARE: f64 = 0.02;
 /// Share of independent ones among the configurations of a network below which that is warned of.
-const INDEPENDENT_SHARE: f64 = 0.8;
+const INDEPENDENT_SHARE: f64 = 0.5;
 /// Probability of a drift that is warned of.
 const RARE_DRIFT: f64 = 1e-5;
 /// Warnings of one kind that are spelt out.
