@@ -20,22 +20,22 @@ pub trait Bytes: Vector {
     fn prepare(columns: &Columns) -> Self::Prepared;
 
     /// Each byte becomes the column that its low seven bits choose.
-    fn in_columns(self, columns: &Self::Prepared) -> Self;
+    #[inline(always)]
+    fn in_columns(self, columns: &Self::Prepared) -> Self {
+        self.in_columns_after::<0>(columns)
+    }
 
     /// Whether [`Self::zero_parts`] may also be 2 or 6.
-    const COUNTS_ZEROS: bool = false;
+    const COUNTS_ZEROS: bool = true;
 
-    /// How many parts of sixteen columns, from the first on, are all zero, as far as [`Self::in_columns_after`] can make use of it: 0 or 4.
+    /// How many parts of sixteen columns, from the first on, are all zero, as far as [`Self::in_columns_after`] can make use of it: in twos and at most six.
     #[inline(always)]
-    fn zero_parts(_columns: &Columns) -> usize {
-        0
+    fn zero_parts(columns: &Columns) -> usize {
+        2 * columns.0.as_chunks::<32>().0.iter().take(3).take_while(|&parts| *parts == [0; 32]).count()
     }
 
     /// As [`Self::in_columns`] where so many parts are zero; it may be faster.
-    #[inline(always)]
-    fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self {
-        self.in_columns(columns)
-    }
+    fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self;
 
     /// Each byte chooses a column of the alias table, and the byte of `chances` in its place decides between the two values there.
     fn in_alias(self, chances: Self, alias: &Alias) -> Self;
@@ -64,11 +64,6 @@ const fn spread() -> [u64; 256] {
         marked += 1;
     }
     table
-}
-
-/// How many parts of sixteen columns, from the first on, are all zero, in twos and at most six.
-fn zero_parts(columns: &Columns) -> usize {
-    2 * columns.0.as_chunks::<32>().0.iter().take(3).take_while(|&parts| *parts == [0; 32]).count()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -120,6 +115,7 @@ mod register {
         fn in_columns(self, [low, high]: &Self::Prepared) -> Self {
             Register(unsafe { _mm512_permutex2var_epi8(low.0, self.0, high.0) })
         }
+        const COUNTS_ZEROS: bool = false;
         #[inline(always)]
         fn zero_parts(columns: &Columns) -> usize {
             if columns.0.as_chunks::<64>().0[0] == [0; 64] { 4 } else { 0 }
@@ -218,15 +214,6 @@ mod pair {
         #[inline(always)]
         fn prepare(columns: &Columns) -> Self::Prepared {
             differences(&columns.0)
-        }
-        #[inline(always)]
-        fn in_columns(self, columns: &Self::Prepared) -> Self {
-            self.in_columns_after::<0>(columns)
-        }
-        const COUNTS_ZEROS: bool = true;
-        #[inline(always)]
-        fn zero_parts(columns: &Columns) -> usize {
-            super::zero_parts(columns)
         }
         #[inline(always)]
         fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self {

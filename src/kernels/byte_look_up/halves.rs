@@ -87,15 +87,6 @@ impl Bytes for Halves {
         parts(&columns.0)
     }
     #[inline(always)]
-    fn in_columns(self, columns: &Self::Prepared) -> Self {
-        self.in_columns_after::<0>(columns)
-    }
-    const COUNTS_ZEROS: bool = true;
-    #[inline(always)]
-    fn zero_parts(columns: &Columns) -> usize {
-        super::zero_parts(columns)
-    }
-    #[inline(always)]
     fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self {
         let [first, second] = self.bytes();
         Self::from_bytes([in_parts::<ZERO_PARTS>(low_bits(first), columns), in_parts::<ZERO_PARTS>(low_bits(second), columns)])
