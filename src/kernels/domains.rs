@@ -45,7 +45,7 @@ use super::byte_queue::{ByteQueue, GROUP};
 use super::generator::Lanes;
 use super::replicas::{REPLICAS, Word};
 use super::vector::{BLOCK, Block, Generator, Halves, Vector};
-use super::vertical_counter::{Counter, DIGITS, full_adder, values};
+use super::vertical_counter::{Counter, DIGITS, values};
 use super::{InstructionSet, dispatch};
 use std::ops::Range;
 
@@ -331,7 +331,7 @@ fn count_unsatisfied_body(shape: &Shape, colours: [&[Word]; 2], range: Range<usi
                 if shape.dimension() == 1 {
                     counter.add(0, &mut [unlike[0], unlike[1]]);
                 } else {
-                    let (first, second) = (full_adder(unlike[0], unlike[1], unlike[2]), full_adder(unlike[3], unlike[4], unlike[5]));
+                    let (first, second) = (unlike[0].full_adder(unlike[1], unlike[2]), unlike[3].full_adder(unlike[4], unlike[5]));
                     counter.add(0, &mut [first.0, second.0]);
                     counter.add(1, &mut [first.1, second.1]);
                 }

@@ -253,9 +253,9 @@ fn raise<V: Vector>(planes: &mut [Plane], waiting: &mut [Plane], group: usize, m
     while group >> plane & 1 == 1 {
         for parity in 0..2 {
             let at = 2 * plane + parity;
-            let (sum, other) = (V::from_block(planes[at].0), V::from_block(waiting[at].0));
-            planes[at].0 = sum.parity(other, carry[parity]).to_block();
-            carry[parity] = sum.majority(other, carry[parity]);
+            let sum;
+            (sum, carry[parity]) = V::from_block(planes[at].0).full_adder(carry[parity], V::from_block(waiting[at].0));
+            planes[at].0 = sum.to_block();
         }
         plane += 1;
     }
@@ -319,8 +319,7 @@ impl<'a, V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool> Wal
         let mut carry = first;
         for parity in 0..2 {
             let sum = self.planes[PLANE][parity];
-            carry[parity] = sum.majority(first[parity], second[parity]);
-            self.planes[PLANE][parity] = sum.parity(first[parity], second[parity]);
+            (self.planes[PLANE][parity], carry[parity]) = sum.full_adder(first[parity], second[parity]);
         }
         carry
     }

@@ -19,7 +19,7 @@ use super::byte_look_up::Bytes;
 use super::byte_queue::GROUP;
 use super::local_update::{Laws, Source};
 use super::vector::{BLOCK, Block, Generator, Halves, Vector};
-use super::vertical_counter::{Counter, DIGITS, full_adder};
+use super::vertical_counter::{Counter, DIGITS};
 #[cfg(target_arch = "x86_64")]
 use super::{Chosen, pair::Pair, vector::Register};
 use super::{InstructionSet, dispatch};
@@ -244,8 +244,8 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
             own[column].0 = new.to_block();
             if COUNTED {
                 let carry;
-                (ones, carry) = full_adder(ones, odd ^ new, below ^ new);
-                (twos, *fours) = full_adder(twos, carry, majority ^ new);
+                (ones, carry) = ones.full_adder(odd ^ new, below ^ new);
+                (twos, *fours) = twos.full_adder(carry, majority ^ new);
             }
             if colour == 0 {
                 prefetch(ahead.wrapping_add(column));

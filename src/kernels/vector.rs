@@ -50,6 +50,11 @@ pub trait Vector:
     fn majority(self, second: Self, third: Self) -> Self {
         (self & second) | (third & (self ^ second))
     }
+    /// The sum of three bits: their parity, and the carry, which is their majority.
+    #[inline(always)]
+    fn full_adder(self, second: Self, third: Self) -> (Self, Self) {
+        (self.parity(second, third), self.majority(second, third))
+    }
     /// The number of set bits of each word.
     #[inline(always)]
     fn ones(self) -> Self {
@@ -321,6 +326,13 @@ mod register {
         #[inline(always)]
         fn majority(self, second: Self, third: Self) -> Self {
             Register(unsafe { _mm512_ternarylogic_epi64::<0xE8>(self.0, second.0, third.0) })
+        }
+        #[inline(always)]
+        fn full_adder(self, second: Self, third: Self) -> (Self, Self) {
+            let sum = self.parity(second, third);
+            // Where the other two are the same they are the carry, elsewhere it is the opposite of the sum. So each instruction overwrites what is no longer needed: a
+            // copy of a register costs as much as an instruction where (Zen 4) 512 bits are two halves.
+            (sum, Register(unsafe { _mm512_ternarylogic_epi64::<0xB2>(second.0, sum.0, third.0) }))
         }
         #[inline(always)]
         fn ones(self) -> Self {

@@ -12,12 +12,6 @@ pub const DIGITS: usize = 22;
 /// The number of counters.
 pub const COUNTERS: usize = 64 * BLOCK;
 
-/// The sum and the carry of three vectors of the same weight.
-#[inline(always)]
-pub fn full_adder<V: Vector>(first: V, second: V, third: V) -> (V, V) {
-    (first.parity(second, third), first.majority(second, third))
-}
-
 /// Counters on their way.
 pub struct Counter<V> {
     digits: [V; DIGITS],
@@ -52,7 +46,7 @@ impl<V: Vector> Counter<V> {
         while count > 1 {
             let mut sum = self.digits[digit];
             for pair in 0..count / 2 {
-                (sum, carries[pair]) = full_adder(sum, carries[2 * pair], carries[2 * pair + 1]);
+                (sum, carries[pair]) = sum.full_adder(carries[2 * pair], carries[2 * pair + 1]);
             }
             self.digits[digit] = sum;
             if count % 2 == 1 {
@@ -70,7 +64,7 @@ impl<V: Vector> Counter<V> {
     #[inline(always)]
     fn carry(&mut self, mut digit: usize, mut carry: V) {
         while digit < DIGITS && self.occupied >> digit & 1 == 1 {
-            (self.digits[digit], carry) = full_adder(self.digits[digit], self.waiting[digit], carry);
+            (self.digits[digit], carry) = self.digits[digit].full_adder(self.waiting[digit], carry);
             self.waiting[digit] = V::splat(0);
             self.occupied ^= 1 << digit;
             digit += 1;
@@ -86,7 +80,7 @@ impl<V: Vector> Counter<V> {
     pub fn finish(mut self) -> [Block; DIGITS] {
         let mut carry = V::splat(0);
         for (digit, waiting) in self.digits.iter_mut().zip(self.waiting) {
-            (*digit, carry) = full_adder(*digit, waiting, carry);
+            (*digit, carry) = digit.full_adder(waiting, carry);
         }
         self.digits.map(V::to_block)
     }

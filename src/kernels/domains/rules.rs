@@ -16,7 +16,6 @@ use super::super::byte_law::ByteLaw;
 use super::super::fixed_point::Probability;
 use super::super::replicas::Word;
 use super::super::vector::{Halves, Vector};
-use super::super::vertical_counter::full_adder;
 #[cfg(target_arch = "x86_64")]
 use super::super::{Chosen, dispatch, pair::Pair, vector::Register};
 use super::{LAWS, Planes, Rule, Source, update};
@@ -51,7 +50,7 @@ struct Six<V> {
 impl<V: Vector> Six<V> {
     #[inline(always)]
     fn of([a, b, c, d, e, f]: [V; 6]) -> Self {
-        let (first, second) = (full_adder(a, b, c), full_adder(d, e, f));
+        let (first, second) = (a.full_adder(b, c), d.full_adder(e, f));
         Six { sums: [first.0, second.0], carries: [first.1, second.1] }
     }
     #[inline(always)]

@@ -4,6 +4,7 @@ use super::Counters;
 use super::folded::{counts_of_bits, full_adder, ripple};
 use crate::kernels::dispatch;
 use crate::kernels::tiles::{TILE, TileGrid};
+use wide::{f64x8, i32x8};
 
 /// Adds the up spins of rows of packed sites to the counts of columns and rows: row y begins at word `y * stride`, its site x is bit x mod 64 of word x / 64, and the bits
 /// past the end of a row are clear. There are as many rows as there are counters of them.
@@ -99,34 +100,29 @@ dispatch! {
 /// Numbers that are summed side by side: part of the definition of the result.
 const SIDE_BY_SIDE: usize = 8;
 
-/// Numbers side by side.
-type Lanes = [f64; SIDE_BY_SIDE];
-
-/// The real and the imaginary part of the sum over one axis on their way.
+/// The real and the imaginary part of the sum over one axis on their way. By name of the registers: in loops over arrays the compiler (1.95) moves pieces of them about.
 #[derive(Clone, Copy)]
 struct Wave {
-    real: Lanes,
-    imaginary: Lanes,
+    real: f64x8,
+    imaginary: f64x8,
 }
 
 impl Wave {
-    const NOTHING: Wave = Wave { real: [0.0; SIDE_BY_SIDE], imaginary: [0.0; SIDE_BY_SIDE] };
+    const NOTHING: Wave = Wave { real: f64x8::ZERO, imaginary: f64x8::ZERO };
 
     /// Adds the terms of places side by side; opposite phases have opposite signs.
     #[inline(always)]
-    fn add(&mut self, up: &[u32; SIDE_BY_SIDE], opposite: &[u32; SIDE_BY_SIDE], cosine: &Lanes, sine: &Lanes) {
-        // Plain lanes: what is wide enough for them depends on the instruction set that this is compiled for.
-        let differences: Lanes = std::array::from_fn(|lane| f64::from(up[lane].wrapping_sub(opposite[lane]) as i32));
-        for lane in 0..SIDE_BY_SIDE {
-            self.real[lane] += differences[lane] * cosine[lane];
-            self.imaginary[lane] += differences[lane] * sine[lane];
-        }
+    fn add(&mut self, up: &[u32; SIDE_BY_SIDE], opposite: &[u32; SIDE_BY_SIDE], cosine: f64x8, sine: f64x8) {
+        let [up, opposite] = [up, opposite].map(|counts| i32x8::new(bytemuck::cast(*counts)));
+        let differences = f64x8::from_i32x8(up - opposite);
+        self.real += differences * cosine;
+        self.imaginary += differences * sine;
     }
 
     /// Spins are twice the up spins, less a constant that has no part in the wave.
     #[inline(always)]
     fn power(self) -> f64 {
-        let [real, imaginary] = [self.real, self.imaginary].map(|lanes| lanes.iter().sum::<f64>());
+        let [real, imaginary] = [self.real, self.imaginary].map(|lanes| lanes.to_array().iter().sum::<f64>());
         4.0 * (real * real + imaginary * imaginary)
     }
 }
@@ -140,7 +136,8 @@ fn powers_body<const AXES: usize>(up: [&[u32]; AXES], cosine: &[f64], sine: &[f6
     let (cosines, sines) = (cosine.as_chunks().0, sine.as_chunks().0);
     let whole = cosines.len();
     let chunks = halves.map(|(up, opposite)| (&up.as_chunks().0[..whole], opposite.as_chunks().0));
-    for (place, (cosine, sine)) in cosines.iter().zip(sines).enumerate() {
+    for (place, (&cosine, &sine)) in cosines.iter().zip(sines).enumerate() {
+        let (cosine, sine) = (f64x8::new(cosine), f64x8::new(sine));
         for (wave, (up, opposite)) in waves.iter_mut().zip(&chunks) {
             wave.add(&up[place], opposite.get(place).unwrap_or(&[0; SIDE_BY_SIDE]), cosine, sine);
         }
@@ -148,8 +145,8 @@ fn powers_body<const AXES: usize>(up: [&[u32]; AXES], cosine: &[f64], sine: &[f6
     let rest = whole * SIDE_BY_SIDE..terms;
     for (wave, (up, opposite)) in waves.iter_mut().zip(halves).filter(|_| !rest.is_empty()) {
         let padded = |words: &[u32]| std::array::from_fn(|lane| words.get(rest.start + lane).copied().unwrap_or(0));
-        let phases = |numbers: &[f64]| std::array::from_fn(|lane| numbers.get(rest.start + lane).copied().unwrap_or(0.0));
-        wave.add(&padded(up), &padded(opposite), &phases(cosine), &phases(sine));
+        let phases = |numbers: &[f64]| f64x8::new(std::array::from_fn(|lane| numbers.get(rest.start + lane).copied().unwrap_or(0.0)));
+        wave.add(&padded(up), &padded(opposite), phases(cosine), phases(sine));
     }
     waves.map(Wave::power)
 }
