@@ -7,7 +7,7 @@ use crate::report::{DRAWN_AT_ONCE, DRAWN_ENSEMBLES};
 
 /// Fonts, and what is kept of each figure for the page.
 const FONTS: u128 = 4 << 20;
-const ON_PAGE: u128 = 1 << 19;
+const ON_PAGE: u128 = 1 << 18;
 /// A logical pixel while it is drawn: sixteen fine pixels of three bytes, the four that they become, and what those take on their way into a PNG.
 const BYTES_A_PIXEL: u128 = 16 * 3 + 4 * 3 + 2;
 

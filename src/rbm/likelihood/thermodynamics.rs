@@ -107,7 +107,7 @@ pub fn sample(
                 watch.record(start);
             }
         }
-        let state = |watch: &Watch, gibbs: &GibbsChains| watch.words().into_iter().chain(gibbs.words()).collect();
+        let state = |watch: &Watch, gibbs: &GibbsChains| watch.words_before(&gibbs.words());
         for _ in watch.draws()..=sweeps {
             gibbs.sweep();
             watch.record(&gibbs.visible());
@@ -137,8 +137,7 @@ pub(super) fn summarize(coupling: f64, data: &Watch, random: &Watch, states: Bit
         exact,
     };
     let correlations = data.distances.iter().zip(exact).enumerate().map(correlation).collect();
-    let series = |watch: &Watch| watch.chains.iter().map(|chain| chain.series.clone()).collect::<Vec<Series>>();
-    Thermodynamics { relaxation, observables: observables(torus, coupling, &series(data), &series(random)), correlations, states }
+    Thermodynamics { relaxation, observables: observables(coupling, data, random), correlations, states }
 }
 
 /// What is measured of chains on their way, all of one start: before the first sweep, and after every one.
@@ -161,8 +160,11 @@ impl Watch {
     /// For so many chains, before their first draw.
     pub fn new(torus: SquareTorus, chains: usize, sweeps: usize) -> Self {
         let distances = distances(torus.side());
-        let chain = WatchedChain { series: Series::default(), pairs: vec![0; distances.len()] };
-        Watch { torus, sweeps, distances, chains: vec![chain; chains] }
+        // As long as they will be: thousands of series that grow side by side leave holes in the memory.
+        let series =
+            || Series { energy: Vec::with_capacity(sweeps + 1), magnetization: Vec::with_capacity(sweeps + 1), ..Series::default() };
+        let chain = |_| WatchedChain { series: series(), pairs: vec![0; distances.len()] };
+        Watch { torus, sweeps, chains: (0..chains).map(chain).collect(), distances }
     }
 
     /// Draws of each chain so far.
@@ -199,14 +201,16 @@ impl Watch {
         over_chains(self.chains.iter().map(|chain| chain.pairs[index] as f64 / (2 * self.torus.sites() * pairs) as f64))
     }
 
-    /// The chains on their way as words: draws; energies, magnetizations and pairs, chain after chain.
-    fn words(&self) -> Vec<u64> {
-        let draws = std::iter::once(self.draws() as u64);
-        let of_chain = |chain: &WatchedChain| {
-            let numbers = chain.series.energy.iter().chain(&chain.series.magnetization).chain(&chain.pairs);
-            numbers.map(|&number| number as u64).collect::<Vec<u64>>()
-        };
-        draws.chain(self.chains.iter().flat_map(of_chain)).collect()
+    /// The chains on their way as words: draws; energies, magnetizations and pairs, chain after chain; then what follows.
+    fn words_before(&self, following: &[u64]) -> Vec<u64> {
+        let of_chain = 2 * self.draws() + self.distances.len();
+        let mut words = Vec::with_capacity(1 + self.chains.len() * of_chain + following.len());
+        words.push(self.draws() as u64);
+        for chain in &self.chains {
+            words.extend(chain.series.energy.iter().chain(&chain.series.magnetization).chain(&chain.pairs).map(|&number| number as u64));
+        }
+        words.extend_from_slice(following);
+        words
     }
 
     /// From such words, which are followed by those of the Gibbs chains.
@@ -253,31 +257,33 @@ pub(super) fn over_chains(values: impl Iterator<Item = f64>) -> [f64; 2] {
     [mean, if values.len() < 2 { f64::INFINITY } else { (squares / (count * (count - 1.0))).sqrt() }]
 }
 
-fn observables(torus: SquareTorus, coupling: f64, data: &[Series], random: &[Series]) -> Vec<Thermodynamic> {
+fn observables(coupling: f64, data: &Watch, random: &Watch) -> Vec<Thermodynamic> {
+    let torus = data.torus;
     let sites = torus.sites() as f64;
     let reference = exact::square(torus.side(), coupling);
-    let second_half = |series: &[Series]| {
-        let tail = |chain: &Series| {
-            let first = chain.len() / 2;
-            Series { energy: chain.energy[first..].to_vec(), magnetization: chain.magnetization[first..].to_vec(), ..Series::default() }
+    // Of the second half of the draws.
+    let mean_of = |watch: &Watch, value: &dyn Fn(&Series, usize) -> f64| {
+        let of_chain = |chain: &WatchedChain| {
+            let draws = chain.series.len() / 2..chain.series.len();
+            let count = draws.len() as f64;
+            draws.map(|draw| value(&chain.series, draw)).sum::<f64>() / count
         };
-        series.iter().map(tail).collect::<Vec<Series>>()
-    };
-    let (data, random) = (second_half(data), second_half(random));
-    let mean_of = |series: &[Series], value: &dyn Fn(&Series, usize) -> f64| {
-        let of_chain = |chain: &Series| (0..chain.len()).map(|draw| value(chain, draw)).sum::<f64>() / chain.len() as f64;
-        over_chains(series.iter().map(of_chain))
+        over_chains(watch.chains.iter().map(of_chain))
     };
     let row = |name, long_name, units, exact, value: &dyn Fn(&Series, usize) -> f64| Thermodynamic {
         name,
         long_name,
         units,
-        from_data: mean_of(&data, value),
-        from_random: mean_of(&random, value),
+        from_data: mean_of(data, value),
+        from_random: mean_of(random, value),
         exact,
     };
-    let specific_heat = |series: &[Series]| {
-        let blocks = jackknife::blocks(series, f64::INFINITY);
+    let specific_heat = |watch: &Watch| {
+        let second_half = |WatchedChain { series, .. }: &WatchedChain| {
+            let first = series.len() / 2;
+            Series { energy: series.energy[first..].to_vec(), magnetization: series.magnetization[first..].to_vec(), ..Series::default() }
+        };
+        let blocks = jackknife::blocks(&watch.chains.iter().map(second_half).collect::<Vec<Series>>(), f64::INFINITY);
         let found = jackknife::estimate(&blocks, &|moments: &Moments| coupling * coupling * moments.energy_variance() / sites);
         [found.mean, found.error]
     };
@@ -289,8 +295,8 @@ fn observables(torus: SquareTorus, coupling: f64, data: &[Series], random: &[Ser
             name: "specific_heat_per_site",
             long_name: "specific heat per site",
             units: "k_B",
-            from_data: specific_heat(&data),
-            from_random: specific_heat(&random),
+            from_data: specific_heat(data),
+            from_random: specific_heat(random),
             exact: Some(reference.specific_heat_per_site),
         },
         row("absolute_magnetization", "absolute magnetization per site", "1", reference.absolute_magnetization, &|chain, draw| {
