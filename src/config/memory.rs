@@ -62,8 +62,8 @@ impl Memory {
         // Fresh configurations are there twice more on their way from the chains to all ranks, or into a checkpoint; and after a restart in the checkpoint that was read.
         let fresh = times(self.fresh, if checkpoints { 40 } else { 30 });
         let training = sum(&[kept, self.training, fresh, checkpoint]);
-        // Both starts; the same as the words of a checkpoint, or for a stack its own after those of its first machine; and the second half of one start where its errors are found.
-        let renormalization = sum(&[kept, self.network, self.fields, times(self.machine_chains, 23)]);
+        // Both starts, and the same as the words of a checkpoint, or for a stack its own after those of its first machine.
+        let renormalization = sum(&[kept, self.network, self.fields, times(self.machine_chains, 20)]);
         // Figures are drawn at the end, when what the stages took besides is given back; measured: of the chains of the machine nothing to
         // three quarters is not, as the C library happens to have laid them out, mostly a fifth.
         let drawing = sum(&[kept, self.fields, self.machine_chains / 5, self.figures]);

@@ -32,7 +32,7 @@ impl Moments {
     }
 
     /// The sums over some draws of one chain.
-    fn of_draws(chain: &Series, draws: Range<usize>) -> Moments {
+    pub fn of_draws(chain: &Series, draws: Range<usize>) -> Moments {
         let wave_power = chain.wave_power.get(draws.clone()).map_or(f64::NAN, |powers| powers.iter().sum());
         let mut sums = Moments { wave_power, ..Moments::default() };
         for (&energy, &magnetization) in chain.energy[draws.clone()].iter().zip(&chain.magnetization[draws]) {

@@ -261,12 +261,10 @@ fn observables(coupling: f64, data: &Watch, random: &Watch) -> Vec<Thermodynamic
     let torus = data.torus;
     let sites = torus.sites() as f64;
     let reference = exact::square(torus.side(), coupling);
-    // Of the second half of the draws.
+    let second_half = |series: &Series| series.len() / 2..series.len();
     let mean_of = |watch: &Watch, value: &dyn Fn(&Series, usize) -> f64| {
-        let of_chain = |chain: &WatchedChain| {
-            let draws = chain.series.len() / 2..chain.series.len();
-            let count = draws.len() as f64;
-            draws.map(|draw| value(&chain.series, draw)).sum::<f64>() / count
+        let of_chain = |WatchedChain { series, .. }: &WatchedChain| {
+            second_half(series).map(|draw| value(series, draw)).sum::<f64>() / second_half(series).len() as f64
         };
         over_chains(watch.chains.iter().map(of_chain))
     };
@@ -279,11 +277,8 @@ fn observables(coupling: f64, data: &Watch, random: &Watch) -> Vec<Thermodynamic
         exact,
     };
     let specific_heat = |watch: &Watch| {
-        let second_half = |WatchedChain { series, .. }: &WatchedChain| {
-            let first = series.len() / 2;
-            Series { energy: series.energy[first..].to_vec(), magnetization: series.magnetization[first..].to_vec(), ..Series::default() }
-        };
-        let blocks = jackknife::blocks(&watch.chains.iter().map(second_half).collect::<Vec<Series>>(), f64::INFINITY);
+        // A block a chain.
+        let blocks: Vec<Moments> = watch.chains.iter().map(|chain| Moments::of_draws(&chain.series, second_half(&chain.series))).collect();
         let found = jackknife::estimate(&blocks, &|moments: &Moments| coupling * coupling * moments.energy_variance() / sites);
         [found.mean, found.error]
     };
