@@ -25,16 +25,16 @@ pub trait Bytes: Vector {
         self.in_columns_after::<0>(columns)
     }
 
-    /// Whether [`Self::zero_parts`] may also be 2 or 6.
-    const COUNTS_ZEROS: bool = true;
+    /// Whether all columns are looked up by one instruction. Otherwise [`Self::in_columns_after`] is faster the more of them are known to be zero.
+    const AT_ONCE: bool = false;
 
-    /// How many parts of sixteen columns, from the first on, are all zero, as far as [`Self::in_columns_after`] can make use of it: in twos and at most six.
+    /// How many parts of sixteen columns, from the first on, are all zero, in twos and at most six.
     #[inline(always)]
     fn zero_parts(columns: &Columns) -> usize {
         2 * columns.0.as_chunks::<32>().0.iter().take(3).take_while(|&parts| *parts == [0; 32]).count()
     }
 
-    /// As [`Self::in_columns`] where so many parts are zero; it may be faster.
+    /// As [`Self::in_columns`] where so many parts are zero.
     fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self;
 
     /// Each byte chooses a column of the alias table, and the byte of `chances` in its place decides between the two values there.
@@ -89,19 +89,6 @@ mod register {
         unsafe { _mm512_mask_blend_epi8(upper, _mm512_permutex2var_epi8(a, index, b), _mm512_permutex2var_epi8(c, index, d)) }
     }
 
-    /// The set bits of a mask. It goes to the scalar side through memory: the direct way takes a turn of one of the two ports on which all vector arithmetic waits.
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    fn ones_by_memory(mask: __mmask64) -> usize {
-        let mut place = mask;
-        let at = &raw mut place;
-        // SAFETY: the place is a local variable.
-        unsafe {
-            at.write_volatile(mask);
-            at.read_volatile().count_ones() as usize
-        }
-    }
-
     #[allow(unsafe_code)]
     impl Bytes for Register {
         type Prepared = [Register; 2];
@@ -111,23 +98,10 @@ mod register {
             let halves = columns.0.as_chunks::<64>().0;
             [0, 1].map(|half| Register(unsafe { std::mem::transmute::<[u8; 64], __m512i>(halves[half]) }))
         }
+        const AT_ONCE: bool = true;
         #[inline(always)]
-        fn in_columns(self, [low, high]: &Self::Prepared) -> Self {
+        fn in_columns_after<const ZERO_PARTS: usize>(self, [low, high]: &Self::Prepared) -> Self {
             Register(unsafe { _mm512_permutex2var_epi8(low.0, self.0, high.0) })
-        }
-        const COUNTS_ZEROS: bool = false;
-        #[inline(always)]
-        fn zero_parts(columns: &Columns) -> usize {
-            if columns.0.as_chunks::<64>().0[0] == [0; 64] { 4 } else { 0 }
-        }
-        #[inline(always)]
-        fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self {
-            if ZERO_PARTS < 4 {
-                return self.in_columns(columns);
-            }
-            // Two operations instead of the three of a permutation of two registers.
-            let high = columns[1].0;
-            Register(unsafe { _mm512_maskz_permutexvar_epi8(_mm512_test_epi8_mask(self.0, _mm512_set1_epi8(64)), self.0, high) })
         }
         #[inline(always)]
         fn in_alias(self, chances: Self, alias: &Alias) -> Self {
@@ -143,7 +117,7 @@ mod register {
         fn fill_marked(self, marker: u8, queue: &[u8; BYTES]) -> (Self, usize) {
             let marked = self.marked(marker);
             let queue = unsafe { std::mem::transmute::<[u8; 64], __m512i>(*queue) };
-            (Register(unsafe { _mm512_mask_expand_epi8(self.0, marked, queue) }), ones_by_memory(marked))
+            (Register(unsafe { _mm512_mask_expand_epi8(self.0, marked, queue) }), marked.count_ones() as usize)
         }
     }
 }

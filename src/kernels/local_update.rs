@@ -14,8 +14,8 @@
 use super::InstructionSet;
 use super::byte_law::ByteLaw;
 use super::byte_look_up::Bytes;
-use super::byte_queue::{ByteQueue, GROUP};
-use super::checkerboard::{Existing, Masks, Rows, SPARE, Shape, Sideways, TakeNeighbours, sideways_long};
+use super::byte_queue::{ByteQueue, Drawn, GROUP};
+use super::checkerboard::{Around, Existing, Masks, Rows, SPARE, Shape, Sideways, SteadyLines, TakeNeighbours, sideways_long};
 use super::generator::Lanes;
 use super::vector::{BLOCK, Block, Generator, Vector};
 use std::marker::PhantomData;
@@ -127,9 +127,9 @@ pub(super) fn update<R: Rule, V: Bytes>(
     let mut sideways = Sideways::new(masks, rows);
     let steady = sideways.steady_lines::<V>();
     // No slot is to be left alone: all exist, and the last block ends with the last row.
-    let (full, all) = (rows.are_full() && words.is_multiple_of(BLOCK), V::splat(u64::MAX));
+    let full = rows.are_full() && words.is_multiple_of(BLOCK);
     let mut side = if rows.shape() == Shape::Long { vec![0; GROUP * BLOCK + SPARE] } else { Vec::new() };
-    let mut bits = [[MaybeUninit::<V>::uninit(); GROUP]; 2];
+    let [mut first_bits, mut second_bits] = [[MaybeUninit::<V>::uninit(); GROUP]; 2];
     for group in (0..words).step_by(GROUP * BLOCK) {
         let blocks = (words - group).div_ceil(BLOCK).min(GROUP);
         let length = blocks * BLOCK;
@@ -138,84 +138,115 @@ pub(super) fn update<R: Rule, V: Bytes>(
             sideways_long(other, rows, group, length, &mut side);
         }
         ahead.call(group..group + length);
-        let mut drawn: [&[V]; 2] = [&[]; 2];
-        for (((queue, law), bits), drawn) in source.queues.iter_mut().zip(&laws.0).zip(&mut bits).zip(&mut drawn) {
-            *drawn = queue.fill_new(law, &mut generator, &mut bits[..blocks]);
-        }
+        let ([first_queue, second_queue], [first_law, second_law]) = (&mut source.queues, &laws.0);
         let at = rows.first * width + group;
-        let mut blocks = Blocks::<R, V> {
+        let group = Group {
             own: own[group..group + length].as_chunks_mut().0,
             vertical: [at, at + width, at + 2 * width].map(|from| other[from..from + length].as_chunks().0),
-            bits: drawn,
-            generator: &mut generator,
-            rule: PhantomData,
+            first_bits: first_queue.fill_new(first_law, &mut generator, &mut first_bits[..blocks]),
         };
-        let around = sideways.around(other, at + width, length);
-        let count = blocks.count();
-        match (rows.shape(), &steady) {
-            (Shape::Whole, _) if full => sideways.in_whole_lines::<V, true>(&around, count, &mut blocks),
-            (Shape::Whole, _) => sideways.in_whole_lines::<V, false>(&around, count, &mut blocks),
-            (Shape::Short, Some(steady)) if full => {
-                for block in 0..count {
-                    blocks.take(block, steady.neighbours(V::from_block(around.same()[block])), all);
-                }
-            }
-            (Shape::Short, Some(steady)) => {
-                for block in 0..count {
-                    blocks.take(block, steady.neighbours(V::from_block(around.same()[block])), existing.next_block());
-                }
-            }
-            (Shape::Short, None) => {
-                for block in 0..count {
-                    blocks.take(block, sideways.in_short_lines(&around, block), existing.next_block());
-                }
-            }
-            (Shape::Long, _) => {
-                for block in 0..count {
-                    blocks.take(block, V::load(&side, block * BLOCK), existing.next_block());
-                }
-            }
+        let board = Board { around: sideways.around(other, at + width, length), steady: &steady, side: &side, full };
+        // Fair bits come after all second bits, so that with them there is nothing to do between those.
+        let begun = !R::FAIR && second_queue.begin(second_law, &mut generator);
+        if begun && let Some(second_bits) = second_queue.one_by_one(second_law) {
+            let mut blocks = Blocks::<R, V, _> { group, second_bits, generator, rule: PhantomData };
+            take_group(&board, &mut sideways, &mut existing, &mut blocks);
+            generator = blocks.generator;
+            blocks.second_bits.finish();
+        } else {
+            let second_bits = &*second_queue.fill_new(second_law, &mut generator, &mut second_bits[..blocks]);
+            let mut blocks = Blocks::<R, V, _> { group, second_bits, generator, rule: PhantomData };
+            take_group(&board, &mut sideways, &mut existing, &mut blocks);
+            generator = blocks.generator;
         }
     }
     source.lanes = generator.lanes();
 }
 
-/// A group on its way: all slices are equally long.
-struct Blocks<'a, R, V> {
-    own: &'a mut [Block],
-    /// The other colour above, at the same words, and below.
-    vertical: [&'a [Block]; 3],
-    bits: [&'a [V]; 2],
-    generator: &'a mut Generator<V>,
-    rule: PhantomData<R>,
+/// What the sideways neighbours of a group are found from.
+struct Board<'a, V> {
+    around: Around<'a>,
+    /// Of short lines.
+    steady: &'a Option<SteadyLines<V>>,
+    /// Of long lines: the neighbours themselves.
+    side: &'a [u64],
+    /// No slot is to be left alone.
+    full: bool,
 }
 
-impl<R, V> Blocks<'_, R, V> {
-    #[inline(always)]
-    fn count(&self) -> usize {
-        self.own.len()
+/// Hands their sideways neighbours to all blocks of a group.
+#[inline(always)]
+fn take_group<V: Bytes>(board: &Board<V>, sideways: &mut Sideways, existing: &mut Existing, blocks: &mut impl TakeGroup<V>) {
+    let (around, count) = (&board.around, blocks.count());
+    match (sideways.shape(), board.steady) {
+        (Shape::Whole, _) if board.full => sideways.in_whole_lines::<V, true>(around, count, blocks),
+        (Shape::Whole, _) => sideways.in_whole_lines::<V, false>(around, count, blocks),
+        (Shape::Short, Some(steady)) if board.full => {
+            let all = V::splat(u64::MAX);
+            for block in 0..count {
+                blocks.take(block, steady.neighbours(V::from_block(around.same()[block])), all);
+            }
+        }
+        (Shape::Short, Some(steady)) => {
+            for block in 0..count {
+                blocks.take(block, steady.neighbours(V::from_block(around.same()[block])), existing.next_block());
+            }
+        }
+        (Shape::Short, None) => {
+            for block in 0..count {
+                blocks.take(block, sideways.in_short_lines(around, block), existing.next_block());
+            }
+        }
+        (Shape::Long, _) => {
+            for block in 0..count {
+                blocks.take(block, V::load(board.side, block * BLOCK), existing.next_block());
+            }
+        }
     }
 }
 
-impl<R: Rule, V: Bytes> TakeNeighbours<V> for Blocks<'_, R, V> {
+/// A group on its way: all slices are equally long, at most [`GROUP`].
+struct Group<'a, V> {
+    own: &'a mut [Block],
+    /// The other colour above, at the same words, and below.
+    vertical: [&'a [Block]; 3],
+    first_bits: &'a [V],
+}
+
+/// With what its update takes from the stream.
+struct Blocks<'a, R, V, S> {
+    group: Group<'a, V>,
+    second_bits: S,
+    generator: Generator<V>,
+    rule: PhantomData<R>,
+}
+
+/// Blocks of which there are so many.
+trait TakeGroup<V>: TakeNeighbours<V> {
+    fn count(&self) -> usize;
+}
+
+impl<R: Rule, V: Bytes, S: Drawn<V>> TakeGroup<V> for Blocks<'_, R, V, S> {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.group.own.len()
+    }
+}
+
+impl<R: Rule, V: Bytes, S: Drawn<V>> TakeNeighbours<V> for Blocks<'_, R, V, S> {
     /// Moves the spins of a block.
     #[inline(always)]
     fn take(&mut self, block: usize, side: V, exists: V) {
-        let count = self.own.len();
-        debug_assert!(
-            block < count
-                && self.vertical.iter().all(|blocks| blocks.len() == count)
-                && self.bits.iter().all(|blocks| blocks.len() == count)
-        );
-        // SAFETY: all slices were cut to the same number of blocks, and every caller goes through the blocks from 0 to less than that. (A check of each slice
+        let Group { own, vertical, first_bits } = &mut self.group;
+        debug_assert!(block < own.len() && vertical.iter().all(|blocks| blocks.len() == own.len()) && first_bits.len() == own.len());
+        // SAFETY: all slices were cut to the same number of blocks, and every caller goes once through the blocks from 0 to less than that. (A check of each slice
         // costs as much as the update itself.)
         unsafe {
-            let own = self.own.get_unchecked_mut(block);
+            let own = own.get_unchecked_mut(block);
             let spins = V::from_block(*own);
-            let neighbours = self.vertical.map(|blocks| V::from_block(*blocks.get_unchecked(block)));
-            let bits = self.bits.map(|blocks| *blocks.get_unchecked(block));
+            let [above, same, below] = vertical.map(|blocks| V::from_block(*blocks.get_unchecked(block)));
+            let bits = [*first_bits.get_unchecked(block), self.second_bits.block(block, &mut self.generator)];
             let fair = if R::FAIR { self.generator.step() } else { V::splat(0) };
-            let [above, same, below] = neighbours;
             let new = R::new_spins(spins, [above, same, below, side], bits, fair);
             *own = (spins ^ ((spins ^ new) & exists)).to_block();
         }

@@ -16,7 +16,7 @@
 //! ahead of the next sweep of both, so that it costs no pass over memory either.
 
 use super::byte_look_up::Bytes;
-use super::byte_queue::GROUP;
+use super::byte_queue::{Drawn, GROUP};
 use super::local_update::{Laws, Source};
 use super::vector::{BLOCK, Block, Generator, Halves, Vector};
 use super::vertical_counter::{Counter, DIGITS};
@@ -216,30 +216,68 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
     let Ok([above, own, below]) = lattices.words.get_disjoint_mut(rows) else { return };
     let own = &mut own[..side];
     let (above, below) = (&above[..side], &below[..side]);
+    let (Source { queues: [any, single], .. }, Laws([law_of_any, law_of_single])) = (&mut *lattices.source, lattices.laws);
     let mut column = (row + colour) % 2;
     while column < side {
         let place = state.sites % GROUP;
         if place == 0 {
             let blocks = (side * side - state.sites).min(GROUP);
-            let (Source { queues: [any, single], .. }, Laws([law_of_any, law_of_single])) = (&mut *lattices.source, lattices.laws);
             any.fill(law_of_any, &mut state.generator, &mut state.never[..blocks]);
-            single.fill(law_of_single, &mut state.generator, &mut state.once[..blocks]);
+            if !single.begin(law_of_single, &mut state.generator) {
+                single.fill(law_of_single, &mut state.generator, &mut state.once[..blocks]);
+            }
         }
         let sites = (GROUP - place).min((side - column).div_ceil(2));
-        let [mut ones, mut twos] = state.bonds.lowest();
-        let parity = column % 2;
         let pairs = column / 2..column / 2 + sites;
-        let (above, below) = (&above.as_chunks::<2>().0[pairs.clone()], &below.as_chunks::<2>().0[pairs]);
-        let draws = state.never[place..place + sites].iter().zip(&state.once[place..place + sites]);
+        let vertical = [above, below].map(|row| &row.as_chunks::<2>().0[pairs.clone()]);
+        let State { generator, never, once, bonds, fours, .. } = &mut *state;
+        let sites_of_row =
+            Sites { own, vertical, column, never: &never[place..place + sites], fours: &mut fours[..sites], bonds, generator };
+        let called = colour == 0;
+        match single.one_by_one(law_of_single) {
+            Some(mut single) => {
+                sites_of_row.update::<_, COUNTED>(&mut single, called);
+                single.finish();
+            }
+            None => sites_of_row.update::<_, COUNTED>(&mut &once[place..place + sites], called),
+        }
+        column += 2 * sites;
+        state.sites += sites;
+    }
+}
+
+/// Sites of one colour in a row, one after the other, inside a group.
+struct Sites<'a, V> {
+    own: &'a mut [Word],
+    /// The rows above and below: for each site, its column and the other one of the pair.
+    vertical: [&'a [[Word; 2]]; 2],
+    /// Of the first one.
+    column: usize,
+    never: &'a [V],
+    fours: &'a mut [V],
+    bonds: &'a mut Counter<V>,
+    generator: &'a mut Generator<V>,
+}
+
+impl<V: Bytes> Sites<'_, V> {
+    /// Updates them, with their second bits. The words that will be wanted next may be `called` meanwhile.
+    #[inline(always)]
+    fn update<S: Drawn<V>, const COUNTED: bool>(self, single: &mut S, called: bool) {
+        let Sites { own, vertical: [above, below], mut column, never, fours, bonds, generator } = self;
+        let (side, parity) = (own.len(), column % 2);
+        let [mut ones, mut twos] = bonds.lowest();
+        let mut state = *generator;
         // The neighbour on the right is the next site's neighbour on the left.
         let ahead = own.as_ptr().wrapping_add(ROWS_AHEAD * side);
         let mut left = V::from_block(own[if column == 0 { side - 1 } else { column - 1 }].0);
-        for (((above, below), (never, once)), fours) in above.iter().zip(below).zip(draws).zip(&mut state.fours) {
+        for (site, (((above, below), never), fours)) in above.iter().zip(below).zip(never).zip(&mut *fours).enumerate() {
+            // SAFETY: `site` is less than the number of `never`, which is that of the sites that are left of the group, and of the bits if they were drawn before.
+            let once = unsafe { single.block(site, &mut state) };
             let right = V::from_block(own[if column + 1 == side { 0 } else { column + 1 }].0);
             let (spin, above, below) = (V::from_block(own[column].0), V::from_block(above[parity].0), V::from_block(below[parity].0));
             // Among three bonds; the spin enters late, because sum and majority change sign with all of their bits.
             let (odd, majority) = (left.parity(right, above), left.majority(right, above));
-            let fourth = odd.majority(below, *once ^ spin);
+            let fourth = odd.majority(below, once ^ spin);
             let new = spin ^ ((majority ^ spin) | (fourth ^ spin) | *never);
             own[column].0 = new.to_block();
             if COUNTED {
@@ -247,18 +285,18 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
                 (ones, carry) = ones.full_adder(odd ^ new, below ^ new);
                 (twos, *fours) = twos.full_adder(carry, majority ^ new);
             }
-            if colour == 0 {
+            if called {
                 prefetch(ahead.wrapping_add(column));
                 prefetch(ahead.wrapping_add(column ^ 1));
             }
             left = right;
             column += 2;
         }
+        *generator = state;
         if COUNTED {
-            state.bonds.set_lowest([ones, twos]);
-            state.bonds.add(2, &mut state.fours[..sites]);
+            bonds.set_lowest([ones, twos]);
+            bonds.add(2, fours);
         }
-        state.sites += sites;
     }
 }
 

@@ -36,6 +36,12 @@ impl<'a> Sideways<'a> {
         }
     }
 
+    /// The shape of the lines.
+    #[inline(always)]
+    pub fn shape(&self) -> Shape {
+        self.rows.shape()
+    }
+
     /// What all blocks of short lines have in common, if they do.
     #[allow(clippy::manual_map)]
     #[inline(always)]
