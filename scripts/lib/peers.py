@@ -245,10 +245,10 @@ def table_of_side(program, side, spins, as_json):
         if at_equilibrium:
             hold(f"peapods {name} at L = {side}", pods.energies[name], reference)
     if not at_equilibrium:
-        # The same side and moves, where a few sweeps are enough.
+        # The same side and moves, where thirty sweeps are enough: after ten, what is left of the start is ten standard errors of so large a lattice.
         for name in rows:
             weak = Peapods(side, WEAK)
-            weak.sample(name, 10)
+            weak.sample(name, 30)
             hold(f"peapods {name} at L = {side} and K = {WEAK}", [weak.energy()], program.exact(side, WEAK))
     for row in rows.values():
         row.show(as_json)

@@ -6,6 +6,7 @@ use crate::exact::{self, critical_coupling};
 use crate::lattice::SquareTorus;
 use crate::random::{Purpose, Stream};
 use crate::sampler::{Algorithm, Sampler, Start, build};
+use crate::spins::checkerboard::strips;
 
 const SEED: u64 = 14103831;
 /// Powers of two, and sides beside them whose lines do not fill whole words.
@@ -13,17 +14,19 @@ const SIDES: [usize; 8] = [64, 256, 1000, 1022, 1024, 4096, 4098, 16384];
 /// The one that is run at all temperatures.
 const SIDE: usize = 1024;
 const TEMPERATURES: [f64; 9] = [0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 30.0];
-/// A lattice large enough to be shared by several threads.
+/// The lattice that several threads share, if no sides are asked for.
 const SHARED: usize = 16384;
 /// A temperature at which chains forget their start within ten sweeps.
 const HOT: f64 = 5.0;
 
-/// Attempted flips a nanosecond of one lattice: by side at K_c, by temperature, and on all threads. If sides are asked for, only those at K_c.
+/// Attempted flips a nanosecond of one lattice: by side at K_c, by temperature, and on all threads. If sides are asked for, only those at K_c; on all threads where there
+/// is a strip for each.
 pub fn rows(name: &'static str, algorithm: Algorithm, request: &Request) -> Result<Vec<Row>> {
     let (threads, usual) = (request.threads, request.sides.is_empty());
     let sides = request.sides_or(&SIDES).iter().map(|&side| row(name, algorithm, side, None));
     let temperatures = TEMPERATURES.into_iter().filter(|_| usual).map(|temperature| row(name, algorithm, SIDE, Some(temperature)));
-    let together = (usual && threads > 1).then(|| shared(name, algorithm, threads));
+    let can_share = |side: &usize| threads > 1 && strips(*side) >= threads;
+    let together = request.sides_or(&[SHARED]).iter().filter(|side| can_share(side)).map(|&side| shared(name, algorithm, side, threads));
     sides.chain(temperatures).chain(together).collect()
 }
 
@@ -77,9 +80,9 @@ fn row(name: &'static str, algorithm: Algorithm, side: usize, temperature: Optio
 }
 
 /// One lattice on all threads, in turn with the same on one: the ratio is the gain.
-fn shared(name: &'static str, algorithm: Algorithm, threads: usize) -> Result<Row> {
+fn shared(name: &'static str, algorithm: Algorithm, side: usize, threads: usize) -> Result<Row> {
     let (one, all) = (pool(1)?, pool(threads)?);
-    let (mut alone, mut timed) = (chain(algorithm, SHARED, critical_coupling())?, chain(algorithm, SHARED, critical_coupling())?);
+    let (mut alone, mut timed) = (chain(algorithm, side, critical_coupling())?, chain(algorithm, side, critical_coupling())?);
     for _ in 0..3 {
         one.install(|| alone.sweep());
         all.install(|| timed.sweep());
@@ -87,9 +90,9 @@ fn shared(name: &'static str, algorithm: Algorithm, threads: usize) -> Result<Ro
     if alone.measure() != timed.measure() {
         return Err(Error::Bug(format!("the {name} sampler gives other spins on {threads} threads than on one.")));
     }
-    let contender = Contender { name: name.to_string(), turn: Box::new(|| all.install(|| timed.sweep()) as f64) };
-    let rival = Contender { name: "one thread".to_string(), turn: Box::new(|| one.install(|| alone.sweep()) as f64) };
-    Ok(row_against(Subject { name, size: SHARED.into(), threads, unit: Unit::WorkPerNanosecond("flips/ns") }, contender, rival))
+    let contender = Contender { name: name.to_string(), turn: Box::new(|| all.install(|| several(timed.as_mut(), side)) as f64) };
+    let rival = Contender { name: "one thread".to_string(), turn: Box::new(|| one.install(|| several(alone.as_mut(), side)) as f64) };
+    Ok(row_against(Subject { name, size: side.into(), threads, unit: Unit::WorkPerNanosecond("flips/ns") }, contender, rival))
 }
 
 /// Sweeps of about a hundred million spins, some milliseconds: the way into the pool, which is a sweep's time at side 1024, does not count.

@@ -9,7 +9,8 @@ use crate::error::Result;
     after_help = "Benchmarks: random, metropolis, heat-bath, replicas, tempering, swendsen-wang, wolff, measurement, cubic, cd1, gibbs, scaling\n\nExamples:\n  kadanoff bench\n  kadanoff bench metropolis swendsen-wang --json\n  kadanoff bench wolff --side 512,2048\n\
       KADANOFF_INSTRUCTION_SET=portable kadanoff bench metropolis\n\n\
     Each figure was taken in turns with a rival, whose speed is the denominator of the ratio: a plain one-spin-at-a-time program, or for networks the same \
-    estimator on the matrix products of the crate gemm. With --threads N networks are measured on one thread and on N, a lattice of swendsen-wang from side 1024 on is shared by all threads, \
+    estimator on the matrix products of the crate gemm. With --threads N networks are measured on one thread and on N, a lattice of swendsen-wang from side 1024 on, and of metropolis and heat-bath where it is \
+    cut into strips enough (16384, or what --side says), is shared by all threads, \
     and `scaling` tells how much more N threads do than one; `mpirun -n N kadanoff bench scaling` tells how much more N ranks do. \
     The column `machine` says how fast a fixed piece of work ran in turn with both, as a share of its best: well below 100 % other programs disturbed the row."
 )]

@@ -130,33 +130,33 @@ pub(super) fn update<R: Rule, V: Bytes>(
     let full = rows.are_full() && words.is_multiple_of(BLOCK);
     let mut side = if rows.shape() == Shape::Long { vec![0; GROUP * BLOCK + SPARE] } else { Vec::new() };
     let [mut first_bits, mut second_bits] = [[MaybeUninit::<V>::uninit(); GROUP]; 2];
-    for group in (0..words).step_by(GROUP * BLOCK) {
-        let blocks = (words - group).div_ceil(BLOCK).min(GROUP);
+    for start in (0..words).step_by(GROUP * BLOCK) {
+        let blocks = (words - start).div_ceil(BLOCK).min(GROUP);
         let length = blocks * BLOCK;
         // Long before they are read, so that what was written word by word is in the cache by then.
         if rows.shape() == Shape::Long {
-            sideways_long(other, rows, group, length, &mut side);
+            sideways_long(other, rows, start, length, &mut side);
         }
-        ahead.call(group..group + length);
+        ahead.call(start..start + length);
         let ([first_queue, second_queue], [first_law, second_law]) = (&mut source.queues, &laws.0);
-        let at = rows.first * width + group;
+        let at = rows.first * width + start;
         let group = Group {
-            own: own[group..group + length].as_chunks_mut().0,
+            own: own[start..start + length].as_chunks_mut().0,
             vertical: [at, at + width, at + 2 * width].map(|from| other[from..from + length].as_chunks().0),
             first_bits: first_queue.fill_new(first_law, &mut generator, &mut first_bits[..blocks]),
         };
-        let board = Board { around: sideways.around(other, at + width, length), steady: &steady, side: &side, full };
+        let beside = Beside { around: sideways.around(other, at + width, length), steady: &steady, side: &side, full };
         // Fair bits come after all second bits, so that with them there is nothing to do between those.
         let begun = !R::FAIR && second_queue.begin(second_law, &mut generator);
         if begun && let Some(second_bits) = second_queue.one_by_one(second_law) {
             let mut blocks = Blocks::<R, V, _> { group, second_bits, generator, rule: PhantomData };
-            take_group(&board, &mut sideways, &mut existing, &mut blocks);
+            take_group(&beside, &mut sideways, &mut existing, &mut blocks);
             generator = blocks.generator;
             blocks.second_bits.finish();
         } else {
             let second_bits = &*second_queue.fill_new(second_law, &mut generator, &mut second_bits[..blocks]);
             let mut blocks = Blocks::<R, V, _> { group, second_bits, generator, rule: PhantomData };
-            take_group(&board, &mut sideways, &mut existing, &mut blocks);
+            take_group(&beside, &mut sideways, &mut existing, &mut blocks);
             generator = blocks.generator;
         }
     }
@@ -164,7 +164,7 @@ pub(super) fn update<R: Rule, V: Bytes>(
 }
 
 /// What the sideways neighbours of a group are found from.
-struct Board<'a, V> {
+struct Beside<'a, V> {
     around: Around<'a>,
     /// Of short lines.
     steady: &'a Option<SteadyLines<V>>,
@@ -176,12 +176,12 @@ struct Board<'a, V> {
 
 /// Hands their sideways neighbours to all blocks of a group.
 #[inline(always)]
-fn take_group<V: Bytes>(board: &Board<V>, sideways: &mut Sideways, existing: &mut Existing, blocks: &mut impl TakeGroup<V>) {
-    let (around, count) = (&board.around, blocks.count());
-    match (sideways.shape(), board.steady) {
-        (Shape::Whole, _) if board.full => sideways.in_whole_lines::<V, true>(around, count, blocks),
+fn take_group<V: Bytes>(beside: &Beside<V>, sideways: &mut Sideways, existing: &mut Existing, blocks: &mut impl TakeNeighbours<V>) {
+    let (around, count) = (&beside.around, beside.around.count());
+    match (sideways.shape(), beside.steady) {
+        (Shape::Whole, _) if beside.full => sideways.in_whole_lines::<V, true>(around, count, blocks),
         (Shape::Whole, _) => sideways.in_whole_lines::<V, false>(around, count, blocks),
-        (Shape::Short, Some(steady)) if board.full => {
+        (Shape::Short, Some(steady)) if beside.full => {
             let all = V::splat(u64::MAX);
             for block in 0..count {
                 blocks.take(block, steady.neighbours(V::from_block(around.same()[block])), all);
@@ -199,7 +199,7 @@ fn take_group<V: Bytes>(board: &Board<V>, sideways: &mut Sideways, existing: &mu
         }
         (Shape::Long, _) => {
             for block in 0..count {
-                blocks.take(block, V::load(board.side, block * BLOCK), existing.next_block());
+                blocks.take(block, V::load(beside.side, block * BLOCK), existing.next_block());
             }
         }
     }
@@ -219,18 +219,6 @@ struct Blocks<'a, R, V, S> {
     second_bits: S,
     generator: Generator<V>,
     rule: PhantomData<R>,
-}
-
-/// Blocks of which there are so many.
-trait TakeGroup<V>: TakeNeighbours<V> {
-    fn count(&self) -> usize;
-}
-
-impl<R: Rule, V: Bytes, S: Drawn<V>> TakeGroup<V> for Blocks<'_, R, V, S> {
-    #[inline(always)]
-    fn count(&self) -> usize {
-        self.group.own.len()
-    }
 }
 
 impl<R: Rule, V: Bytes, S: Drawn<V>> TakeNeighbours<V> for Blocks<'_, R, V, S> {
