@@ -154,7 +154,7 @@ pub(super) fn update<R: Rule, V: Bytes>(
             generator = blocks.generator;
             blocks.second_bits.finish();
         } else {
-            let second_bits = &*second_queue.fill_new(second_law, &mut generator, &mut second_bits[..blocks]);
+            let second_bits = second_queue.fill_new(second_law, &mut generator, &mut second_bits[..blocks]);
             let mut blocks = Blocks::<R, V, _> { group, second_bits, generator, rule: PhantomData };
             take_group(&beside, &mut sideways, &mut existing, &mut blocks);
             generator = blocks.generator;
