@@ -19,22 +19,19 @@ pub trait Bytes: Vector {
     /// Makes columns ready.
     fn prepare(columns: &Columns) -> Self::Prepared;
 
-    /// Each byte becomes the column that its low seven bits choose.
-    #[inline(always)]
-    fn in_columns(self, columns: &Self::Prepared) -> Self {
-        self.in_columns_after::<0>(columns)
-    }
-
     /// Whether all columns are looked up by one instruction. Otherwise [`Self::in_columns_after`] is faster the more of them are known to be zero.
     const AT_ONCE: bool = false;
 
-    /// How many parts of sixteen columns, from the first on, are all zero, in twos and at most six.
+    /// How many parts of sixteen columns, from the first on, are all zero, as far as it matters: in twos and at most six.
     #[inline(always)]
     fn zero_parts(columns: &Columns) -> usize {
+        if Self::AT_ONCE {
+            return 0;
+        }
         2 * columns.0.as_chunks::<32>().0.iter().take(3).take_while(|&parts| *parts == [0; 32]).count()
     }
 
-    /// As [`Self::in_columns`] where so many parts are zero.
+    /// Each byte becomes the column that its low seven bits choose. So many parts of sixteen columns, from the first on, are known to be zero.
     fn in_columns_after<const ZERO_PARTS: usize>(self, columns: &Self::Prepared) -> Self;
 
     /// Each byte chooses a column of the alias table, and the byte of `chances` in its place decides between the two values there.
@@ -287,7 +284,7 @@ mod tests {
                     4 => index.in_columns_after::<4>(&prepared),
                     _ => index.in_columns_after::<6>(&prepared),
                 };
-                assert_eq!(found.to_block(), index.in_columns(&prepared).to_block());
+                assert_eq!(found.to_block(), index.in_columns_after::<0>(&prepared).to_block());
                 found
             }
             First::Alias(_) => index,

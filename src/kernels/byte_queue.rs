@@ -65,20 +65,17 @@ impl ByteQueue {
     #[inline(always)]
     pub fn fill_new<'a, V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>, blocks: &'a mut [MaybeUninit<V>]) -> &'a [V] {
         assert!(blocks.len() <= GROUP, "a group has at most {GROUP} blocks");
-        if self.end - self.first < LOW {
-            self.top_up(law, generator);
-        }
+        self.top_up(law, generator);
         // The state stays in registers.
         let (mut state, mut first) = (*generator, self.first);
         let (marker, bytes) = (law.marker, &*self.bytes);
         match &law.first {
             First::Columns(columns) => {
-                let (queue, zero_parts) = ((bytes, marker), if V::AT_ONCE { 0 } else { V::zero_parts(columns) });
-                let columns = V::prepare(columns);
+                let (queue, zero_parts, columns) = ((bytes, marker), V::zero_parts(columns), V::prepare(columns));
                 first = match zero_parts {
-                    6 if !V::AT_ONCE => by_columns::<V, 6>(&mut state, &columns, queue, first, blocks),
-                    4 if !V::AT_ONCE => by_columns::<V, 4>(&mut state, &columns, queue, first, blocks),
-                    2 if !V::AT_ONCE => by_columns::<V, 2>(&mut state, &columns, queue, first, blocks),
+                    6 => by_columns::<V, 6>(&mut state, &columns, queue, first, blocks),
+                    4 => by_columns::<V, 4>(&mut state, &columns, queue, first, blocks),
+                    2 => by_columns::<V, 2>(&mut state, &columns, queue, first, blocks),
                     _ => by_columns::<V, 0>(&mut state, &columns, queue, first, blocks),
                 };
             }
@@ -96,18 +93,16 @@ impl ByteQueue {
         unsafe { blocks.assume_init_ref() }
     }
 
-    /// Begins a group that is drawn one by one: true. False, and nothing is done, where that is of no use ([`Self::one_by_one`]).
+    /// Begins a group whose blocks are drawn one by one, for whoever has other work for the processor between them: it does both in less time than one after the other.
+    /// `None`, and nothing is done, where there is no such gain: where columns take many instructions, or the law has none.
     #[inline(always)]
-    pub fn begin<V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>) -> bool {
-        let begins = self.one_by_one::<V>(law).is_some();
-        if begins && self.end - self.first < LOW {
-            self.top_up(law, generator);
-        }
-        begins
+    pub fn begin<V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>) -> Option<OneByOne<'_, V>> {
+        self.one_by_one::<V>(law)?;
+        self.top_up(law, generator);
+        self.one_by_one(law)
     }
 
-    /// The next blocks of a group that was begun, for whoever has other work for the processor between them: it does both in less time than one after the other. `None`
-    /// where there is no such gain: where columns take many instructions, or the law has none.
+    /// The next blocks of a group that was begun, after [`OneByOne::finish`].
     #[inline(always)]
     pub fn one_by_one<V: Bytes>(&mut self, law: &ByteLaw) -> Option<OneByOne<'_, V>> {
         let (at, first) = (self.first, &mut self.first);
@@ -119,8 +114,12 @@ impl ByteQueue {
         }
     }
 
+    /// Step 1 of a group.
     #[inline(always)]
     fn top_up<V: Bytes>(&mut self, law: &ByteLaw, generator: &mut Generator<V>) {
+        if self.end - self.first >= LOW {
+            return;
+        }
         let mut state = *generator;
         self.bytes.copy_within(self.first..self.end, 0);
         let end = self.end - self.first;

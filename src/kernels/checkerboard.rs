@@ -88,7 +88,8 @@ pub struct Unsatisfied<V> {
 /// Counts unsatisfied bonds. The sum and the majority of three bits change sign with all of them, so the spin enters after the adder.
 #[inline(always)]
 pub fn unsatisfied<V: Vector>(spins: V, [first, second, third, fourth]: [V; 4]) -> Unsatisfied<V> {
-    Unsatisfied { sum: first.parity(second, third) ^ spins, carry: first.majority(second, third) ^ spins, fourth: fourth ^ spins }
+    let (sum, carry) = first.full_adder(second, third);
+    Unsatisfied { sum: sum ^ spins, carry: carry ^ spins, fourth: fourth ^ spins }
 }
 
 /// The masks of existing slots, block after block.
@@ -187,7 +188,7 @@ fn count_body<V: Vector>(own: &[u64], other: &[u64], rows: Rows, masks: &Masks) 
         let side = match (rows.shape(), &steady) {
             (Shape::Whole, _) => {
                 let mut last = Last(V::splat(0));
-                sideways.in_whole_lines::<V, false>(&around, 1, &mut last);
+                sideways.in_whole_lines::<V, false>(&around, &mut last);
                 last.0
             }
             (Shape::Short, Some(steady)) => steady.neighbours(V::load(other, at + width)),

@@ -147,8 +147,9 @@ pub(super) fn update<R: Rule, V: Bytes>(
         };
         let beside = Beside { around: sideways.around(other, at + width, length), steady: &steady, side: &side, full };
         // Fair bits come after all second bits, so that with them there is nothing to do between those.
-        let begun = !R::FAIR && second_queue.begin(second_law, &mut generator);
-        if begun && let Some(second_bits) = second_queue.one_by_one(second_law) {
+        if !R::FAIR
+            && let Some(second_bits) = second_queue.begin(second_law, &mut generator)
+        {
             let mut blocks = Blocks::<R, V, _> { group, second_bits, generator, rule: PhantomData };
             take_group(&beside, &mut sideways, &mut existing, &mut blocks);
             generator = blocks.generator;
@@ -177,10 +178,11 @@ struct Beside<'a, V> {
 /// Hands their sideways neighbours to all blocks of a group.
 #[inline(always)]
 fn take_group<V: Bytes>(beside: &Beside<V>, sideways: &mut Sideways, existing: &mut Existing, blocks: &mut impl TakeNeighbours<V>) {
-    let (around, count) = (&beside.around, beside.around.count());
+    let around = &beside.around;
+    let count = around.count();
     match (sideways.shape(), beside.steady) {
-        (Shape::Whole, _) if beside.full => sideways.in_whole_lines::<V, true>(around, count, blocks),
-        (Shape::Whole, _) => sideways.in_whole_lines::<V, false>(around, count, blocks),
+        (Shape::Whole, _) if beside.full => sideways.in_whole_lines::<V, true>(around, blocks),
+        (Shape::Whole, _) => sideways.in_whole_lines::<V, false>(around, blocks),
         (Shape::Short, Some(steady)) if beside.full => {
             let all = V::splat(u64::MAX);
             for block in 0..count {

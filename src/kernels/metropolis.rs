@@ -36,7 +36,7 @@ impl Rule for Metropolis {
     #[inline(always)]
     fn new_spins<V: Vector>(spins: V, neighbours: [V; 4], [any, single]: [V; 2], _fair: V) -> V {
         let [above, same, below, side] = neighbours;
-        let (odd, majority) = (above.parity(same, below), above.majority(same, below));
+        let (odd, majority) = above.full_adder(same, below);
         // With o, m and f for the odd bit and the majority of three bonds and the fourth bond, unsatisfied = 1: the flip is m | (o & f) | any | (single & (o | f)), where
         // (o & f) | (single & (o | f)) is a majority again; and a majority changes sign with its bits, so that the spin enters once.
         let fourth = odd.majority(side, single ^ spins);

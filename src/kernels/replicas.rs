@@ -223,7 +223,7 @@ fn update_row<V: Bytes, const COUNTED: bool>(lattices: &mut Lattices, row: usize
         if place == 0 {
             let blocks = (side * side - state.sites).min(GROUP);
             any.fill(law_of_any, &mut state.generator, &mut state.never[..blocks]);
-            if !single.begin(law_of_single, &mut state.generator) {
+            if single.begin(law_of_single, &mut state.generator).is_none() {
                 single.fill(law_of_single, &mut state.generator, &mut state.once[..blocks]);
             }
         }
@@ -276,7 +276,7 @@ impl<V: Bytes> Sites<'_, V> {
             let right = V::from_block(own[if column + 1 == side { 0 } else { column + 1 }].0);
             let (spin, above, below) = (V::from_block(own[column].0), V::from_block(above[parity].0), V::from_block(below[parity].0));
             // Among three bonds; the spin enters late, because sum and majority change sign with all of their bits.
-            let (odd, majority) = (left.parity(right, above), left.majority(right, above));
+            let (odd, majority) = left.full_adder(right, above);
             let fourth = odd.majority(below, once ^ spin);
             let new = spin ^ ((majority ^ spin) | (fourth ^ spin) | *never);
             own[column].0 = new.to_block();

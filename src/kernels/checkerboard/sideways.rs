@@ -66,11 +66,11 @@ impl<'a> Sideways<'a> {
         }
     }
 
-    /// Hands over the neighbours of the next `count` blocks where lines are whole blocks, with their numbers in `around` and their existing slots. The other slots
+    /// Hands over the neighbours of all blocks of `around`, the next ones, where lines are whole blocks, with their numbers in `around` and their existing slots. The other slots
     /// get anything. `FULL` says that there are none: that the lines are [`Rows::are_full`].
     #[inline(always)]
-    pub fn in_whole_lines<V: Vector, const FULL: bool>(&mut self, around: &Around, count: usize, to: &mut impl TakeNeighbours<V>) {
-        assert!(count <= around.count(), "there are so many blocks to look at");
+    pub fn in_whole_lines<V: Vector, const FULL: bool>(&mut self, around: &Around, to: &mut impl TakeNeighbours<V>) {
+        let count = around.count();
         let line = self.rows.width / BLOCK;
         let seam_block = self.seam.word / BLOCK;
         if line == 1 {
