@@ -7,20 +7,20 @@
 //! **Rows** are counted bit by bit in each word. **Columns** are counted vertically: bit planes of counters, one a column, to which rows are added by full adders
 //! (Harley and Seal's scheme: sixteen rows give one carry into the fifth plane). Columns of even x are the even colour of even rows and the odd colour of odd rows.
 //!
-//! `Walk` goes down the lattice sixteen rows at a time, block of eight words by block; where a row is no whole number of blocks the last one is masked. Small lattices of which several
-//! rows share a word go word by word through `narrow`. The layouts of the cluster samplers are in `layouts`.
+//! `Walk` goes down the lattice sixteen rows at a time, block of eight words by block; where a row is no whole number of blocks the last one is masked. Small lattices, of which a block
+//! holds several rows, are in `short`, the layouts of the cluster samplers in `layouts`.
 
-use super::checkerboard::{Counts, Rows};
+use super::checkerboard::{Counts, Masks, Rows};
 use super::vector::{BLOCK, Block, Halves, Vector};
 #[cfg(target_arch = "x86_64")]
 use super::{Chosen, vector::Register};
 use super::{InstructionSet, dispatch};
 
-mod folded;
 mod layouts;
+mod short;
 mod spread;
+mod words;
 
-use folded::narrow_body;
 pub use layouts::{count_packed, count_tiles, power, power_of_both};
 use spread::spread;
 
@@ -70,29 +70,29 @@ pub struct Colours<'a> {
     pub below: [&'a [u64]; 2],
 }
 
-/// Counts up spins of all columns and rows of a checkerboard. Returns the unsatisfied bonds and all up spins; `None` where several rows share a word, whose
-/// bonds [`super::checkerboard::count`] counts.
-pub fn count_profile(set: InstructionSet, colours: Colours, rows: Rows, counters: &mut Counters) -> Option<Counts> {
-    if rows.folds > 1 {
-        narrow(set, colours.lines[0], colours.lines[1], rows, counters);
-        return None;
-    }
-    Some(match set.chosen_kind() {
+/// Counts up spins of all columns and rows of a checkerboard. Returns the unsatisfied bonds and all up spins.
+pub fn count_profile(set: InstructionSet, colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts {
+    match set.chosen_kind() {
         #[cfg(target_arch = "x86_64")]
-        Chosen::Avx512 => wide_register(set, colours, rows, counters),
-        _ => wide_halves(set, colours, rows, counters),
-    })
+        Chosen::Avx512 => count_register(set, colours, rows, masks, counters),
+        _ => count_halves(set, colours, rows, masks, counters),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 dispatch! {
-    fn wide_register(colours: Colours, rows: Rows, counters: &mut Counters) -> Counts = wide::<Register>;
+    fn count_register(colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts = count_body::<Register>;
 }
 dispatch! {
-    fn wide_halves(colours: Colours, rows: Rows, counters: &mut Counters) -> Counts = wide::<Halves>;
+    fn count_halves(colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts = count_body::<Halves>;
 }
-dispatch! {
-    fn narrow(even: &[u64], odd: &[u64], rows: Rows, counters: &mut Counters) = narrow_body;
+
+#[inline(always)]
+fn count_body<V: Vector>(colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts {
+    match masks.odd_lines_forth() {
+        Some(forth) => short::count::<V>(colours, rows, masks, forth, counters),
+        None => wide::<V>(colours, rows, counters),
+    }
 }
 
 #[inline(always)]
@@ -105,6 +105,13 @@ fn wide<V: Vector>(colours: Colours, rows: Rows, counters: &mut Counters) -> Cou
         // Others are either rare or have slots that do not exist.
         _ => walk::<V, false, false, false>(colours, rows, counters),
     }
+}
+
+/// Which plaquettes of two even and two odd spins have two unsatisfied bonds, and which have four.
+#[inline(always)]
+fn plaquettes<V: Vector>([s, other, a, b]: [V; 4]) -> [V; 2] {
+    let two = (s ^ other) | (a ^ b);
+    [two, (s ^ a) & !two]
 }
 
 /// The way down the rows. `SINGLE`: a row is one block; `FULL`: every slot of a row exists; `WHOLE`: a row is whole blocks.
@@ -347,9 +354,8 @@ impl<'a, V: Vector, const SINGLE: bool, const FULL: bool, const WHOLE: bool> Wal
 
     /// Counts the plaquettes between this row and the next.
     #[inline(always)]
-    fn plaquettes(&mut self, [s, other, a, b]: [V; 4]) {
-        let two = (s ^ other) | (a ^ b);
-        let four = (s ^ a) & !two;
+    fn plaquettes(&mut self, spins: [V; 4]) {
+        let [two, four] = plaquettes(spins);
         self.two = self.two.add(two.ones());
         self.four = self.four.add(four.ones());
     }

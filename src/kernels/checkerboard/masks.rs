@@ -13,6 +13,8 @@ pub struct Masks {
     pub(super) sideways: Vec<SidewaysMasks>,
     /// For short lines of which blocks hold whole pairs, if their ends are simple: of blocks that begin with a line that looks forth, and back.
     pub(super) steady: Option<Box<[Turn; 2]>>,
+    /// The same of blocks that begin with an even line: these stay, odd lines look forth.
+    odd_forth: Option<Box<Turn>>,
     /// For whole lines: in the block with the last column, the bit of that column.
     pub(super) forth_seam: Block,
 }
@@ -31,9 +33,17 @@ pub(super) struct Turn {
     pub(super) from_right: Block,
 }
 
+/// Where the lines of a block look for their neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Back,
+    Stay,
+    Forth,
+}
+
 impl Turn {
-    /// Lines are 1, 2 or 4 words, the first of the block looks back or does not. Of several words all slots exist.
-    fn new(rows: Rows, first_looks_back: bool) -> Self {
+    /// Lines are 1, 2 or 4 words; the first of the block and the next look so. Of several words all slots exist.
+    fn new(rows: Rows, looks: [Look; 2]) -> Self {
         let Rows { columns, width, folds, .. } = rows;
         let mut turn = Turn { places: [0; BLOCK], left: [0; BLOCK], right: [0; BLOCK], from_right: [0; BLOCK] };
         // A word is `folds` rows of `length` columns. (Where a line is several words, bit 63 of the last one is the last column.)
@@ -42,12 +52,16 @@ impl Turn {
         let around = length as u64 - 1;
         for word in 0..BLOCK {
             let (start, place) = (word / width * width, word % width);
-            let back = (word / width).is_multiple_of(2) == first_looks_back;
-            let (from, end) = if back { (place + width - 1, place == 0) } else { (place + 1, place == width - 1) };
+            let look = looks[word / width % 2];
+            let (from, end) = match look {
+                Look::Back => (place + width - 1, place == 0),
+                Look::Stay => (place, false),
+                Look::Forth => (place + 1, place == width - 1),
+            };
             turn.places[word] = (start + from % width) as u64;
             if end {
                 (turn.left[word], turn.right[word], turn.from_right[word]) =
-                    if back { (1, around, first_columns) } else { (around, 1, !(first_columns << around)) };
+                    if look == Look::Back { (1, around, first_columns) } else { (around, 1, !(first_columns << around)) };
             }
         }
         turn
@@ -114,7 +128,18 @@ impl Masks {
             valid: (0..width + BLOCK).map(valid).collect(),
             sideways: (0..period).map(masks).collect(),
             forth_seam: std::array::from_fn(|word| if word == seam.word % BLOCK { 1 << seam.bit } else { 0 }),
-            steady: simple.then(|| Box::new([Turn::new(rows, false), Turn::new(rows, true)])),
+            steady: simple.then(|| Box::new([[Look::Forth, Look::Back], [Look::Back, Look::Forth]].map(|looks| Turn::new(rows, looks)))),
+            odd_forth: simple.then(|| Box::new(Turn::new(rows, [Look::Stay, Look::Forth]))),
+        }
+    }
+
+    /// Where blocks hold whole pairs of short lines, of which the first is even: the odd lines with what is one column forth, the even ones as they are.
+    #[allow(clippy::manual_map)]
+    #[inline(always)]
+    pub fn odd_lines_forth<V: Vector>(&self) -> Option<SteadyLines<V>> {
+        match &self.odd_forth {
+            Some(turn) => Some(SteadyLines::new(turn)),
+            None => None,
         }
     }
 }

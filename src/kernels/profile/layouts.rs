@@ -1,7 +1,7 @@
 //! Up spins of columns and rows in the layouts of the cluster samplers, packed rows and tiles, and the waves that come of columns and rows in any layout.
 
 use super::Counters;
-use super::folded::{counts_of_bits, full_adder, ripple};
+use super::words::{counts_of_bits, full_adder, ripple};
 use crate::kernels::dispatch;
 use crate::kernels::tiles::{TILE, TileGrid};
 use wide::{f64x8, i32x8};
@@ -25,14 +25,14 @@ fn count_packed_body(spins: &[u64], stride: usize, counters: &mut Counters) {
             let pairs: [u64; 4] = std::array::from_fn(|index| full_adder(ones, at(row + 2 * index), at(row + 2 * index + 1)));
             let quads = [full_adder(twos, pairs[0], pairs[1]), full_adder(twos, pairs[2], pairs[3])];
             let carry = full_adder(fours, quads[0], quads[1]);
-            ripple(&mut planes, 1, 0, 3, carry);
+            ripple(&mut planes[3..], carry);
             row += 8;
         }
         for row in row..side {
-            ripple(&mut planes, 1, 0, 0, at(row));
+            ripple(&mut planes, at(row));
         }
         let columns = &mut counters.columns[word * 64..side.min(word * 64 + 64)];
-        columns.copy_from_slice(&counts_of_bits(&planes[..counters.depth], 1, 0)[..columns.len()]);
+        columns.copy_from_slice(&counts_of_bits(&planes[..counters.depth])[..columns.len()]);
     }
 }
 

@@ -93,13 +93,13 @@ impl Strip {
         [0, 1].map(|colour| &self.lines(colour)[..self.width + BLOCK])
     }
 
-    /// Counts up spins of columns and rows, and unsatisfied bonds and all up spins where [`count_profile`] can. `below` are the lines below the last one, with a block to spare; without them
+    /// Counts up spins of columns and rows, and unsatisfied bonds and all up spins. `below` are the lines below the last one, with a block to spare; without them
     /// the halos count, which must then be new.
-    pub fn profile(&self, set: InstructionSet, rows: Rows, below: Option<[&[u64]; 2]>, counters: &mut Counters) -> Option<Counts> {
+    pub fn profile(&self, set: InstructionSet, rows: Rows, masks: &Masks, below: Option<[&[u64]; 2]>, counters: &mut Counters) -> Counts {
         let rows = Rows { colour: 0, first: 0, origin: 0, count: self.count, ..rows };
         let lines = [self.with_halo(0), self.with_halo(1)];
         let below = below.unwrap_or(lines.map(|words| &words[(self.count + 1) * self.width..]));
-        count_profile(set, Colours { lines, below }, rows, counters)
+        count_profile(set, Colours { lines, below }, rows, masks, counters)
     }
 
     /// Copies the first and the last line to where other strips see them.
