@@ -72,27 +72,31 @@ pub struct Colours<'a> {
 
 /// Counts up spins of all columns and rows of a checkerboard. Returns the unsatisfied bonds and all up spins.
 pub fn count_profile(set: InstructionSet, colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts {
+    let short = masks.has_short_pairs();
     match set.chosen_kind() {
         #[cfg(target_arch = "x86_64")]
-        Chosen::Avx512 => count_register(set, colours, rows, masks, counters),
-        _ => count_halves(set, colours, rows, masks, counters),
+        Chosen::Avx512 if short => short_register(set, colours, rows, masks, counters),
+        #[cfg(target_arch = "x86_64")]
+        Chosen::Avx512 => wide_register(set, colours, rows, counters),
+        _ if short => short_halves(set, colours, rows, masks, counters),
+        _ => wide_halves(set, colours, rows, counters),
     }
 }
 
+// Apart, because in one function the compiler (1.95) keeps more of the rows of `wide` in memory.
 #[cfg(target_arch = "x86_64")]
 dispatch! {
-    fn count_register(colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts = count_body::<Register>;
+    fn short_register(colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts = short::count::<Register>;
 }
 dispatch! {
-    fn count_halves(colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts = count_body::<Halves>;
+    fn short_halves(colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts = short::count::<Halves>;
 }
-
-#[inline(always)]
-fn count_body<V: Vector>(colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts {
-    match masks.odd_lines_forth() {
-        Some(forth) => short::count::<V>(colours, rows, masks, forth, counters),
-        None => wide::<V>(colours, rows, counters),
-    }
+#[cfg(target_arch = "x86_64")]
+dispatch! {
+    fn wide_register(colours: Colours, rows: Rows, counters: &mut Counters) -> Counts = wide::<Register>;
+}
+dispatch! {
+    fn wide_halves(colours: Colours, rows: Rows, counters: &mut Counters) -> Counts = wide::<Halves>;
 }
 
 #[inline(always)]

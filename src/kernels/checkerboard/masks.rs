@@ -133,14 +133,18 @@ impl Masks {
         }
     }
 
-    /// Where blocks hold whole pairs of short lines, of which the first is even: the odd lines with what is one column forth, the even ones as they are.
-    #[allow(clippy::manual_map)]
+    /// Whether blocks hold whole pairs of lines, all alike.
+    pub fn has_short_pairs(&self) -> bool {
+        self.odd_forth.is_some()
+    }
+
+    /// For blocks of such pairs, of which the first line is even: the odd lines with what is one column forth, the even ones as they are.
+    ///
+    /// # Panics
+    /// Where lines are no short pairs.
     #[inline(always)]
-    pub fn odd_lines_forth<V: Vector>(&self) -> Option<SteadyLines<V>> {
-        match &self.odd_forth {
-            Some(turn) => Some(SteadyLines::new(turn)),
-            None => None,
-        }
+    pub fn odd_lines_forth<V: Vector>(&self) -> SteadyLines<V> {
+        SteadyLines::new(self.odd_forth.as_deref().expect("short pairs of lines"))
     }
 }
 

@@ -19,7 +19,8 @@ const MOST_PLANES: usize = 10;
 
 /// Counts all lines of a lattice, which are one strip: the halo lies below them.
 #[inline(always)]
-pub(super) fn count<V: Vector>(colours: Colours, rows: Rows, masks: &Masks, forth: SteadyLines<V>, counters: &mut Counters) -> Counts {
+pub(super) fn count<V: Vector>(colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts {
+    let forth = masks.odd_lines_forth();
     match rows.width {
         1 => Walk::<V, 1>::new(colours, rows, forth).count(colours, masks, counters),
         2 => Walk::<V, 2>::new(colours, rows, forth).count(colours, masks, counters),
