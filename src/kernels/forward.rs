@@ -105,6 +105,7 @@ type Tables<const PANELS: usize> = [[[Vector; PANELS]; ENTRIES]; GROUPS];
 #[inline(always)]
 fn from_bits<N: Numbers, const TRANSPOSED: bool>(source: Source, bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
     let samples = fields.len() / bias.len();
+    assert!(source.tiles > 0, "a layer has units");
     assert!(fields.len() == samples * bias.len() && bits.len() >= source.tiles * samples, "one panel of bits a tile of weights");
     if samples == 0 {
         return;
@@ -131,9 +132,6 @@ fn some_panels<N: Numbers, const PANELS: usize, const BLOCK: usize, const TRANSP
     mut fields: [&mut [Vector]; PANELS],
 ) {
     let samples = fields[0].len();
-    for (fields, bias) in fields.iter_mut().zip(bias) {
-        fields.fill(*bias);
-    }
     let mut tables: [Tables<PANELS>; BLOCK] = [[[[Vector::ZERO; PANELS]; ENTRIES]; GROUPS]; BLOCK];
     let mut first = 0;
     while first + BLOCK <= source.tiles {
@@ -142,12 +140,21 @@ fn some_panels<N: Numbers, const PANELS: usize, const BLOCK: usize, const TRANSP
             prepare::<N, PANELS, TRANSPOSED>(source, first + index, &mut tables[index]);
             panels[index] = &bits[(first + index) * samples..][..samples];
         }
-        add::<N, PANELS, BLOCK>(&tables, &panels, &mut fields);
+        if first == 0 {
+            add::<N, PANELS, BLOCK, true>(&tables, &panels, bias, &mut fields);
+        } else {
+            add::<N, PANELS, BLOCK, false>(&tables, &panels, bias, &mut fields);
+        }
         first += BLOCK;
     }
     while first < source.tiles {
         prepare::<N, PANELS, TRANSPOSED>(source, first, &mut tables[0]);
-        add::<N, PANELS, 1>(std::array::from_ref(&tables[0]), &[&bits[first * samples..][..samples]], &mut fields);
+        let (tables, panels) = (std::array::from_ref(&tables[0]), [&bits[first * samples..][..samples]]);
+        if first == 0 {
+            add::<N, PANELS, 1, true>(tables, &panels, bias, &mut fields);
+        } else {
+            add::<N, PANELS, 1, false>(tables, &panels, bias, &mut fields);
+        }
         first += 1;
     }
 }
@@ -164,18 +171,26 @@ fn prepare<N: Numbers, const PANELS: usize, const TRANSPOSED: bool>(source: Sour
     }
 }
 
+/// Adds what the samples choose of some tables, to the bias if it `BEGINS`.
 #[inline(always)]
-fn add<N: Numbers, const PANELS: usize, const BLOCK: usize>(
+fn add<N: Numbers, const PANELS: usize, const BLOCK: usize, const BEGINS: bool>(
     tables: &[Tables<PANELS>; BLOCK],
     bits: &[&[u16]; BLOCK],
+    bias: &[Vector],
     fields: &mut [&mut [Vector]; PANELS],
 ) {
     let samples = fields[0].len();
     assert!(bits.iter().all(|bits| bits.len() == samples) && fields.iter().all(|fields| fields.len() == samples), "one entry a sample");
+    let mut start = [N::zero(); PANELS];
+    for panel in 0..PANELS {
+        start[panel] = N::load(&bias[panel]);
+    }
     for sample in 0..samples {
-        let mut sums = [N::zero(); PANELS];
-        for panel in 0..PANELS {
-            sums[panel] = N::load(&fields[panel][sample]);
+        let mut sums = start;
+        if !BEGINS {
+            for panel in 0..PANELS {
+                sums[panel] = N::load(&fields[panel][sample]);
+            }
         }
         for tile in 0..BLOCK {
             let chosen = usize::from(bits[tile][sample]);
