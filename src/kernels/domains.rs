@@ -327,7 +327,11 @@ fn count_unsatisfied_body(shape: &Shape, colours: [&[Word]; 2], range: Range<usi
             let own = &colours[1][(z * shape.extents[1] + y) * shape.half()..][..shape.half()];
             for (place, own) in own.iter().enumerate() {
                 let own = Halves::from_block(own.0);
-                let unlike = around.of::<Halves>(shape, place, shape.dimension()).map(|neighbour| (neighbour ^ own) & used);
+                let mut unlike = around.of::<Halves>(shape, place, shape.dimension());
+                // No closures: they do not have the instructions.
+                for bond in &mut unlike {
+                    *bond = (*bond ^ own) & used;
+                }
                 if shape.dimension() == 1 {
                     counter.add(0, &mut [unlike[0], unlike[1]]);
                 } else {
@@ -348,18 +352,8 @@ dispatch! {
 
 #[inline(always)]
 fn count_layer_body(shape: &Shape, colours: [&[Word]; 2], axis: usize, coordinate: usize) -> [Block; DIGITS] {
-    let mut counter = Counter::<Halves>::zero();
-    let mut group = [Halves::splat(0); GROUP];
-    let mut waiting = 0;
+    let mut spins = Gathered { counter: Counter::zero(), group: [Halves::splat(0); GROUP], waiting: 0 };
     let [_, height, depth] = shape.extents;
-    let mut take = |word: &Word| {
-        group[waiting] = Halves::from_block(word.0);
-        waiting += 1;
-        if waiting == GROUP {
-            counter.add(0, &mut group);
-            waiting = 0;
-        }
-    };
     let half = shape.half();
     for z in 0..depth {
         if axis == 2 && z != coordinate {
@@ -371,14 +365,37 @@ fn count_layer_body(shape: &Shape, colours: [&[Word]; 2], axis: usize, coordinat
             }
             let row = (z * height + y) * half;
             if axis == 0 {
-                take(&colours[(coordinate + y + z) % 2][row + coordinate / 2]);
+                spins.take(&colours[(coordinate + y + z) % 2][row + coordinate / 2]);
             } else {
-                colours.iter().for_each(|colour| colour[row..row + half].iter().for_each(&mut take));
+                for colour in colours {
+                    for word in &colour[row..row + half] {
+                        spins.take(word);
+                    }
+                }
             }
         }
     }
-    counter.add(0, &mut group[..waiting]);
-    counter.finish()
+    spins.counter.add(0, &mut spins.group[..spins.waiting]);
+    spins.counter.finish()
+}
+
+/// Words that are counted by groups.
+struct Gathered {
+    counter: Counter<Halves>,
+    group: [Halves; GROUP],
+    waiting: usize,
+}
+
+impl Gathered {
+    #[inline(always)]
+    fn take(&mut self, word: &Word) {
+        self.group[self.waiting] = Halves::from_block(word.0);
+        self.waiting += 1;
+        if self.waiting == GROUP {
+            self.counter.add(0, &mut self.group);
+            self.waiting = 0;
+        }
+    }
 }
 
 /// The unsatisfied bonds of every lane.

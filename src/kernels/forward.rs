@@ -92,7 +92,15 @@ impl Source<'_> {
     fn tile<N: Numbers, const TRANSPOSED: bool>(self, panel: usize, tile: usize) -> [N; TILE] {
         let rows: &[Vector; TILE] =
             self.weights[self.first + panel * self.next + tile * self.stride..].first_chunk().expect("weights are whole tiles");
-        if TRANSPOSED { N::columns(rows) } else { std::array::from_fn(|row| N::load(&rows[row])) }
+        if TRANSPOSED {
+            return N::columns(rows);
+        }
+        // No closures: they do not have the instructions.
+        let mut tile = [N::zero(); TILE];
+        for row in 0..TILE {
+            tile[row] = N::load(&rows[row]);
+        }
+        tile
     }
 }
 
@@ -273,14 +281,21 @@ fn multiply_samples<N: Numbers, const PANELS: usize, const SAMPLES: usize>(
     fields: &mut [&mut [Vector]; PANELS],
 ) {
     let units: &[Vector; SAMPLES] = units[first..].first_chunk().expect("as many samples as were asked for");
-    let mut sums: [[N; PANELS]; SAMPLES] =
-        std::array::from_fn(|sample| std::array::from_fn(|panel| N::load(&fields[panel][first + sample])));
+    let mut sums = [[N::zero(); PANELS]; SAMPLES];
+    for sample in 0..SAMPLES {
+        for panel in 0..PANELS {
+            sums[sample][panel] = N::load(&fields[panel][first + sample]);
+        }
+    }
     for (unit, row) in rows.iter().enumerate() {
-        let row: [N; PANELS] = std::array::from_fn(|panel| N::load(&row[panel]));
+        let mut numbers = [N::zero(); PANELS];
+        for panel in 0..PANELS {
+            numbers[panel] = N::load(&row[panel]);
+        }
         for sample in 0..SAMPLES {
             let value = N::splat(units[sample].0[unit]);
             for panel in 0..PANELS {
-                sums[sample][panel] = value.fused(row[panel], sums[sample][panel]);
+                sums[sample][panel] = value.fused(numbers[panel], sums[sample][panel]);
             }
         }
     }

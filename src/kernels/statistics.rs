@@ -137,16 +137,37 @@ fn choose_body<N: Numbers>(bits: &[u16], table: usize, choices: &mut Choices) {
 fn fill_tables<N: Numbers, const PANELS: usize>(rows: Rows, negative: bool, tables: &mut [[[Vector; PANELS]; ENTRIES]]) -> usize {
     for panel in 0..PANELS {
         let rows = &rows.all[panel * rows.stride + rows.first..][..rows.count];
-        for (group, table) in rows.chunks(SAMPLES_PER_GROUP).zip(tables.iter_mut()) {
-            let row = |index: usize| match group.get(index) {
-                None => N::zero(),
-                Some(row) if negative => N::load(row).negated(),
-                Some(row) => N::load(row),
-            };
-            fill::<N, PANELS, SAMPLES_PER_GROUP>(table, panel, &std::array::from_fn(row));
+        let (groups, rest) = rows.as_chunks::<SAMPLES_PER_GROUP>();
+        let mut tables = tables.iter_mut();
+        for (group, table) in groups.iter().zip(&mut tables) {
+            fill_table::<N, PANELS>(group, negative, table, panel);
+        }
+        if !rest.is_empty()
+            && let Some(table) = tables.next()
+        {
+            // What is missing nobody chooses.
+            let mut group = [Vector::ZERO; SAMPLES_PER_GROUP];
+            group[..rest.len()].copy_from_slice(rest);
+            fill_table::<N, PANELS>(&group, negative, table, panel);
         }
     }
     rows.count.div_ceil(SAMPLES_PER_GROUP)
+}
+
+/// The table of one group.
+#[inline(always)]
+fn fill_table<N: Numbers, const PANELS: usize>(
+    group: &[Vector; SAMPLES_PER_GROUP],
+    negative: bool,
+    table: &mut [[Vector; PANELS]; ENTRIES],
+    panel: usize,
+) {
+    // No closures: they do not have the instructions.
+    let mut rows = [N::zero(); SAMPLES_PER_GROUP];
+    for (row, member) in rows.iter_mut().zip(group) {
+        *row = if negative { N::load(member).negated() } else { N::load(member) };
+    }
+    fill::<N, PANELS, SAMPLES_PER_GROUP>(table, panel, &rows);
 }
 
 #[inline(always)]
@@ -239,7 +260,12 @@ fn add_any_tables<N: Numbers, const PANELS: usize>(
 ) {
     for row in 0..total[0].len() {
         let choices = &choices[row / Vector::WIDTH];
-        let mut sums: [N; PANELS] = std::array::from_fn(|panel| if begins { N::zero() } else { N::load(&partial[panel][row]) });
+        let mut sums = [N::zero(); PANELS];
+        if !begins {
+            for panel in 0..PANELS {
+                sums[panel] = N::load(&partial[panel][row]);
+            }
+        }
         for (word, tables) in choices.iter().zip(tables.chunks(TABLES_PER_WORD)) {
             add_word::<N, PANELS>(&mut sums, tables, word.0[row % Vector::WIDTH].to_bits() as usize);
         }
@@ -299,11 +325,19 @@ fn multiply_units<N: Numbers, const PANELS: usize, const UNITS: usize>(
     for start in (0..length).step_by(UNITS) {
         let units = &units[start / Vector::WIDTH * stride + first..][..rows.count];
         let lane = start % Vector::WIDTH;
-        let mut sums: [[N; PANELS]; UNITS] = std::array::from_fn(|unit| {
-            std::array::from_fn(|panel| if begins { N::zero() } else { N::load(&partial[panel][start + unit]) })
-        });
+        let mut sums = [[N::zero(); PANELS]; UNITS];
+        if !begins {
+            for unit in 0..UNITS {
+                for panel in 0..PANELS {
+                    sums[unit][panel] = N::load(&partial[panel][start + unit]);
+                }
+            }
+        }
         for (sample, values) in units.iter().enumerate() {
-            let row: [N; PANELS] = std::array::from_fn(|panel| N::load(&hidden[panel][sample]).times(sign));
+            let mut row = [N::zero(); PANELS];
+            for panel in 0..PANELS {
+                row[panel] = N::load(&hidden[panel][sample]).times(sign);
+            }
             let values: &[f32; UNITS] = values.0[lane..].first_chunk().expect("a part of a panel of units");
             for unit in 0..UNITS {
                 let value = N::splat(values[unit]);
@@ -333,107 +367,4 @@ fn column_counts_body<N: Numbers>(bits: &[u16]) -> Vector {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernels::InstructionSet;
-    use crate::kernels::tables::group_sum;
-    use crate::random::{Purpose, Stream};
-
-    #[test]
-    fn every_instruction_set_equals_the_naive_loop_bit_by_bit() {
-        let mut stream = Stream::new(2, Purpose::Check, 32);
-        for visible in [1usize, 7, 63, 65, 1000] {
-            let panels = visible.div_ceil(16);
-            for (samples, last) in [1usize, 3, 100, 257].into_iter().flat_map(|samples| [(samples, End::Add), (samples, End::Set)]) {
-                let groups = samples.div_ceil(SAMPLES_PER_GROUP);
-                let mut bits = vec![0u16; panels * samples];
-                let mut numbers = vec![Vector::ZERO; panels * samples];
-                for unit in 0..visible {
-                    for sample in 0..samples {
-                        let place = unit / 16 * samples + sample;
-                        bits[place] |= ((stream.word() & 1) as u16) << (unit % 16);
-                        numbers[place].0[unit % 16] = stream.uniform() as f32;
-                    }
-                }
-                let mut draw = || (0..samples).map(|_| Vector(std::array::from_fn(|_| stream.uniform() as f32))).collect::<Vec<_>>();
-                let (data, model) = (draw(), draw());
-                let negated: Vec<Vector> = model.iter().map(|row| row.negated()).collect();
-                // What stands in the total before, and what it counts.
-                let (before, start) = if last == End::Add { (0.25, 0.25) } else { (f32::NAN, 0.0) };
-                let (before, start) = (Vector::splat(before), Vector::splat(start));
-
-                let mut naive = vec![start; panels * 16];
-                for unit in 0..panels * 16 {
-                    let mut shard = Vector::ZERO;
-                    let mut add = |entry: Vector| (0..16).for_each(|lane| shard.0[lane] += entry.0[lane]);
-                    for rows in [&data, &negated] {
-                        for (group, rows) in rows.chunks(SAMPLES_PER_GROUP).enumerate() {
-                            let bit = |place: usize| {
-                                usize::from(bits[unit / 16 * samples + group * SAMPLES_PER_GROUP + place] >> (unit % 16) & 1)
-                            };
-                            add(group_sum(rows, (0..rows.len()).map(|place| bit(place) << place).sum()));
-                        }
-                    }
-                    (0..16).for_each(|lane| naive[unit].0[lane] += shard.0[lane]);
-                }
-                let mut naive_numbers = vec![start; panels * 16];
-                for unit in 0..panels * 16 {
-                    let mut shard = Vector::ZERO;
-                    for (sign, rows) in [(1.0, &data), (-1.0, &model)] {
-                        for (sample, row) in rows.iter().enumerate() {
-                            let value = sign * numbers[unit / 16 * samples + sample].0[unit % 16];
-                            (0..16).for_each(|lane| shard.0[lane] = value.mul_add(row.0[lane], shard.0[lane]));
-                        }
-                    }
-                    (0..16).for_each(|lane| naive_numbers[unit].0[lane] += shard.0[lane]);
-                }
-
-                // The same two panels of hidden units, or one alone.
-                let both = |rows: &[Vector]| [rows, rows].concat();
-                let (data_rows, model_rows) = (both(&data), both(&model));
-                for set in InstructionSet::available() {
-                    for hidden_panels in [1, ABREAST] {
-                        let rows = |all, first: usize, count| Rows { all, stride: samples, first, count };
-                        let expected = |naive: &[Vector]| naive.repeat(hidden_panels);
-                        // Passes of ten tables and of two: the bits may not depend on it.
-                        for most in [TABLES_PER_PASS, 2] {
-                            let (mut partial, mut total) =
-                                (vec![Vector::ZERO; hidden_panels * panels * 16], vec![before; hidden_panels * panels * 16]);
-                            let mut scratch = Scratch::default();
-                            let passes = (2 * groups).div_ceil(most);
-                            let in_samples = |group: usize| samples.min(group * SAMPLES_PER_GROUP);
-                            for pass in 0..passes {
-                                let (first, end) = (pass * most, (2 * groups).min((pass + 1) * most));
-                                let of_data = in_samples(first.min(groups))..in_samples(end.min(groups));
-                                let of_model = in_samples(first.max(groups) - groups)..in_samples(end.max(groups) - groups);
-                                let mut choices = vec![[Vector::ZERO; 2]; panels];
-                                for (panel, choices) in choices.iter_mut().enumerate() {
-                                    let bits = &bits[panel * samples..(panel + 1) * samples];
-                                    choose(set, &bits[of_data.clone()], 0, choices);
-                                    choose(set, &bits[of_model.clone()], of_data.len().div_ceil(SAMPLES_PER_GROUP), choices);
-                                }
-                                let data = rows(&data_rows, of_data.start, of_data.len());
-                                let model = rows(&model_rows, of_model.start, of_model.len());
-                                let (begins, end) = (pass == 0, if pass + 1 == passes { last } else { End::Partial });
-                                let sums = Sums { panels: hidden_panels, partial: &mut partial, total: &mut total, begins, end };
-                                add_bits(set, &choices, data, model, &mut scratch, sums);
-                            }
-                            assert!(total == expected(&naive), "{set}: {visible} units, {samples} samples, bits, {most} tables a pass");
-                        }
-                        let (mut partial, mut total) =
-                            (vec![Vector::ZERO; hidden_panels * panels * 16], vec![before; hidden_panels * panels * 16]);
-                        for (negative, all) in [(false, &data_rows), (true, &model_rows)] {
-                            let end = if negative { last } else { End::Partial };
-                            let sums = Sums { panels: hidden_panels, partial: &mut partial, total: &mut total, begins: !negative, end };
-                            add_numbers(set, &numbers, samples, 0, rows(all, 0, samples), negative, sums);
-                        }
-                        assert!(total == expected(&naive_numbers), "{set}: {visible} units, {samples} samples, numbers");
-                    }
-                    let counts = column_counts(set, &bits[..samples]);
-                    assert_eq!(counts.0[0] as usize, bits[..samples].iter().filter(|&&bits| bits & 1 == 1).count());
-                    assert_eq!(column_sums(set, &data), column_sums(InstructionSet::PORTABLE, &data));
-                }
-            }
-        }
-    }
-}
+mod tests;
