@@ -63,7 +63,7 @@ impl<'a, V: Vector, const WIDTH: usize> Walk<'a, V, WIDTH> {
         // The same for all blocks, because each begins with a line.
         let all = V::load(&masks.valid, 0);
         let mut at = 0;
-        // Folded lattices are too small to gain by it.
+        // Folded lattices, of at most 32 lines, have no eight blocks.
         while self.rows.folds == 1 && at + TOGETHER * BLOCK <= words {
             self.eight_blocks(at, all, &mut counters.rows[at / WIDTH..][..TOGETHER * BLOCK / WIDTH]);
             at += TOGETHER * BLOCK;
