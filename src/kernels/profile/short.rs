@@ -22,9 +22,9 @@ const MOST_PLANES: usize = 10;
 pub(super) fn count<V: Vector>(colours: Colours, rows: Rows, masks: &Masks, counters: &mut Counters) -> Counts {
     let forth = masks.odd_lines_forth();
     match rows.width {
-        1 => Walk::<V, 1>::new(colours, rows, forth).count(colours, masks, counters),
-        2 => Walk::<V, 2>::new(colours, rows, forth).count(colours, masks, counters),
-        _ => Walk::<V, 4>::new(colours, rows, forth).count(colours, masks, counters),
+        1 => Walk::<V, 1>::new(colours, rows, forth).count(masks, counters),
+        2 => Walk::<V, 2>::new(colours, rows, forth).count(masks, counters),
+        _ => Walk::<V, 4>::new(colours, rows, forth).count(masks, counters),
     }
 }
 
@@ -51,15 +51,15 @@ impl<'a, V: Vector, const WIDTH: usize> Walk<'a, V, WIDTH> {
     fn new(colours: Colours<'a>, rows: Rows, forth: SteadyLines<V>) -> Self {
         let nothing = V::splat(0);
         let lines = [&colours.lines[0][WIDTH..], &colours.lines[1][WIDTH..]];
+        for (lines, below) in lines.iter().zip(colours.below) {
+            debug_assert_eq!(lines[rows.count * WIDTH..][..WIDTH], below[..WIDTH], "short lines are one strip, whose halo lies below");
+        }
         Walk { lines, rows, forth, two: nothing, four: nothing, slots: [[nothing; MOST_DIGITS]; 2] }
     }
 
     #[inline(always)]
-    fn count(mut self, colours: Colours, masks: &Masks, counters: &mut Counters) -> Counts {
+    fn count(mut self, masks: &Masks, counters: &mut Counters) -> Counts {
         let words = self.rows.count * WIDTH;
-        for (lines, below) in self.lines.iter().zip(colours.below) {
-            debug_assert_eq!(lines[words..][..WIDTH], below[..WIDTH], "short lines are one strip, whose halo lies below");
-        }
         // The same for all blocks, because each begins with a line.
         let all = V::load(&masks.valid, 0);
         let mut at = 0;
