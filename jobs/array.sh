@@ -39,15 +39,20 @@ fi
 
 # The run file of this task: the template with one line changed. A line that is not there is a mistake, not a default.
 case $what in
-  seed) pattern='^seed *=' line="seed = $number" ;;
-  size) pattern='^sizes *=' line="sizes = [$number]" ;;
+  seed) key=seed pattern='^seed *=' line="seed = $number" ;;
+  size) key=sizes pattern='^sizes *= *\[[^]]*\]' line="sizes = [$number]" ;;
   *)
     echo "An array is over seed or size, not over $what." >&2
     exit 2
     ;;
 esac
 if ! grep -q "$pattern" "$template"; then
-  echo "$template has no line that begins with ${pattern:1}." >&2
+  echo "$template has no line \`$key = ...\` on which the whole value stands." >&2
+  exit 2
+fi
+# A file counts from the folder of the run file, which will be another one.
+if grep -Eq 'file *= *"[^/]' "$template"; then
+  echo "$template names a file that counts from its own folder: write the whole path, from / on." >&2
   exit 2
 fi
 folder=$runs/$(basename "$template" .toml)-$what-$number

@@ -31,6 +31,10 @@ submit() {
   shift 3
   local after=()
   # afterok: only if the job before ended with 0. A job that goes back into the queue has not ended.
+  # As words of the script below, whatever stands in them.
+  local command check
+  command=$(printf '%q ' "$program" run "$run_file" --out "$folder")
+  check=$(printf '%q ' "$program" check "$folder")
   [[ -n $dependency ]] && after=(--dependency="afterok:$dependency" --kill-on-invalid-dep=yes)
   sbatch --parsable --job-name="kadanoff-$name" --nodes=1 --ntasks=1 --signal=USR1@300 --requeue --open-mode=append --output="%x-%j.log" ${after[@]+"${after[@]}"} "$@" <<JOB
 #!/usr/bin/env bash
@@ -45,12 +49,12 @@ if [[ -z \${SLURM_JOB_END_TIME:-} && -n \${SLURM_JOB_ID:-} ]]; then
   export SLURM_JOB_END_TIME
 fi
 code=0
-srun $mpi --ntasks=1 --cpus-per-task="\$threads" --cpu-bind=cores "$program" run "$run_file" --out "$folder" --threads "\$threads" --until $until ${KADANOFF_OPTIONS:-} || code=\$?
+srun $mpi --ntasks=1 --cpus-per-task="\$threads" --cpu-bind=cores $command --threads "\$threads" --until $until ${KADANOFF_OPTIONS:-} || code=\$?
 # The file "stop" in the folder is the wish of a person; all other stops are for the next job to go on from.
-if [[ \$code == 75 && \$(tail -n 1 "$folder/log.txt") != *"stop"?" was found"* ]]; then
+if [[ \$code == 75 && \$(tail -n 1 $(printf '%q' "$folder/log.txt")) != *"stop"?" was found"* ]]; then
   scontrol requeue "\$SLURM_JOB_ID"
 elif [[ \$code == 0 && $until == renormalization ]]; then
-  "$program" check "$folder" || code=\$?
+  $check || code=\$?
 fi
 exit "\$code"
 JOB

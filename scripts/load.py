@@ -12,14 +12,16 @@ import xarray
 
 directory = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 
-# Observables over (size, coupling), each with _errors, _autocorrelation_time, _effective_samples and _exact.
+# Observables over (size, coupling), each with _errors, _autocorrelation_time, _effective_samples and _exact. In a window every size has couplings of its own: the axis is then
+# `point`, and `coupling` a variable over (size, point).
 sampling = xarray.open_dataset(directory / "results.h5", engine="h5netcdf", group="sampling")
+axis = "coupling" if "coupling" in sampling.dims else "point"
 for size in sampling["size"].values:
-    for coupling in sampling["coupling"].values:
-        at = sampling.sel(size=size, coupling=coupling)
+    for place in range(sampling.sizes[axis]):
+        at = sampling.sel(size=size).isel({axis: place})
         if "energy_per_site" in at:
             energy, error, exact = (float(at["energy_per_site" + part]) for part in ("", "_errors", "_exact"))
-            print(f"L = {size}, K = {coupling:.6f}: energy per site {energy:.6f} +- {error:.6f} J (exact {exact:.6f})")
+            print(f"L = {size}, K = {float(at['coupling']):.6f}: energy per site {energy:.6f} +- {error:.6f} J (exact {exact:.6f})")
 
 # Configurations, eight spins a byte; row y and column x of a lattice are [configuration, y, x], of a cubic one [configuration, z, y, x], of a chain [configuration, x].
 path = directory / "configurations.h5"

@@ -11,6 +11,7 @@ mod random;
 mod replicas;
 mod sampling;
 mod scaling;
+mod whole;
 
 use crate::comm::Comm;
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// The names of the benchmarks, as in the table of the README.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "random",
     "metropolis",
     "heat-bath",
@@ -34,10 +35,14 @@ pub const NAMES: [&str; 12] = [
     "cd1",
     "gibbs",
     SCALING,
+    WHOLE,
 ];
 
 /// What ranks or threads do together.
 const SCALING: &str = "scaling";
+
+/// The whole experiment of the paper: minutes, so only where it is named.
+const WHOLE: &str = "mehta-schwab";
 
 /// One measured figure; `bench --json` prints one a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,7 +55,7 @@ pub struct Row {
     pub threads: usize,
     /// The instruction set of the kernels.
     pub instruction_set: String,
-    /// What is counted: "flips/ns", "ns/site", "ns/flipped spin", "ns", "s/epoch", "ns/unit".
+    /// What is counted: "flips/ns", "ns/site", "ns/flipped spin", "ns", "s/epoch", "ns/unit", "s".
     pub unit: String,
     /// The median over the turns.
     pub median: f64,
@@ -67,7 +72,7 @@ pub struct Row {
 /// What is to be measured.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The benchmarks; all if none is named.
+    /// The benchmarks; all but the whole experiment if none is named.
     pub names: Vec<String>,
     /// The sides of the lattices, instead of those each benchmark has; without rows at other temperatures.
     pub sides: Vec<usize>,
@@ -187,7 +192,7 @@ fn row_against(subject: Subject, contender: Contender, rival: Contender) -> Row 
     }
 }
 
-/// Runs the named benchmarks (all of them if none is named) and hands each row over as soon as it is known. Several ranks measure how they scale, and nothing else. Collective.
+/// Runs the named benchmarks (all of them but the whole experiment if none is named) and hands each row over as soon as it is known. Several ranks measure how they scale, and nothing else. Collective.
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name; [`Error::Bug`] when what was timed turns out to be wrong.
@@ -205,7 +210,7 @@ pub fn run(request: &Request, comm: &dyn Comm, show: &mut dyn FnMut(&Row)) -> Re
         scaling::scaling(threads, comm)?.iter().for_each(show);
         return Ok(());
     }
-    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let wanted = |name: &str| names.is_empty() && name != WHOLE || names.iter().any(|wanted| wanted == name);
     for name in NAMES.into_iter().filter(|name| wanted(name)) {
         let rows = match name {
             "random" => random::rows()?,
@@ -221,6 +226,7 @@ pub fn run(request: &Request, comm: &dyn Comm, show: &mut dyn FnMut(&Row)) -> Re
             // One thread does not scale.
             SCALING if threads == 1 => Vec::new(),
             SCALING => scaling::scaling(threads, comm)?,
+            WHOLE => vec![whole::row(threads)?],
             _ => network::gibbs(threads)?,
         };
         rows.iter().for_each(&mut *show);

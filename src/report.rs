@@ -33,6 +33,7 @@ mod reconstruction;
 mod relaxation;
 mod sampling;
 mod scaling;
+mod scaling_warnings;
 pub(crate) mod sizes;
 mod stack;
 mod stacks;

@@ -47,7 +47,7 @@ pub mod watch;
 
 use crate::comm::{self, Comm};
 use crate::config::{Kept, RunFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::heap;
 use crate::store::checkpoint::Items;
 use controls::Beside;
@@ -57,15 +57,17 @@ use session::Session;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use watch::{Limits, Watch};
+use watch::{Limits, Signals, Watch};
 
 /// What the command line says about a run; none of it changes a result.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// `--force-lock`
     pub force_lock: bool,
     /// When to stop, and how often to write a checkpoint.
     pub limits: Limits,
+    /// What came to this process since it began.
+    pub signals: Signals,
     /// `--until`: the last stage that this job does.
     pub until: Stage,
 }
@@ -75,7 +77,7 @@ pub struct Options {
 /// # Errors
 /// Everything that can go wrong with a run, agreed on by all ranks; [`crate::error::Error::Stopped`] if it was asked to stop before the end.
 pub fn run(run_file: &Path, directory: &Path, options: &Options, comm: &dyn Comm) -> Result<()> {
-    let watch = comm::agree(comm, Watch::start(options.limits))?;
+    let watch = Watch::start(options.limits, &options.signals);
     let job = read_on_all(run_file, comm)?;
     let mut session = Session::open(directory, &job, options, watch, comm)?;
     let ended = binding::say(&mut session).and_then(|()| all_stages(&job, options.until, &mut session));
@@ -111,8 +113,17 @@ fn all_stages(job: &RunFile, until: Stage, session: &mut Session) -> Result<()> 
 /// Files that are missing, corrupt or foreign; a directory that cannot be written.
 pub fn report_again(directory: &Path) -> Result<PathBuf> {
     // Results of a job that is at work would be newer than those that are read here.
-    let is_run = directory.join(crate::store::RESULTS_FILE).exists();
-    let _kept_out = if is_run { crate::store::lock::keep_jobs_out(directory)? } else { None };
+    let results = directory.join(crate::store::RESULTS_FILE);
+    if !results.exists() {
+        // Results without a run file may well be copied to where there is nothing else; the other way round nothing has come of the run yet.
+        crate::store::directory::run_file(directory)?;
+        return Err(Error::Refused(format!(
+            "{} does not exist yet: nothing can be reported before the first stage is done (kadanoff status {} says how far it is)",
+            results.display(),
+            directory.display()
+        )));
+    }
+    let _kept_out = crate::store::lock::keep_jobs_out(directory)?;
     let mut record = crate::store::read_run(directory)?;
     // The text was accepted when the run began; what it asks of the analysis is all that is wanted of it here.
     let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);
@@ -124,9 +135,10 @@ pub fn report_again(directory: &Path) -> Result<PathBuf> {
         let (scaling, analyses) = analysis::all(sampling, &configurations, wanted, &none)?;
         if scaling != record.scaling || analyses != record.analyses {
             (record.scaling, record.analyses) = (scaling, analyses);
-            crate::store::write_results(&directory.join(crate::store::RESULTS_FILE), &record)?;
+            crate::store::write_results(&results, &record)?;
         }
     }
+    crate::store::write_links(directory, &record.provenance)?;
     crate::store::write_summary(&directory.join(crate::store::SUMMARY_FILE), &record)?;
     Ok(crate::report::write_report(directory, &record, &|| Ok(()))?.page)
 }

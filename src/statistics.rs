@@ -77,7 +77,8 @@ pub fn observables(side: usize, coupling: f64, chains: &[Series]) -> Vec<NamedEs
 /// | `correlation_length_over_side` | `xi/L = sqrt(<M^2>/<P> - 1)/(2 L sin(pi/L))`, P the power of the longest waves | 1 |
 ///
 /// Means carry the error of the Gamma method; specific heat and Binder cumulant are corrected for bias and get their error from a jackknife over blocks of
-/// at least ten autocorrelation times (linear propagation where the chains are too short for sixteen blocks). Fewer than two draws in all give an empty list.
+/// at least ten autocorrelation times (linear propagation where the chains are too short for sixteen blocks). Of a
+/// correlation length that is hardly above its noise there is the plain value with the error bar of its square. Fewer than two draws in all give an empty list.
 pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[Series]) -> Vec<NamedEstimate> {
     if chains.iter().map(Series::len).sum::<usize>() < 2 {
         return Vec::new();
@@ -104,19 +105,16 @@ pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[
     });
 
     let has_waves = chains.iter().all(|chain| chain.wave_power.len() == chain.len()) && total.mean_wave_power() > 0.0;
-    let length_influence = has_waves.then(|| {
-        // To first order, xi changes with the ratio of <M^2> and <P>.
+    let ratio_influence = has_waves.then(|| {
         let (square, power, ratio) = (total.mean_square(), total.mean_wave_power(), total.mean_square() / total.mean_wave_power());
-        let root = (ratio - 1.0).max(0.0).sqrt();
-        let slope = if root > 0.0 { total.correlation_length_over_side(side) * ratio / (2.0 * root * root) } else { 0.0 };
         let of_chain = |chain: &Series| {
             let draws = chain.magnetization.iter().zip(&chain.wave_power);
-            draws.map(|(&magnetization, wave)| slope * ((magnetization as f64).powi(2) / square - wave / power)).collect()
+            draws.map(|(&magnetization, wave)| ratio * ((magnetization as f64).powi(2) / square - wave / power)).collect()
         };
         autocorrelation::analyse(chains.iter().map(of_chain).collect()).expect("at least two draws").estimate()
     });
 
-    let memories = [energy, squared, energy_fluctuation, binder_influence].into_iter().chain(length_influence);
+    let memories = [energy, squared, energy_fluctuation, binder_influence].into_iter().chain(ratio_influence);
     let slowest = memories.map(|estimate| estimate.autocorrelation_time).fold(0.5, f64::max);
     let blocks = jackknife::blocks(chains, 10.0 * slowest);
     let secondary = |influence: Estimate, quantity: &dyn Fn(&Moments) -> f64| {
@@ -131,7 +129,19 @@ pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[
     let specific_heat = secondary(energy_fluctuation, &|moments| coupling * coupling * moments.energy_variance() / sites);
     let binder = secondary(binder_influence, &Moments::binder_cumulant);
 
-    let length = length_influence.map(|influence| secondary(influence, &|moments| moments.correlation_length_over_side(side)));
+    // In the cold a single block may have all the waves there are: without it nothing is known of the length, and so with it.
+    let is_finite = |estimate: &Estimate| estimate.mean.is_finite() && estimate.error.is_finite();
+    let excess = ratio_influence.map(|influence| secondary(influence, &|moments| moments.mean_square() / moments.mean_wave_power() - 1.0));
+    let length = excess.filter(is_finite).map(|excess| {
+        let [value, error] = length_of_excess(side, [excess.mean, excess.error]);
+        if excess.error == 0.0 || excess.mean <= SURE * excess.error {
+            return Estimate { mean: value, error, ..excess };
+        }
+        // xi^2 is the excess, but for a constant.
+        let influence = excess.scaled(value / (2.0 * excess.mean));
+        secondary(influence, &|moments| moments.correlation_length_over_side(side))
+    });
+    let length = length.filter(is_finite);
 
     let observables = [
         ("energy_per_site", "energy per site", "J", energy.scaled(1.0 / sites)),
@@ -149,6 +159,17 @@ pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[
         estimate,
     });
     named.collect()
+}
+
+/// An excess of `<M^2>/<P>` over 1 so many standard errors above zero has a root that is as good as normally distributed. Below, the bias of the root, of the order error^2 / excess^(3/2), is not
+/// to be corrected.
+const SURE: f64 = 4.0;
+
+/// xi / L of an excess with its error, with an error so large that no true value is more errors away than its square is: |sqrt x - sqrt y| is at most |x - y| / sqrt x. An excess that is not
+/// above its error gives the root of that error, which says how much there may be.
+fn length_of_excess(side: usize, [excess, error]: [f64; 2]) -> [f64; 2] {
+    let scale = 0.5 / (side as f64 * (std::f64::consts::PI / side as f64).sin());
+    [scale * excess.max(0.0).sqrt(), if error > 0.0 { scale * error / excess.max(error).sqrt() } else { 0.0 }]
 }
 
 /// One floating number a draw, chain by chain.

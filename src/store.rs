@@ -38,7 +38,7 @@ pub use summary::{is_summary_of, write_summary};
 
 use crate::error::{Error, Result};
 use crate::lattice::Geometry;
-use crate::record::RunRecord;
+use crate::record::{Provenance, RunRecord};
 use std::path::Path;
 
 /// The version of the layout of all files. A reader refuses any other: 1 had the names of observables as texts, which GNU Octave cannot open.
@@ -69,7 +69,7 @@ pub fn write_run(directory: &Path, record: &RunRecord) -> Result<()> {
         write_network(&directory.join(NETWORK_FILE), &record.provenance, training)?;
     }
     write_results(&directory.join(RESULTS_FILE), record)?;
-    write_links(directory)?;
+    write_links(directory, &record.provenance)?;
     write_summary(&directory.join(SUMMARY_FILE), record)
 }
 
@@ -78,11 +78,12 @@ pub fn write_run(directory: &Path, record: &RunRecord) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::InputOutput`].
-pub fn write_links(directory: &Path) -> Result<()> {
-    durable::replace(&directory.join(LINKS_FILE), 1 << 16, |temporary| {
+pub fn write_links(directory: &Path, origin: &Provenance) -> Result<()> {
+    durable::replace(&directory.join(LINKS_FILE), (1 << 16) + 2 * origin.run_file.len() as u64, |temporary| {
         let file = hdf5::FileWriter::create(temporary)?;
         let root = file.root()?;
-        root.attributes().text("creator", "kadanoff")?.text("NX_class", "NXroot")?.text("default", "results")?;
+        provenance::write(&root, "links", origin)?;
+        root.attributes().text("default", "results")?;
         for (name, target) in [("results", RESULTS_FILE), ("network", NETWORK_FILE), ("configurations", CONFIGURATIONS_FILE)] {
             if directory.join(target).exists() {
                 root.link(name, target)?;
@@ -93,6 +94,11 @@ pub fn write_links(directory: &Path) -> Result<()> {
     })
 }
 
+/// Whether there is a file of links in a run directory: an HDF5 file at least, since it has no seal that could tell more.
+pub fn has_links(directory: &Path) -> bool {
+    seal::verify(&directory.join(LINKS_FILE)).is_ok()
+}
+
 /// Reads what [`write_run`] wrote, weights included.
 ///
 /// # Errors
@@ -101,6 +107,12 @@ pub fn read_run(directory: &Path) -> Result<RunRecord> {
     let mut record = read_results(&directory.join(RESULTS_FILE))?;
     if let Some(known) = &record.training {
         let path = directory.join(NETWORK_FILE);
+        if !path.exists() {
+            return Err(Error::Refused(format!(
+                "{} is missing, and {RESULTS_FILE} beside it belongs to a network: put it back, or move {RESULTS_FILE} away too and run the same command again",
+                path.display()
+            )));
+        }
         let (provenance, mut training) = read_network(&path)?;
         if !provenance.is_of_the_run_of(&record.provenance) {
             return Err(Error::Refused(format!(

@@ -11,7 +11,7 @@ use kadanoff::error::Error;
 use kadanoff::record::{LayerRecord, RunRecord};
 use kadanoff::run::Options;
 use kadanoff::run::desk::Stage;
-use kadanoff::run::watch::Limits;
+use kadanoff::run::watch::{Limits, Signals};
 use ranks::{Thread, ranks};
 use runs::{kadanoff, mpirun, outcome, succeed, write_job};
 use std::path::Path;
@@ -59,7 +59,7 @@ fn one_piece(job: &Path, directory: &Path, size: usize) -> bool {
         return output.status.success();
     }
     let limits = Limits { stop_after: Some(Duration::from_millis(200)), checkpoint_every: Duration::from_secs(600) };
-    let options = Options { force_lock: false, limits, until: Stage::Renormalization };
+    let options = Options { force_lock: false, limits, signals: Signals::default(), until: Stage::Renormalization };
     let work = |rank: &Thread| match kadanoff::run::run(job, directory, &options, rank) {
         Ok(()) => true,
         Err(Error::Stopped(_)) => false,

@@ -21,7 +21,7 @@ fn written() -> (tempfile::TempDir, RunRecord, Vec<ConfigurationSet>) {
     let sets = configurations(&mut record);
     store::write_run(folder.path(), &record).unwrap();
     store::write_configurations(&folder.path().join(store::CONFIGURATIONS_FILE), &record.provenance, &sets).unwrap();
-    store::write_links(folder.path()).unwrap();
+    store::write_links(folder.path(), &record.provenance).unwrap();
     (folder, record, sets)
 }
 
@@ -324,6 +324,25 @@ fn run_python(script: &str, arguments: &[&Path]) -> String {
     words
 }
 
+/// The lines of Python in the README that unpack configurations, as they stand there.
+#[test]
+fn the_readme_unpacks_configurations() {
+    let (folder, _, sets) = written();
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let code = readme.split("```python\n").find(|block| block.contains("unpackbits")).and_then(|block| block.split("```").next()).unwrap();
+    let script = folder.path().join("readme.py");
+    std::fs::write(&script, format!("{code}        print(spins.shape, spins.sum())\n")).unwrap();
+    let output = Command::new(python()).arg(&script).current_dir(folder.path()).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{words}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(words.lines().count(), sets.len());
+    for set in sets {
+        let up: usize = (0..set.spins.rows()).map(|row| set.spins.bits(row).iter().filter(|bit| **bit).count()).sum();
+        let line = format!("({}, {}) {up}", set.spins.rows(), set.spins.columns());
+        assert!(words.lines().any(|found| found == line), "{line} is not in {words}");
+    }
+}
+
 #[test]
 fn other_programs_read_the_files() {
     let (folder, record, sets) = written();
@@ -355,6 +374,17 @@ fn other_programs_read_the_files() {
     assert!(words.contains("every_variable: as it should be") && words.contains("sampling: as it should be"), "{words}");
     let words = run_python("scripts/load.py", &[folder.path()]);
     assert!(words.contains("3 configurations, first row"), "{words}");
+    // And as of a window, where every size has couplings of its own.
+    let mut of_window = record.clone();
+    let ensembles = of_window.sampling.iter_mut().flat_map(|sampling| &mut sampling.ensembles).filter(|ensemble| ensemble.size == 6);
+    ensembles.for_each(|ensemble| ensemble.coupling += 0.001);
+    store::write_run(folder.path(), &of_window).unwrap();
+    let words = run_python("scripts/load.py", &[folder.path()]);
+    assert!(
+        words.contains("L = 4, K = 0.250000") && words.contains("L = 6, K = 0.251000") && words.contains("3 configurations, first row"),
+        "{words}"
+    );
+    store::write_run(folder.path(), &record).unwrap();
     h5dump_reads_the_files(folder.path(), &record);
 }
 

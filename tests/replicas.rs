@@ -152,7 +152,7 @@ fn pairs_of(series: Vec<Vec<f64>>) -> (f64, f64) {
 }
 
 /// At each coupling, from random spins and from one common start. **Power.** F has 299 degrees of freedom above: a mean correlation of 0.0013 between replicas makes F 1.67 and is refused
-/// with probability 0.999. Among the offsets (76,800 pairs each) a correlation of 0.03 is. One pair alone of all is seen from a correlation of 0.55 on, and a correlation of
+/// with probability 0.995. Among the offsets (76,800 pairs each) a correlation of 0.03 is. One pair alone of all is seen from a correlation of 0.55 on, and a correlation of
 /// 0.03 between all pairs, of any sign, by the sum of squares. A false alarm of the eight cases together has probability 2e-3; the seeds are fixed.
 #[test]
 fn replicas_are_as_independent_as_groups() {
@@ -181,7 +181,7 @@ fn replicas_are_as_independent_as_groups() {
 }
 
 /// Many groups at one time, each of another number: their means scatter as much as 512 independent replicas let them, and no two groups have anything in common. **Power.** F has 119 degrees of
-/// freedom: a mean correlation of 0.002 between the replicas of a group makes it 2.0 and is refused with probability 0.99. Two groups that coincide are 22 standard errors away, and every
+/// freedom: a mean correlation of 0.002 between the replicas of a group makes it 2.0 and is refused with probability 0.97. Two groups that coincide are 22 standard errors away, and every
 /// second one that does (the mutant) hundreds in the sum of squares. Lanes that coincide by eights (the other mutant) make F eight.
 #[test]
 fn groups_of_other_numbers_are_independent() {

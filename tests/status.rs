@@ -140,7 +140,7 @@ fn fault_13_31_32_check_finds_every_damage_and_says_where() {
     child.wait().unwrap();
     let (code, words) = check(&directory);
     assert_eq!(code, Some(0), "{words}");
-    assert_eq!(words.matches("good").count(), 7, "{words}");
+    assert_eq!(words.matches("good").count(), 8, "{words}");
     assert!(words.contains("layer 2 after"), "{words}");
     let damaged = |name: &str, damage: &dyn Fn(&Path), expected: &str| {
         let path = directory.join(name);

@@ -76,6 +76,34 @@ fn stops_threads_ranks_and_instruction_sets_change_nothing() {
     }
 }
 
+/// While it runs, `kadanoff status` says what share of the swaps is made.
+#[test]
+fn status_tells_of_the_swaps() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write_job(
+        folder.path(),
+        &JOB.replace("sweeps = 600", "sweeps = 60000000").replace("measure_every = 60", "measure_every = 6000000"),
+    );
+    let directory = folder.path().join("run");
+    let mut child = run(&file, &directory, kadanoff()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let found = loop {
+        assert!(child.try_wait().unwrap().is_none(), "the run is over");
+        // At first there is no directory.
+        let output = kadanoff().arg("status").arg(&directory).arg("--json").output().unwrap().stdout;
+        let found: serde_json::Value = serde_json::from_slice(&output).unwrap_or_default();
+        if found["now"]["swap_acceptance"].is_array() {
+            break found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let words = String::from_utf8(succeed(kadanoff().arg("status").arg(&directory)).stderr).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let swaps = [0, 1].map(|place| found["now"]["swap_acceptance"][place].as_f64().unwrap());
+    assert!(0.3 < swaps[1] && swaps[1] <= swaps[0] && swaps[0] < 1.0, "{found}");
+    assert!(words.contains(", swaps made "), "{words}");
+}
+
 #[test]
 fn what_tempering_leaves() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,6 +13,8 @@ const SEED: u64 = 14103831;
 /// The rivals run on a lattice that stays in the cache.
 const RIVAL_SIDE: usize = 32;
 const THERMALIZATION: usize = 50;
+/// A cluster sampler of this side has eight bytes a site, and 512 replicas half a gigabyte, each thread.
+const LARGEST: usize = 256;
 
 fn critical() -> f64 {
     Geometry::Cubic.critical_coupling().unwrap_or(0.0)
@@ -30,6 +32,11 @@ pub fn rows(request: &Request) -> Result<Vec<Row>> {
         (Algorithm::Wolff, spins, [16, 48, 128]),
     ] {
         for &side in request.sides_or(&usual) {
+            if side > LARGEST {
+                return Err(Error::Usage(format!(
+                    "a cubic lattice of side {side} is too large for a benchmark: write sides up to {LARGEST}, or name the other benchmarks"
+                )));
+            }
             all.push(row(algorithm, unit, side, request.threads)?);
         }
     }

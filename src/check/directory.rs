@@ -39,6 +39,9 @@ pub fn check(path: &Path, tell: &mut dyn FnMut(&Finding)) -> Result<()> {
     let record = results(path, &job, &mut report);
     configurations(path, &job, record.as_ref(), &mut report);
     summary(path, record.as_ref(), &mut report);
+    if record.is_some() {
+        links(path, &mut report);
+    }
     for name in [checkpoint::NEWEST, checkpoint::PREVIOUS] {
         generation(path, name, &job, &mut report);
     }
@@ -289,6 +292,12 @@ fn summary(path: &Path, record: Option<&RunRecord>, report: Report) {
             Err(sentence) => Err(vec![format!("{sentence}: {again}")]),
         },
     );
+}
+
+/// `all.h5`, which leads to the others.
+fn links(path: &Path, report: Report) {
+    let again = || vec![format!("it is missing or no HDF5 file: kadanoff report {} writes it again", path.display())];
+    report(store::LINKS_FILE, if store::has_links(path) { Ok("links to the others".to_string()) } else { Err(again()) });
 }
 
 fn generation(path: &Path, name: &str, job: &RunFile, report: Report) {

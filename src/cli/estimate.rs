@@ -71,6 +71,8 @@ fn words(found: &Estimate) -> String {
         (memory.lattices, "lattices being updated"),
         (memory.lattice_checkpoint, "these on their way into a checkpoint, if the run is long enough for one"),
         (memory.series, "series"),
+        (memory.chains, "what stands around each chain"),
+        (memory.scaling, "the analysis across sizes"),
         (memory.configurations, "kept configurations"),
         (memory.network, "network"),
         (memory.training, "training of its largest layer"),

@@ -5,7 +5,7 @@ use crate::comm::{self, Comm};
 use crate::error::{Error, Result};
 use crate::run::Options;
 use crate::run::desk::Stage;
-use crate::run::watch::{Limits, parse_duration};
+use crate::run::watch::{Limits, Signals, parse_duration};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,17 +54,24 @@ pub struct RunArguments {
 /// # Errors
 /// Everything that can go wrong with a run. Of several ranks all carry the exit code, and rank 0 has said the sentence.
 pub fn run(arguments: &RunArguments) -> Result<()> {
+    let directory = arguments.out.clone().unwrap_or_else(|| default_directory(arguments));
+    if directory.to_str().is_none() {
+        return Err(Error::Usage(format!(
+            "{} is not UTF-8, as the names of HDF5 files must be: give another directory with --out",
+            directory.display()
+        )));
+    }
+    let signals = Signals::listen()?;
     let ranks = comm::start()?;
     crate::fault::on_rank(ranks.rank());
     let comm = Timed::new(ranks.as_ref());
     // Threads may be missing on one node alone.
     let result = comm::agree(&comm, start_threads(arguments.threads)).and_then(|()| {
-        let directory = arguments.out.clone().unwrap_or_else(|| default_directory(arguments));
         let limits = Limits { stop_after: arguments.stop_after, checkpoint_every: arguments.checkpoint_every };
         crate::run::run(
             &arguments.run_file,
             &directory,
-            &Options { force_lock: arguments.force_lock, limits, until: arguments.until },
+            &Options { force_lock: arguments.force_lock, limits, signals, until: arguments.until },
             &comm,
         )
     });

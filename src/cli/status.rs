@@ -52,7 +52,10 @@ fn words(directory: &str, found: &Status) -> String {
         let share = if stage.done { "done".to_string() } else { format!("{:.1} %", 100.0 * stage.progress) };
         let speed = found.now.as_ref().filter(|now| now.stage == stage.name).map(|now| {
             let left = now.seconds_left.map_or_else(String::new, |left| format!(", {} left", span(left)));
-            format!(", {:.3e} {} a second on rank 0{left}", now.per_second, now.unit)
+            let swaps = now.swap_acceptance.map_or_else(String::new, |[mean, smallest]| {
+                format!(", swaps made {:.0} % (the rarest {:.0} %)", 100.0 * mean, 100.0 * smallest)
+            });
+            format!(", {:.3e} {} a second on rank 0{left}{swaps}", now.per_second, now.unit)
         });
         lines.push(format!("  {:<24} {share}{}", stage.name, speed.unwrap_or_default()));
     }

@@ -5,7 +5,7 @@
 use super::reader::{Field, Section};
 use super::train::single;
 use super::{RunFile, TrainSection};
-use crate::rbm::Method;
+use crate::rbm::{Method, options::EPOCHS_END};
 use crate::rg::{Control, control_stream};
 
 /// `scan = { l1 = [...], samples = [...] }`: one-layer networks for every pair, judged by how local their receptive fields are.
@@ -79,7 +79,13 @@ pub(super) fn read_seeds(section: &Section) -> Option<usize> {
 }
 
 /// The scan. The outer `None` is a mistake, the inner one that there is none.
-pub(super) fn read_scan(section: &Section, samples: Option<usize>, minibatch: Option<usize>, fresh: bool) -> Option<Option<ScanSection>> {
+pub(super) fn read_scan(
+    section: &Section,
+    samples: Option<usize>,
+    minibatch: Option<usize>,
+    epochs: Option<&[usize]>,
+    fresh: bool,
+) -> Option<Option<ScanSection>> {
     const KEYS: &[&str] = &["l1", "samples"];
     section.optional("scan", None, |field| {
         if fresh {
@@ -93,7 +99,17 @@ pub(super) fn read_scan(section: &Section, samples: Option<usize>, minibatch: Op
         let counts = table.required("samples", "samples = [5000, 20000]", |field| {
             field.distinct("numbers of configurations", |field| field.count(&words, least..=most))
         });
-        Some(Some(ScanSection { l1: l1?, samples: counts? }))
+        let scan = ScanSection { l1: l1?, samples: counts? };
+        if let (Some(all), Some(minibatch), Some(&[epochs, ..])) = (samples, minibatch, epochs)
+            && let Some(&few) = scan.samples.iter().find(|&&few| reduced_epochs(epochs, all, few, minibatch) as u64 >= EPOCHS_END)
+        {
+            let wanted = reduced_epochs(epochs, all, few, minibatch);
+            return field.refuse(&format!(
+                "as many steps on {few} configurations as on all take {wanted} epochs, and there are at most {}: write fewer epochs, or more samples",
+                EPOCHS_END - 1
+            ));
+        }
+        Some(Some(scan))
     })
 }
 
@@ -179,10 +195,15 @@ impl RunFile {
     }
 }
 
+/// So many epochs of fewer samples have as many steps.
+fn reduced_epochs(epochs: usize, all: usize, few: usize, minibatch: usize) -> usize {
+    let steps = epochs * all.div_ceil(minibatch);
+    (steps as f64 / few.div_ceil(minibatch) as f64).round().max(1.0) as usize
+}
+
 /// The first layer alone, with as many steps as before on other configurations.
 fn reduce(section: &mut TrainSection, samples: usize, l1: f32) {
-    let steps = section.epochs[0] * section.samples.div_ceil(section.minibatch);
-    section.epochs = vec![(steps as f64 / samples.div_ceil(section.minibatch) as f64).round().max(1.0) as usize];
+    section.epochs = vec![reduced_epochs(section.epochs[0], section.samples, samples, section.minibatch)];
     section.samples = samples;
     section.l1 = vec![l1];
     section.last_l1 = vec![l1];

@@ -92,6 +92,9 @@ pub(super) fn read(section: &Section, before: &Before) -> Option<LearningSection
     let last_learning_rate =
         section.optional("last_learning_rate", before.learning_rate.cloned(), |field| Some(field.per_layer(depth, positive))).flatten();
     let schedule = section.optional("schedule", Schedule::Geometric, |field| {
+        if !section.has("last_learning_rate") && !section.has("last_l1") {
+            return field.refuse("nothing changes from epoch to epoch: write last_learning_rate or last_l1, or leave this key out");
+        }
         field.choice(&[("geometric", Schedule::Geometric), ("linear", Schedule::Linear)])
     });
     let last_momentum = section
@@ -99,7 +102,12 @@ pub(super) fn read(section: &Section, before: &Before) -> Option<LearningSection
             Some(single(field, "a number from 0 to below 1", |value| (0.0..1.0).contains(&value) && (value as f32) < 1.0))
         })
         .flatten();
-    let momentum_epochs = section.optional("momentum_epochs", 5, |field| field.integer("from 0 to 1000000", 0..=1_000_000));
+    let momentum_epochs = section.optional("momentum_epochs", 5, |field| {
+        if !section.has("last_momentum") {
+            return field.refuse("the momentum stays what it is: write last_momentum, or leave this key out");
+        }
+        field.integer("from 0 to 1000000", 0..=1_000_000)
+    });
     let penalty = |field: &Field| single(field, "a number of at least 0 that fits single precision", |value| value >= 0.0);
     let l2 = section.optional("l2", depth.map(|depth| vec![0.0; depth]), |field| Some(field.per_layer(depth, penalty))).flatten();
     let gradient_limit = section.optional("gradient_limit", f32::INFINITY, positive);
@@ -124,7 +132,7 @@ pub(super) fn read(section: &Section, before: &Before) -> Option<LearningSection
             let sentence = format!("the {name} method knows the law of the spins only, so it trains one layer: write one number in layers");
             section.refuse("method", &sentence);
         }
-        let most = before.sites.map_or(usize::MAX, |sites| MOST_PARAMETERS / (sites + 1) - 1);
+        let most = before.sites.map_or(usize::MAX, |sites| (MOST_PARAMETERS / (sites + 1)).saturating_sub(1));
         if method == Method::Natural && before.hidden.is_some_and(|hidden| hidden > most) {
             section
                 .refuse("layers", &format!("the natural gradient inverts a matrix over all parameters: write at most {most} hidden units"));

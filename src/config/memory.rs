@@ -11,6 +11,7 @@ use crate::rbm::deep::{ActivationKind, MOST_KEPT};
 use crate::rbm::monitor::watched_samples;
 use crate::sampler::Algorithm;
 use crate::spins::domains::Domains;
+use crate::statistics::scaling::BLOCKS;
 
 /// The parts of a run's memory on rank 0, in bytes, by estimate. Rank 0 holds the whole record of the run, so it is the rank that needs the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -27,6 +28,10 @@ pub struct Memory {
     pub series: u128,
     /// The same while the chains run, between ranks and in checkpoints: less where chains lie across the bits of words.
     pub running_series: u128,
+    /// What stands around each chain, however short.
+    pub chains: u128,
+    /// The analysis across sizes: draws by energy, for each replicate of the jackknife.
+    pub scaling: u128,
     /// The kept configurations: one bit a spin, each padded to whole 64-bit words.
     pub configurations: u128,
     /// What stands around each of them while its chain runs.
@@ -56,7 +61,8 @@ impl Memory {
         let (series, configurations) = if checkpoints { (gathered.max(times(self.running_series, 26)), 32) } else { (gathered, 20) };
         let configurations = times(self.configurations, configurations).saturating_add(self.handles);
         let snapshots = if checkpoints { self.lattice_checkpoint } else { 0 };
-        let sampling = sum(&[series, configurations, self.lattices, snapshots]);
+        let sampling = sum(&[series, self.chains, configurations, self.lattices, snapshots]);
+        let analysis = sum(&[self.series, self.configurations, self.chains, self.scaling]);
         let kept = sum(&[self.series, self.configurations, self.network, self.training_set]);
         let checkpoint = if checkpoints { self.training_checkpoint } else { 0 };
         // Fresh configurations are there twice more on their way from the chains to all ranks, or into a checkpoint; and after a restart in the checkpoint that was read.
@@ -67,7 +73,7 @@ impl Memory {
         // Figures are drawn at the end, when what the stages took besides is given back; measured: of the chains of the machine nothing to
         // three quarters is not, as the C library happens to have laid them out, mostly a fifth.
         let drawing = sum(&[kept, self.fields, self.machine_chains / 5, self.figures]);
-        sum(&[self.program, sampling.max(training).max(renormalization).max(drawing)])
+        sum(&[self.program, sampling.max(analysis).max(training).max(renormalization).max(drawing)])
     }
 
     /// The peak of a run that is long enough for checkpoints: what must be there before it begins.
@@ -90,6 +96,8 @@ impl Memory {
 const PROGRAM: u128 = if cfg!(feature = "mpi") { 33 << 20 } else { 22 << 20 };
 /// What a minibatch takes on its way, about.
 const WORKSPACE: u128 = 3 << 20;
+/// A chain: its numbers, and several small lists.
+const CHAIN: u128 = 680;
 /// A configuration of its own: its pointers, and the room that the allocator leaves around it.
 const HANDLE: u128 = 64;
 
@@ -107,6 +115,8 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
         lattice_checkpoint: 0,
         series: 0,
         running_series: 0,
+        chains: 0,
+        scaling: 0,
         configurations: 0,
         handles: 0,
         training_set: 0,
@@ -128,13 +138,19 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
             memory.configurations =
                 memory.configurations.saturating_add(product(&[sample.coupling_count(), sample.configurations]) * packed(geometry, size));
         }
+        memory.chains = ensembles.saturating_mul(sample.replicas as u128).saturating_mul(CHAIN);
+        if run.report.scaling && run.lattice.sizes.len() >= 3 && sample.coupling_count() >= 2 && geometry != Geometry::Chain {
+            let of_size = |&size: &usize| scaling_bytes(sample, geometry, size, threads);
+            memory.scaling = run.lattice.sizes.iter().map(of_size).fold(0, u128::saturating_add);
+        }
         memory.handles = product(&[sample.configurations]).saturating_mul(ensembles).saturating_mul(HANDLE);
         let at_work = |bytes: fn(&SampleSection, Geometry, usize) -> u128| {
             let of_size = |&size: &usize| lattices_at_work(sample, geometry, size, [ensembles, threads as u128], bytes);
             run.lattice.sizes.iter().map(of_size).max().unwrap_or(0)
         };
         memory.lattices = at_work(lattice_bytes);
-        memory.lattice_checkpoint = at_work(|_, geometry, size| packed(geometry, size)).saturating_mul(2);
+        let noted = if sample.algorithm == Algorithm::Wolff { product(&[16, sample.thermalization, threads]) } else { 0 };
+        memory.lattice_checkpoint = at_work(|_, geometry, size| packed(geometry, size)).saturating_add(noted).saturating_mul(2);
     }
     if let Some(train) = &run.train {
         let sites = train.size * train.size;
@@ -220,6 +236,20 @@ fn bytes_a_draw(sample: &SampleSection, geometry: Geometry, size: usize) -> [u12
     [kept, if sample.across_the_bits(size) { 8 + waves } else { kept }]
 }
 
+/// What the analysis across sizes holds of one size ([`crate::statistics::reweighting`]): levels of energy, four apart, as many as are seen near the couplings and as there are draws.
+fn scaling_bytes(sample: &SampleSection, geometry: Geometry, size: usize, threads: usize) -> u128 {
+    let (sites, couplings) = (sites(geometry, size) as f64, sample.couplings_of(size));
+    let (low, high) = couplings.iter().fold((f64::INFINITY, 0f64), |(low, high), &coupling| (low.min(coupling), high.max(coupling)));
+    // The specific heat of a site is at most about that of the square lattice at its peak, ln L / 2 and a bit; energies of four standard errors on either side.
+    let heat = 0.5 * (size as f64).ln() + 0.5;
+    let width = sites * heat * (1.0 / low.max(0.1) - 1.0 / high.max(0.1)).abs() + 8.0 * (sites * heat).sqrt() / low.max(0.1);
+    let draws = product(&[sample.coupling_count(), sample.replicas, sample.draws()]);
+    let levels = draws.min((0.25 * width.min(2.0 * geometry.dimension() as f64 * sites)) as u128 + 1);
+    // A replicate has the mixture of each level, and the levels of the block that it leaves out; so has the block itself. A resample of a thread has sums and mixture of all.
+    let of_block = draws.min(levels.saturating_mul(BLOCKS as u128));
+    levels.saturating_mul(8 * (BLOCKS as u128 + 13) + 48 * threads as u128).saturating_add(of_block.saturating_mul(96))
+}
+
 /// The lattices of one size that threads work on at one time: a chain a thread, or a group of 512 replicas a thread, with tempering at all couplings.
 /// `bytes` are those of one chain by itself.
 fn lattices_at_work(
@@ -253,9 +283,11 @@ fn lattice_bytes(sample: &SampleSection, geometry: Geometry, size: usize) -> u12
             blocks + packed / 20 + (1 << 14)
         }
         Algorithm::SwendsenWang | Algorithm::Wolff => {
+            // Wolff's algorithm takes down the clusters of every sweep of thermalization, in a list that grows by doubling.
+            let noted = if sample.algorithm == Algorithm::Wolff { 32 * sample.thermalization as u128 } else { 0 };
             // To look at clusters takes four bytes a site, and 56 a cluster in a list that grows by doubling; without coupling each site is one.
             let looking = if sample.improved_estimators && sample.algorithm == Algorithm::SwendsenWang { 116 } else { 0 };
-            (2 * packed).saturating_add(sites.saturating_mul(8 + looking))
+            (2 * packed).saturating_add(sites.saturating_mul(8 + looking)).saturating_add(noted)
         }
     };
     lattice.saturating_add(waves)
@@ -283,6 +315,8 @@ pub(super) fn refuse_excess(run: &RunFile, available: u64, sample: Option<&Secti
     let parts = [
         (memory.lattices, "the lattices", sample, "algorithm"),
         (memory.series, "the measured series", sample, "sweeps"),
+        (memory.chains, "the chains", sample, "replicas"),
+        (memory.scaling, "the analysis across sizes (`scaling = false` in [report] leaves it out)", sample, "sweeps"),
         (memory.configurations, "the kept configurations", sample, "configurations"),
         (memory.fresh.saturating_mul(4), "the fresh configurations of an epoch", train, "samples"),
         (sum(&[memory.network, memory.training, memory.training_checkpoint]), "the network and its training", train, "layers"),
@@ -319,14 +353,20 @@ pub fn in_words(bytes: u128) -> String {
 pub fn available_memory() -> Option<u64> {
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| from_meminfo(&text));
     let read = |path: String| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    // Pages of files that nobody has asked for lately are counted as used, and given back as soon as they are wanted.
+    let idle = |group: &str, name: &str| {
+        let text = std::fs::read_to_string(format!("{group}/memory.stat")).unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or(0)
+    };
     let membership = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let limits = control_groups(&membership).into_iter().filter_map(|group| {
-        let (limit, used) = if group.starts_with("/sys/fs/cgroup/memory") {
-            (read(format!("{group}/memory.limit_in_bytes"))?, read(format!("{group}/memory.usage_in_bytes")).unwrap_or(0))
+        let (limit, used, idle) = if group.starts_with("/sys/fs/cgroup/memory") {
+            let used = read(format!("{group}/memory.usage_in_bytes")).unwrap_or(0);
+            (read(format!("{group}/memory.limit_in_bytes"))?, used, idle(&group, "total_inactive_file "))
         } else {
-            (read(format!("{group}/memory.max"))?, read(format!("{group}/memory.current")).unwrap_or(0))
+            (read(format!("{group}/memory.max"))?, read(format!("{group}/memory.current")).unwrap_or(0), idle(&group, "inactive_file "))
         };
-        Some(limit.saturating_sub(used))
+        Some(limit.saturating_sub(used.saturating_sub(idle)))
     });
     machine.into_iter().chain(limits).min()
 }

@@ -61,6 +61,20 @@ pub enum Couplings {
     },
 }
 
+impl Couplings {
+    /// Those of the lattice of side `size`.
+    fn of(&self, size: usize) -> Vec<f64> {
+        match self {
+            Couplings::Listed(values) => values.clone(),
+            Couplings::Window { center, width, points, inverse_exponent } => {
+                let scale = power(size as f64, *inverse_exponent);
+                let last = (points - 1) as f64;
+                (0..*points).map(|point| center / (1.0 + width * (point as f64 / last - 0.5) / scale)).collect()
+            }
+        }
+    }
+}
+
 /// How the spins of several chains lie in memory: `layout`. It changes which random numbers they get, and so the results, but not their law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -152,14 +166,7 @@ pub struct SampleSection {
 impl SampleSection {
     /// The couplings of the lattice of side `size`: in the order of the file, or of a window from low to high temperature.
     pub fn couplings_of(&self, size: usize) -> Vec<f64> {
-        match &self.couplings {
-            Couplings::Listed(values) => values.clone(),
-            Couplings::Window { center, width, points, inverse_exponent } => {
-                let scale = power(size as f64, *inverse_exponent);
-                let last = (points - 1) as f64;
-                (0..*points).map(|point| center / (1.0 + width * (point as f64 / last - 0.5) / scale)).collect()
-            }
-        }
+        self.couplings.of(size)
     }
 
     /// How many couplings each size has.
@@ -380,7 +387,13 @@ fn couplings(section: &Section, lattice: Option<&LatticeSection>) -> Option<Coup
                 let values = field.distinct("temperatures", |field| {
                     field.number("a temperature k_B T / J from 0.01 to 10^9", |value| (1.0 / LARGEST_COUPLING..=1e9).contains(&value))
                 })?;
-                Some(values.into_iter().map(|temperature| 1.0 / temperature).collect())
+                let couplings: Vec<f64> = values.into_iter().map(|temperature| 1.0 / temperature).collect();
+                if (1..couplings.len()).any(|place| couplings[..place].contains(&couplings[place])) {
+                    return field.refuse(
+                        "two of the temperatures are too close to have different couplings: write temperatures that differ by more",
+                    );
+                }
+                Some(couplings)
             })
             .map(Couplings::Listed),
         "window" => section.required("window", example, |field| window(field, lattice)),
@@ -430,6 +443,12 @@ fn window(field: &Field, lattice: Option<&LatticeSection>) -> Option<Couplings> 
             return field
                 .refuse(&format!("the window reaches zero temperature at size {smallest}: write a width well below {}", 2 * smallest));
         }
+    }
+    // In the largest lattice they are closest.
+    if let Some(&largest) = lattice.and_then(|lattice| lattice.sizes.last())
+        && window.of(largest).windows(2).any(|pair| pair[0] == pair[1])
+    {
+        return field.refuse(&format!("the couplings of the window are too close to differ at size {largest}: write a larger width"));
     }
     Some(window)
 }

@@ -90,6 +90,8 @@ const BAD: &[(&str, &str, usize, &str)] = &[
     ("couplings = [0.4, 0.408]", "window = 3", 5, "must be { center"),
     ("couplings = [0.4, 0.408]", "window = { width = 2.0, points = 1 }", 5, "points = 1: must be a whole number from 2"),
     ("couplings = [0.4, 0.408]", "window = { width = 32.0, points = 3 }", 5, "reaches zero temperature at size 16"),
+    ("couplings = [0.4, 0.408]", "window = { width = 1e-16, points = 5 }", 5, "too close to differ at size 16"),
+    ("couplings = [0.4, 0.408]", "temperatures = [1.7000000000000002, 1.7000000000000004]", 5, "too close to have different couplings"),
     ("couplings = [0.4, 0.408]", "window = { center = \"critcal\", width = 1.0, points = 3 }", 5, "must be \"critical\""),
     ("couplings = [0.4, 0.408]", "window = { centre = 0.4, width = 1.0, points = 3 }", 5, "did you mean `center`?"),
     ("\"metropolis\"", "\"metropolys\"", 6, "did you mean \"metropolis\"?"),

@@ -53,7 +53,8 @@ pub(super) const KEYS: &[&str] = &[
 
 /// Units of a layer, visible or hidden.
 const MOST_UNITS: u64 = 1 << 22;
-const MOST_LAYERS: usize = 256;
+/// The random streams of the layers have so many numbers (`run::train`).
+const MOST_LAYERS: usize = 128;
 
 /// `[train]`, understood. Lists have one entry for each layer.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -223,7 +224,7 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     }
     let other_methods = companions::read_methods(section, learning.as_ref().map(|learning| learning.method));
     let seeds = companions::read_seeds(section);
-    let scan = companions::read_scan(section, data.map(|(_, samples, _)| samples), minibatch, fresh == Some(true));
+    let scan = companions::read_scan(section, data.map(|(_, samples, _)| samples), minibatch, epochs.as_deref(), fresh == Some(true));
     let ((size, couplings), (held_out, samples, fresh_sweeps)) = (source?, data?);
     fresh?;
     // Centred where it helps, which is wherever the coordinates matter (README, [train]).
@@ -272,7 +273,7 @@ pub(super) fn single(field: &Field, rule: &str, passes: impl FnOnce(f64) -> bool
 /// Which of the sampled ensembles are learned: size and couplings.
 fn source(section: &Section, lattice: &LatticeSection, sample: &SampleSection) -> Option<(usize, Vec<f64>)> {
     let size = size_of(section, lattice)?;
-    Some((size, learned_couplings(section, &sample.couplings_of(size))?))
+    Some((size, learned_couplings(section, &sample.couplings_of(size), lattice.geometry.critical_coupling())?))
 }
 
 /// The size that is learned.
@@ -300,10 +301,10 @@ pub(super) fn size_of(section: &Section, lattice: &LatticeSection) -> Option<usi
     size
 }
 
-/// The couplings that are learned, of those that are `sampled`: `coupling = K`, `couplings = [K, K]` or `couplings = "all"`.
-fn learned_couplings(section: &Section, sampled: &[f64]) -> Option<Vec<f64>> {
+/// The couplings that are learned, of those that are `sampled`: `coupling = K`, `couplings = [K, K]` or `couplings = "all"`; `critical` is what "critical" stands for.
+fn learned_couplings(section: &Section, sampled: &[f64], critical: Option<f64>) -> Option<Vec<f64>> {
     let one_of_them = |field: &Field| {
-        let wanted = super::sample::coupling(field)?;
+        let wanted = if field.says("critical") && critical.is_some() { critical? } else { super::sample::coupling(field)? };
         let near = |coupling: f64| (coupling - wanted).abs() <= 1e-6 * coupling.max(1e-300);
         match sampled.iter().find(|&&coupling| coupling == wanted || near(coupling)) {
             Some(&coupling) => Some(coupling),

@@ -48,14 +48,19 @@ pub fn chain(sites: Option<usize>, coupling: f64) -> ChainReference {
     let one_less_around = if sites.is_some() { one_less_power(count, log_tanh) } else { 1.0 };
     let length = -1.0 / log_tanh;
     // exp(2K) (1 - t^N)/(1 + t^N); at large K the two extremes meet in N.
-    let susceptibility = if one_less_around > 0.0 { (2.0 * coupling).exp() * one_less_around / (1.0 + around) } else { count };
+    let largest = (2.0 * coupling).exp();
+    let susceptibility = if largest.is_finite() && one_less_around > 0.0 { largest * one_less_around / (1.0 + around) } else { count };
+    // (ln Z + K E)/N without the two K that cancel: 1 - (t + t^(N-1))/(1 + t^N) = (1 - t)(1 - t^(N-1))/(1 + t^N).
+    let rare = (-2.0 * coupling).exp();
+    let without_last = if sites.is_some() { one_less_power(count - 1.0, log_tanh) } else { 1.0 };
+    let entropy = rare.ln_1p() + around.ln_1p() / count + coupling * 2.0 * rare / (1.0 + rare) * without_last / (1.0 + around);
     ChainReference {
         size: sites,
         coupling,
         log_partition_function_per_site,
         energy_per_site,
         specific_heat_per_site: if squared_secant > 0.0 { coupling * coupling * squared_secant * slope } else { 0.0 },
-        entropy_per_site: log_partition_function_per_site + coupling * energy_per_site,
+        entropy_per_site: entropy,
         susceptibility: Some(susceptibility).filter(|value| value.is_finite()),
         correlation_length: length.is_finite().then_some(length),
     }

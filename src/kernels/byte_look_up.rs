@@ -12,7 +12,10 @@ mod halves;
 pub const BYTES: usize = 64;
 
 /// Vectors whose 64 bytes can index tables. Byte i of a vector is byte i mod 8 (from the low end) of word i / 8.
-pub trait Bytes: Vector {
+///
+/// # Safety
+/// [`Self::fill_marked`] returns the number of bytes that equal the marker, which `byte_queue` moves on by without a look.
+pub unsafe trait Bytes: Vector {
     /// Columns, made ready for many look-ups.
     type Prepared: Copy;
 
@@ -87,7 +90,8 @@ mod register {
     }
 
     #[allow(unsafe_code)]
-    impl Bytes for Register {
+    // SAFETY: `fill_marked` counts the marked bytes; the tests hold it against a naive loop.
+    unsafe impl Bytes for Register {
         type Prepared = [Register; 2];
 
         #[inline(always)]
@@ -179,7 +183,8 @@ mod pair {
     }
 
     #[allow(unsafe_code)]
-    impl Bytes for Pair {
+    // SAFETY: `fill_marked` counts the marked bytes; the tests hold it against a naive loop.
+    unsafe impl Bytes for Pair {
         type Prepared = [__m256i; 8];
 
         #[inline(always)]

@@ -5,6 +5,9 @@ use super::train::natural::MOST_PARAMETERS;
 use crate::elementary::power;
 use crate::error::{Error, Result};
 
+/// A layer has fewer epochs: their number goes into its random streams.
+pub const EPOCHS_END: u64 = 1 << 24;
+
 /// The most inverse temperatures of the tempered method.
 pub const MOST_TEMPERATURES: usize = 128;
 
@@ -275,7 +278,7 @@ impl TrainingOptions {
         if self.minibatch == 0 || self.gibbs_steps == 0 {
             return refuse("minibatch and gibbs_steps are at least 1".to_string());
         }
-        if !(1..=4096).contains(&self.shards) || self.layer >= 256 || self.epochs >= 1 << 24 {
+        if !(1..=4096).contains(&self.shards) || self.layer >= 256 || self.epochs >= EPOCHS_END {
             return refuse("shards are 1 to 4096, layers fewer than 257, epochs fewer than 2^24".to_string());
         }
         if self.method.is_persistent() && !(self.shards..1 << 24).contains(&self.chains) {

@@ -4,7 +4,7 @@ use super::ensemble::{self, LARGE_DEVIATION, SHORT_CHAIN, deviation};
 use super::html::escape;
 use super::likelihood::Unusable;
 use super::number::{fixed, list, percent, significant, thousands};
-use super::{imported, likelihood, mapping, reconstruction, scaling};
+use super::{imported, likelihood, mapping, reconstruction, scaling_warnings};
 use crate::exact;
 use crate::lattice::Geometry;
 use crate::record::{Ensemble, RenormalizationRecord, RunRecord, SamplingRecord, TableRecord, TrainingRecord};
@@ -26,7 +26,7 @@ pub(super) fn warnings(record: &RunRecord) -> Vec<String> {
     if let Some(sampling) = &record.sampling {
         sampling_warnings(sampling, record.analysis("equilibration"), &mut warnings);
     }
-    warnings.extend(record.scaling.as_ref().and_then(scaling::warnings));
+    warnings.extend(record.scaling.iter().flat_map(scaling_warnings::warnings));
     if let Some(training) = &record.training {
         training_warnings(training, &mut warnings);
         warnings.extend(record.sampling.as_ref().and_then(|sampling| correlated(sampling, training)));

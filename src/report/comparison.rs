@@ -67,12 +67,16 @@ fn coupling_findings(table: &TableRecord) -> Vec<String> {
     let visible = rows_of(table, 0.0);
     let ising = (0..table.rows.len()).find_map(|row| table.get(row, "ising")).map_or(f64::NAN, |ising| ising[0]);
     if let (Some(nearest), Some(next)) = (visible.first(), visible.get(1)) {
-        findings.push(format!(
-            "The first machine couples neighbouring spins with {} on average, where the data have <i>K</i> = {}; spins at distance √2 with {}, where the data have 0.",
-            with_error(nearest.1[0], nearest.1[1]),
-            significant(ising, 4),
-            with_error(next.1[0], next.1[1])
-        ));
+        let (nearest, next) = (with_error(nearest.1[0], nearest.1[1]), with_error(next.1[0], next.1[1]));
+        findings.push(if ising.is_finite() {
+            let ising = significant(ising, 4);
+            format!(
+                "The first machine couples neighbouring spins with {nearest} on average, where the data have <i>K</i> = {ising}; spins at distance √2 with {next}, where the data have 0."
+            )
+        } else {
+            // A mixture of several couplings has couplings at all distances.
+            format!("The first machine couples neighbouring spins with {nearest} on average, and spins at distance √2 with {next}.")
+        });
     }
     let nearest: Vec<String> = (1..=layers(table))
         .filter_map(|layer| rows_of(table, layer as f64).into_iter().find(|(distance, _)| *distance == 1.0))

@@ -162,7 +162,7 @@ fn short_commit(commit: &str) -> String {
 
 fn warning_box(warnings: &[String]) -> String {
     if warnings.is_empty() {
-        return "<p class=\"clear\">No warnings: nothing deviates from exact values by more than four standard errors, all numbers are finite, and no chain is too short.</p>\n"
+        return "<p class=\"clear\">No warnings: no mean over sampled chains deviates from its exact value by more than four standard errors, all numbers are finite, and no chain is too short.</p>\n"
             .to_string();
     }
     let items: String = warnings.iter().map(|warning| format!("<li>{warning}</li>\n")).collect();

@@ -23,13 +23,14 @@ pub(super) fn section(scaling: &Scaling) -> Section {
         "Binder cumulant and correlation length against the coupling for all sizes, and their collapse.",
         format!("<b>Curves of all sizes</b>, reweighted from all couplings of a size; bands are one standard error. {letters}"),
     );
-    let (drawing, letters) = sizes_figure(scaling);
-    section.figure(
-        "scaling-with-size",
-        drawing,
-        "Crossings, pseudo-critical couplings, peaks and overlaps against the size.",
-        format!("<b>What depends on the size.</b> {letters} Bars are one standard error; vermilion is {}.", known(scaling)),
-    );
+    if let Some((drawing, letters)) = sizes_figure(scaling) {
+        section.figure(
+            "scaling-with-size",
+            drawing,
+            "Crossings, pseudo-critical couplings, peaks and overlaps against the size.",
+            format!("<b>What depends on the size.</b> {letters} Bars are one standard error; vermilion is {}.", known(scaling)),
+        );
+    }
     if let Some(sentence) = collapse_sentence(scaling) {
         section.paragraph(sentence);
     }
@@ -37,23 +38,6 @@ pub(super) fn section(scaling: &Scaling) -> Section {
     section.table(peak_table(scaling));
     section.table(fit_table(scaling));
     section
-}
-
-/// Sentences for the top of the page: sizes whose couplings do not overlap.
-pub(super) fn warnings(scaling: &Scaling) -> Option<String> {
-    let apart: Vec<String> = scaling
-        .curves
-        .iter()
-        .filter(|curves| curves.smallest_overlap < 0.05)
-        .map(|curves| format!("L = {} ({})", curves.size, significant(curves.smallest_overlap, 2)))
-        .collect();
-    (!apart.is_empty()).then(|| {
-        format!(
-            "<b>Couplings too far apart for reweighting:</b> the energies of neighbouring couplings hardly overlap for {}. Curves between them, and all that comes from them, are not to be \
-             trusted: sample more couplings or a narrower window.",
-            list(&apart)
-        )
-    })
 }
 
 fn introduction(scaling: &Scaling) -> String {
@@ -90,7 +74,7 @@ fn symbol(name: &str) -> &'static str {
 fn finding(scaling: &Scaling) -> Option<String> {
     let of = |name: &str| result(scaling, name).map(|one| format!("{} = {}", symbol(name), with_error(one.value, one.error)));
     let all: Vec<String> = ["critical_coupling", "nu", "beta_over_nu", "gamma_over_nu"].into_iter().filter_map(of).collect();
-    (!all.is_empty()).then(|| format!("Finite-size scaling gives {}.", list(&all)))
+    (!all.is_empty() && !scaling.crossings.is_empty()).then(|| format!("Finite-size scaling gives {}.", list(&all)))
 }
 
 fn result<'a>(scaling: &'a Scaling, name: &str) -> Option<&'a ScalingResult> {
@@ -98,7 +82,7 @@ fn result<'a>(scaling: &'a Scaling, name: &str) -> Option<&'a ScalingResult> {
 }
 
 /// What stands beside the results: the cubic lattice has no exact values.
-fn known(scaling: &Scaling) -> &'static str {
+pub(super) fn known(scaling: &Scaling) -> &'static str {
     if scaling.geometry == Geometry::Cubic { "published" } else { "exact" }
 }
 
@@ -340,7 +324,7 @@ fn bars(drawing: &mut Drawing, panel: &Panel, points: &[(f64, WithError, Option<
     }
 }
 
-fn sizes_figure(scaling: &Scaling) -> (Drawing, String) {
+fn sizes_figure(scaling: &Scaling) -> Option<(Drawing, String)> {
     let mut drawing = Drawing::new(sizes::SCALING);
     let critical = result(scaling, "critical_coupling");
     let of_peak = |observable: &str, of: &dyn Fn(&Peak) -> (WithError, Option<f64>)| -> Vec<(f64, WithError, Option<f64>)> {
@@ -442,5 +426,5 @@ fn sizes_figure(scaling: &Scaling) -> (Drawing, String) {
     drawing.dashed([78.0, 20.0], [96.0, 20.0], EXACT, 1.3, 6.0);
     drawing.ring([104.0, 20.0], 4.2, EXACT);
     drawing.text(known(scaling), [114.0, 24.0], 11.0, MUTED, Anchor::Start);
-    (drawing, format!("{}.", list(&words)))
+    (!words.is_empty()).then(|| (drawing, format!("{}.", list(&words))))
 }

@@ -3,7 +3,7 @@
 use super::axes::{Panel, Scale, legend};
 use super::figure::{Anchor, Drawing};
 use super::html::Section;
-use super::number::{list, significant, with_error};
+use super::number::{significant, with_error};
 use super::sizes;
 use super::style::{self, INK, MUTED};
 use super::tables;
@@ -148,9 +148,7 @@ fn finding(table: &TableRecord) -> Option<String> {
     let [size, coupling] = [table.get(row, "size")?[0], table.get(row, "coupling")?[0]];
     let ([thermal, thermal_error], [magnetic, magnetic_error]) =
         (table.get(row, "thermal_exponent_3")?, table.get(row, "magnetic_exponent_1")?);
-    let away = |value: f64, exact: f64, error: f64| {
-        format!("{} standard errors from the exact value", significant(((value - exact) / error).abs(), 2))
-    };
+    let away = |value: f64, exact: f64, error: f64| significant(((value - exact) / error).abs(), 2);
     let step = rows.iter().position(|&other| other == row)? + 1;
     let mut sentence = format!(
         "Monte Carlo renormalization of {} × {} spins at <i>K</i> = {}, step {step}: <i>y</i><sub>T</sub> = {} and <i>y</i><sub>H</sub> = {}",
@@ -161,7 +159,8 @@ fn finding(table: &TableRecord) -> Option<String> {
         with_error(magnetic, magnetic_error)
     );
     if (coupling - crate::exact::critical_coupling()).abs() < CRITICAL {
-        sentence.push_str(&format!(", {}", list(&[away(thermal, THERMAL, thermal_error), away(magnetic, MAGNETIC, magnetic_error)])));
+        let (thermal, magnetic) = (away(thermal, THERMAL, thermal_error), away(magnetic, MAGNETIC, magnetic_error));
+        sentence.push_str(&format!(", {thermal} and {magnetic} standard errors from the exact values"));
     } else {
         sentence.push_str("; this is not the critical coupling, so that they are not the exponents of the fixed point");
     }

@@ -181,6 +181,7 @@ pub(super) fn seconds_per_epoch(layer: &LayerRecord) -> Option<f64> {
 fn draw(layers: &[LayerRecord]) -> Drawing {
     let mut drawing = Drawing::new(sizes::TRAINING);
     let longest = layers.iter().map(|layer| layer.epochs.len()).max().unwrap_or(0);
+    let step = longest.div_ceil(MOST_BARS).max(1);
     let x = Scale::between(0.0, longest.max(2) as f64);
     type Curve = fn(&EpochRecord) -> f64;
     let panels: [(&str, &[Curve]); 4] = [
@@ -190,8 +191,12 @@ fn draw(layers: &[LayerRecord]) -> Drawing {
         ("gradient (rms)", &[|epoch| epoch.gradient_norm]),
     ];
     for (cell, (label, curves)) in panels.into_iter().enumerate() {
-        let values: Vec<f64> =
+        let mut values: Vec<f64> =
             layers.iter().flat_map(|layer| &layer.epochs).flat_map(|epoch| curves.iter().map(move |curve| curve(epoch))).collect();
+        let with_bar = |layer: &LayerRecord| layer.epochs.iter().step_by(step).cloned().collect::<Vec<EpochRecord>>();
+        for record in layers.iter().filter(|_| cell == 1).flat_map(with_bar).filter(|record| record.free_energy_gap_error.is_finite()) {
+            values.extend([record.free_energy_gap - record.free_energy_gap_error, record.free_energy_gap + record.free_energy_gap_error]);
+        }
         let (left, top) = (86.0 + 462.0 * (cell % 2) as f64, 66.0 + 276.0 * (cell / 2) as f64);
         let Some(y) = Scale::automatic(&values, 8.0) else { continue };
         let panel = Panel { left, top, right: left + 356.0, bottom: top + 196.0, x, y };
@@ -201,7 +206,7 @@ fn draw(layers: &[LayerRecord]) -> Drawing {
             panel.level(&mut drawing, 0.0, style::MUTED, 1.0);
         }
         for (index, layer) in layers.iter().enumerate().filter(|_| cell == 1) {
-            for (epoch, record) in layer.epochs.iter().enumerate().step_by(longest.div_ceil(MOST_BARS).max(1)) {
+            for (epoch, record) in layer.epochs.iter().enumerate().step_by(step) {
                 panel.error_bar(
                     &mut drawing,
                     (epoch + 1) as f64,

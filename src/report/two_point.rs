@@ -1,4 +1,4 @@
-//! The two-point function of the kept configurations, beside the infinite lattice.
+//! The two-point function of the kept configurations, beside the exact ones of the torus and of the infinite lattice.
 
 use super::axes::{Panel, Scale, legend};
 use super::ensemble;
@@ -6,7 +6,7 @@ use super::figure::Drawing;
 use super::html::Section;
 use super::number::{fixed, significant, with_error};
 use super::sizes;
-use super::style::{self, EXACT};
+use super::style::{self, EXACT, MUTED};
 use super::tables;
 use crate::record::{RunRecord, TableRecord};
 
@@ -22,18 +22,18 @@ pub(super) fn section(record: &RunRecord) -> Option<Section> {
     let groups = groups(table);
     let mut section = Section::new("Two-point function");
     section.paragraph(
-        "⟨<i>s</i>(<b>x</b>) <i>s</i>(<b>x</b> + <b>r</b>)⟩ along the axes, from the kept configurations; errors by the Gamma method over the configurations of each chain. At distance 1 the exact \
-         value of the finite torus is half its energy per site with the sign turned. At all distances the infinite lattice is known exactly (a Toeplitz determinant); the torus must follow it as \
-         long as the distance and the correlation length are small against the side.",
+        "⟨<i>s</i>(<b>x</b>) <i>s</i>(<b>x</b> + <b>r</b>)⟩ along the axes, from the kept configurations; errors by the Gamma method over the configurations of each chain. The \
+         exact values of the finite torus are those of free fermions in the four sectors of the transfer matrix; at distance 1 they are half the energy per site with the sign turned. Those of \
+         the infinite lattice (a Toeplitz determinant) show what the periodic images add: nothing as long as the distance and the correlation length are small against the side.",
     );
     section.findings.extend(finding(table));
     section.figure(
         "two-point-function",
         draw(table, &groups),
-        "Two-point function along the axes against the distance, both logarithmic, with the infinite lattice.",
+        "Two-point function along the axes against the distance, both logarithmic, with the exact values of the torus and of the infinite lattice.",
         format!(
-            "<b>Two-point function</b> of {}. Points with bars of one standard error are the kept configurations; lines are the infinite lattice. Periodic images lift the points near half \
-             the side.",
+            "<b>Two-point function</b> of {}. Points with bars of one standard error are the kept configurations; lines are exact, of the torus (full) and of \
+             the infinite lattice (dashed). Periodic images lift the torus near half the side.",
             match groups.len() {
                 all if all > DRAWN => format!("{DRAWN} of the {all} ensembles"),
                 1 => "the ensemble".to_string(),
@@ -64,16 +64,17 @@ fn groups(table: &TableRecord) -> Vec<Group> {
     groups
 }
 
-/// How the nearest neighbours compare with Kaufman's energy.
+/// The largest deviation from an exact value.
 fn finding(table: &TableRecord) -> Option<String> {
-    let compared = (0..table.rows.len()).filter_map(|row| Some((row, table.get(row, "correlation")?, table.get(row, "exact")?[0])));
-    let (row, [value, error], exact) = compared.max_by(|one, other| {
+    let compared = || (0..table.rows.len()).filter_map(|row| Some((row, table.get(row, "correlation")?, table.get(row, "exact")?[0])));
+    let (row, [value, error], exact) = compared().max_by(|one, other| {
         let deviation = |(_, [value, error], exact): &(usize, [f64; 2], f64)| (value - exact).abs() / error;
         deviation(one).total_cmp(&deviation(other))
     })?;
     let label = &table.rows.get(row)?.0;
     Some(format!(
-        "Nearest neighbours of the kept configurations are correlated with {} ({label}), exactly {}: {} standard errors apart, the largest deviation of all ensembles.",
+        "Of {} values of the two-point function of the kept configurations the farthest from its exact one is {} ({label}), exactly {}: {} standard errors apart.",
+        compared().count(),
         with_error(value, error),
         significant(exact, 8),
         fixed((value - exact).abs() / error, 1)
@@ -97,7 +98,9 @@ fn draw(table: &TableRecord, groups: &[Group]) -> Drawing {
     panel.axes(&mut drawing, "distance r (lattice units)", "two-point function");
     for (index, group) in shown.iter().enumerate() {
         let infinite = points(group, "infinite_lattice");
-        panel.curve(&mut drawing, infinite.iter().map(|(distance, [value, _])| (*distance, *value)), EXACT, 1.0);
+        let infinite: Vec<(f64, f64)> = infinite.iter().map(|(distance, [value, _])| (*distance, *value)).collect();
+        panel.dashed_curve(&mut drawing, &infinite, MUTED, 1.0);
+        panel.curve(&mut drawing, points(group, "exact").iter().map(|(distance, [value, _])| (*distance, *value)), EXACT, 1.0);
         let colour = style::category(index);
         for (distance, [value, error]) in points(group, "correlation") {
             panel.error_bar(&mut drawing, distance, value, error, colour);
@@ -111,7 +114,8 @@ fn draw(table: &TableRecord, groups: &[Group]) -> Drawing {
         .enumerate()
         .map(|(index, group)| (style::category(index), format!("L = {}, K = {}", group.0, ensemble::coupling(group.1))))
         .collect();
-    entries.push((EXACT, "infinite lattice".to_string()));
+    entries.push((EXACT, "exact, torus".to_string()));
+    entries.push((MUTED, "exact, infinite lattice (dashed)".to_string()));
     for (line, part) in entries.chunks(4).enumerate() {
         legend(&mut drawing, [70.0, 20.0 + 18.0 * line as f64], part);
     }

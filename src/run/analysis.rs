@@ -97,7 +97,7 @@ fn scaling(sampling: &SamplingRecord, ledger: &dyn Ledger) -> Option<Scaling> {
 
 /// Place and height of the peak of Kaufman's specific heat between two couplings: parabolas through three points, each time closer.
 fn exact_peak(size: usize, low: f64, high: f64) -> [f64; 2] {
-    let heat = |coupling: f64| exact::square(size, coupling).specific_heat_per_site;
+    let heat = |coupling: f64| exact::kaufman::torus(size, size, coupling).specific_heat_per_site;
     let (mut middle, mut step) = (0.5 * (low + high), 0.25 * (high - low));
     for _ in 0..12 {
         let [before, at, after] = [middle - step, middle, middle + step].map(heat);
@@ -194,14 +194,14 @@ fn relaxation_tables(sampling: &SamplingRecord, notes: &Notes) -> Result<Vec<Tab
 /// Beyond this distance the determinants of the infinite lattice cost more than they tell.
 const LONGEST_EXACT_DISTANCE: usize = 512;
 
-/// `<s(x) s(x + r)>` along the axes of square lattices from the kept configurations, with the exact nearest-neighbour value of the torus and the infinite lattice beside it.
+/// `<s(x) s(x + r)>` along the axes of square lattices from the kept configurations, with the exact values of the torus and of the infinite lattice beside it.
 fn two_point_table(configurations: &[ConfigurationSet], notes: &Notes) -> Result<Option<TableRecord>> {
     let columns = [
         ("size", "side of the lattice", "1"),
         ("coupling", "coupling K", "1"),
         ("distance", "distance along an axis, in lattice units", "1"),
         ("correlation", "two-point function <s(x) s(x + r)>, over both axes", "1"),
-        ("exact", "exact value of the torus: half the energy of a site", "1"),
+        ("exact", "exact value of the torus", "1"),
         ("infinite_lattice", "exact value of the infinite lattice", "1"),
     ];
     let mut table = TableRecord::new("two_point_function", "pair", "two-point function of the kept configurations", &columns);
@@ -227,7 +227,7 @@ pub fn two_point_rows(set: &ConfigurationSet) -> Result<Vec<(String, Vec<Cell>)>
     let distances = two_point::distances(set.size);
     let longest = distances.iter().copied().take_while(|&distance| distance <= LONGEST_EXACT_DISTANCE).last().unwrap_or(0);
     let infinite = if set.coupling > 0.0 { exact::row_correlations(set.coupling, longest) } else { vec![0.0; longest] };
-    let exact = -0.5 * exact::square(set.size, set.coupling).energy_per_site;
+    let exact = exact::torus_correlations(set.size, set.coupling, &distances[..distances.partition_point(|&distance| distance <= longest)]);
     let sums: Vec<Vec<i64>> = (0..set.spins.rows())
         .into_par_iter()
         .map_init(|| PairCounter::new(torus), |counter, row| counter.sums(set.spins.row(row), &distances))
@@ -246,7 +246,7 @@ pub fn two_point_rows(set: &ConfigurationSet) -> Result<Vec<(String, Vec<Cell>)>
                 Cell::exact(set.coupling),
                 Cell::exact(distance as f64),
                 Cell::estimate([found.mean, found.error]),
-                Cell::maybe((distance == 1).then_some(exact)),
+                Cell::maybe(exact.get(index).copied()),
                 Cell::maybe(infinite.get(distance - 1).copied()),
             ],
         ));

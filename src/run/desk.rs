@@ -417,6 +417,13 @@ fn empty_record(job: &RunFile) -> RunRecord {
     }
 }
 
+/// The job, with the array and the task if it is one of those.
+fn slurm_job() -> String {
+    let number = |name: &str| std::env::var(name).unwrap_or_default();
+    let (job, array, task) = (number("SLURM_JOB_ID"), number("SLURM_ARRAY_JOB_ID"), number("SLURM_ARRAY_TASK_ID"));
+    if array.is_empty() { job } else { format!("{job} ({array}_{task})") }
+}
+
 fn this_submission(ranks: usize) -> Submission {
     Submission {
         started: now(),
@@ -424,7 +431,7 @@ fn this_submission(ranks: usize) -> Submission {
         instruction_set: InstructionSet::chosen().name().to_string(),
         ranks,
         threads: rayon::current_num_threads(),
-        slurm_job: std::env::var("SLURM_JOB_ID").unwrap_or_default(),
+        slurm_job: slurm_job(),
         binding: String::new(),
         worked: None,
     }

@@ -114,6 +114,8 @@ pub fn to_numpy(path: &Path, out: Option<&Path>) -> Result<(PathBuf, Vec<String>
     Ok((file, (1..).zip(&companions).map(|(number, companion)| format!("network{number}_... is {}", companion.name)).collect()))
 }
 
-fn run_file(path: &Path) -> Result<RunFile> {
-    RunFile::parse_for(&directory::run_file(path)?, &path.join(directory::RUN_FILE).display().to_string(), None)
+pub(super) fn run_file(path: &Path) -> Result<RunFile> {
+    let text = directory::run_file(path)?;
+    RunFile::parse_for(&text, &path.join(directory::RUN_FILE).display().to_string(), None)
+        .map_err(|error| Error::Refused(format!("{error}\nThe run file of the directory was changed: put it back as it was")))
 }

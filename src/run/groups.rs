@@ -133,6 +133,7 @@ impl RunningGroup {
             }
         }
         pace.finish();
+        progress.exchanged(&ladders.counts().rates());
         self.seconds += started.elapsed().as_secs_f64();
         self.state = if self.sweeps < total { State::Live(ladders) } else { State::Stored(exchanges(ladders.counts())) };
         Ok(())

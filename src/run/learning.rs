@@ -97,6 +97,7 @@ pub fn train_layer(task: &Task, stored: &[u8], session: &mut Session, shared: Op
         let (outcome, ended) = (ended, ended.is_some());
         if let Some(epoch) = outcome {
             progressed.epochs.push(epoch_record(&epoch, std::mem::take(&mut progressed.seconds)));
+            shared.into_iter().chain(&own).for_each(|progress| progress.exchanged(trainer.swap_rates()));
             if let Some(fresh) = &mut fresh {
                 fresh.end_epoch();
             }

@@ -24,6 +24,8 @@ pub struct Progress {
     /// Work done by earlier submissions.
     before: u64,
     started: Instant,
+    /// Mean and smallest share of swaps made.
+    swaps: Mutex<Option<[f64; 2]>>,
     last_line: Mutex<Instant>,
     /// The run directory, on the rank that writes into it, and when the last note was written there.
     directory: Option<PathBuf>,
@@ -52,6 +54,7 @@ impl Progress {
             done: AtomicU64::new(0),
             before: 0,
             started: now,
+            swaps: Mutex::new(None),
             last_line: Mutex::new(now),
             directory: None,
             last_note: Mutex::new(None),
@@ -90,6 +93,13 @@ impl Progress {
         }
     }
 
+    /// Replicas were exchanged: the share of swaps made, of each pair of neighbouring temperatures.
+    pub fn exchanged(&self, rates: &[f64]) {
+        if let (false, Ok(mut swaps)) = (rates.is_empty(), self.swaps.lock()) {
+            *swaps = Some([rates.iter().sum::<f64>() / rates.len() as f64, rates.iter().copied().fold(f64::INFINITY, f64::min)]);
+        }
+    }
+
     fn seconds_left(&self, done: u64) -> Option<f64> {
         (done > 0).then(|| self.started.elapsed().as_secs_f64() * self.total.saturating_sub(done) as f64 / done as f64)
     }
@@ -115,6 +125,7 @@ impl Progress {
             total: self.before + self.total,
             per_second: if elapsed > 0.0 { done as f64 / elapsed } else { 0.0 },
             seconds_left: self.seconds_left(done),
+            swap_acceptance: self.swaps.lock().map_or(None, |swaps| *swaps),
             updated: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         };
         // Where it cannot be written, the next checkpoint says so.

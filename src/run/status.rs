@@ -6,7 +6,7 @@ use crate::config::{Distribute, RunFile};
 use crate::error::Result;
 use crate::store::checkpoint::{CHECKPOINT_FOLDER, NEWEST};
 use crate::store::progress::{ProgressNote, read_progress};
-use crate::store::{SUMMARY_FILE, directory, lock};
+use crate::store::{RESULTS_FILE, SUMMARY_FILE, directory, lock};
 use serde::Serialize;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -80,9 +80,8 @@ pub struct Status {
 /// # Errors
 /// [`crate::error::Error::Refused`] if it is none; [`crate::error::Error::InputOutput`] if it cannot be read.
 pub fn look(path: &Path) -> Result<Status> {
-    let text = directory::run_file(path)?;
-    let job = RunFile::parse_for(&text, &path.join(directory::RUN_FILE).display().to_string(), None)?;
-    let log = std::fs::read_to_string(path.join("log.txt")).unwrap_or_default();
+    let job = super::export::run_file(path)?;
+    let log = directory::small_text(&path.join("log.txt")).ok().flatten().unwrap_or_default();
     let events: Vec<(u64, &str)> =
         log.lines().filter_map(|line| line.split_once(' ').and_then(|(time, event)| Some((time.parse().ok()?, event)))).collect();
     let begun = events.iter().rposition(|(_, event)| event.starts_with(SUBMITTED));
@@ -96,6 +95,8 @@ pub fn look(path: &Path) -> Result<Status> {
         (_, None) => State::NotBegun,
         (_, Some(begun)) => how_it_ended(&events[begun..]),
     };
+    // What was done is not there any more: the same command does it again.
+    let state = if state == State::Done && !path.join(RESULTS_FILE).exists() { State::Stopped } else { state };
     let stages = stages(&job, path, note.as_ref());
     // A note of a stage that is in the files by now, or of a job that has ended, says nothing.
     let current = stages.iter().find(|stage| !stage.done).map(|stage| stage.name.clone());

@@ -6,8 +6,8 @@ use super::progress::Progress;
 use super::renormalize::Subject;
 use super::session::Session;
 use super::training_data::{kept_samples, split};
-use super::{companions, layers, learning, networks};
-use crate::comm::Comm;
+use super::{companions, layer_state, layers, learning, networks};
+use crate::comm::{self, Comm};
 use crate::config::{Companion, Distribute, Role, RunFile, TrainSection};
 use crate::console::plural;
 use crate::error::{Error, Result};
@@ -39,25 +39,25 @@ pub fn prior(section: &TrainSection, done: Option<&TrainingRecord>, sets: &[Conf
     Ok(Prior { training, held_out, others, layers, companions })
 }
 
-/// The same on every rank.
+/// The same on every rank. Collective.
 ///
 /// # Errors
 /// [`Error::Bug`] if a message arrived incomplete.
 pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> Result<Prior> {
-    let mut message = Vec::new();
-    if let Some(prior) = &prior {
-        let first = [&prior.training, &prior.held_out];
-        let all = first.into_iter().chain(prior.others.iter().flat_map(|(training, held_out)| [training, held_out]));
-        message.extend(all.flat_map(BitMatrix::words).flat_map(|word| word.to_le_bytes()));
-        message.extend(
-            serde_json::to_vec(&(&prior.layers, &prior.companions))
-                .map_err(|why| Error::Bug(format!("trained layers cannot be sent: {why}.")))?,
-        );
-    }
-    let message = comm.broadcast(message);
-    if let Some(prior) = prior {
-        return Ok(prior);
-    }
+    let message = comm.broadcast(comm::agree(comm, prior.as_ref().map_or(Ok(Vec::new()), to_message))?);
+    comm::agree(comm, prior.map_or_else(|| from_message(section, &message), Ok))
+}
+
+/// Configurations as words, then what is trained. Not as JSON, which has no infinity: that is the error of the gap of a single held-out sample.
+fn to_message(prior: &Prior) -> Result<Vec<u8>> {
+    let first = [&prior.training, &prior.held_out];
+    let all = first.into_iter().chain(prior.others.iter().flat_map(|(training, held_out)| [training, held_out]));
+    let mut message: Vec<u8> = all.flat_map(BitMatrix::words).flat_map(|word| word.to_le_bytes()).collect();
+    message.extend(layer_state::to_bytes(&(&prior.layers, &prior.companions))?);
+    Ok(message)
+}
+
+fn from_message(section: &TrainSection, message: &[u8]) -> Result<Prior> {
     let sites = section.size * section.size;
     let kept = kept_samples(section);
     let each = 8 * sites.div_ceil(WORD_BITS) * (kept + section.held_out);
@@ -71,7 +71,7 @@ pub fn share(section: &TrainSection, prior: Option<Prior>, comm: &dyn Comm) -> R
     let (training, held_out) = pairs.next().ok_or_else(|| Error::Bug("the training data did not arrive.".to_string()))?;
     let others = pairs.collect();
     let (layers, companions) =
-        serde_json::from_slice(layers).map_err(|why| Error::Bug(format!("the trained layers arrived damaged: {why}.")))?;
+        layer_state::from_bytes(layers).map_err(|why| Error::Bug(format!("the trained layers arrived damaged: {why}.")))?;
     Ok(Prior { training, held_out, others, layers, companions })
 }
 
@@ -335,4 +335,44 @@ fn stack_of(section: &TrainSection, layers: &[LayerRecord], held_out: BitMatrix,
     let machines: Vec<Rbm> = layers.iter().map(machine).collect();
     let dead_units = layers.iter().map(|layer| layer.dead_units.clone()).collect();
     Ok(TrainedStack { torus: SquareTorus::new(section.size)?, machines, dead_units, held_out, means, couplings: section.couplings.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::EpochRecord;
+
+    /// Also the infinite error of a gap that comes from one held-out sample.
+    #[test]
+    fn what_is_trained_arrives_as_it_was_sent() {
+        let text = "seed = 1\n[lattice]\nsizes = [4]\n[sample]\ncouplings = [0.4]\nthermalization = 1\nsweeps = 10\nconfigurations = 10\n\
+                    [train]\nlayers = [8, 4]\nepochs = 1\nminibatch = 3\nheld_out = 1\n";
+        let job = RunFile::parse_for(text, "run.toml", None).expect("a run file");
+        let section = job.train.expect("a section");
+        let mut spins = BitMatrix::new(section.samples + section.held_out, 16);
+        spins.words_mut().iter_mut().enumerate().for_each(|(place, word)| *word = (0x9E37 * place as u64) & 0xFFFF);
+        let epoch =
+            EpochRecord { free_energy_gap_error: f64::INFINITY, pseudo_likelihood: Some(-3.5), seconds: 0.25, ..EpochRecord::default() };
+        let layer = LayerRecord {
+            visible: 16,
+            hidden: 8,
+            weights: (0..128).map(|place| place as f32 / 7.0).collect(),
+            visible_bias: vec![0.5; 16],
+            hidden_bias: vec![-1.0; 8],
+            epochs: vec![epoch],
+            dead_units: vec![3],
+            swap_rates: vec![0.25],
+            stopped_early: false,
+        };
+        let prior = Prior {
+            training: spins.slice_rows(0..section.samples),
+            held_out: spins.slice_rows(section.samples..spins.rows()),
+            others: Vec::new(),
+            layers: vec![layer],
+            companions: Vec::new(),
+        };
+        let arrived = from_message(&section, &to_message(&prior).expect("a message")).expect("what was sent");
+        assert!(arrived.layers == prior.layers && arrived.training == prior.training && arrived.held_out == prior.held_out);
+        assert!(from_message(&section, &[0; 20]).is_err());
+    }
 }

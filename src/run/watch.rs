@@ -149,6 +149,22 @@ impl<'a> Pace<'a> {
     }
 }
 
+/// The signals that come to this process, from the moment it listens.
+#[derive(Debug, Clone, Default)]
+pub struct Signals(Arc<AtomicUsize>);
+
+impl Signals {
+    /// Listens, once in a process and before anything that takes time: what comes earlier ends the process, and its job would not be put back into the queue.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`] if the system does not let us listen.
+    pub fn listen() -> Result<Self> {
+        let signal = Arc::new(AtomicUsize::new(0));
+        listen(&signal).map_err(|why| Error::InputOutput(format!("cannot listen for signals: {why}")))?;
+        Ok(Signals(signal))
+    }
+}
+
 /// The clocks and flags of one rank.
 pub struct Watch {
     /// The last signal that came, as the number of its wish; or 0.
@@ -163,16 +179,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts the clocks and listens for signals.
-    ///
-    /// # Errors
-    /// [`Error::InputOutput`] if the system does not let us listen.
-    pub fn start(limits: Limits) -> Result<Self> {
-        let signal = Arc::new(AtomicUsize::new(0));
-        listen(&signal).map_err(|why| Error::InputOutput(format!("cannot listen for signals: {why}")))?;
+    /// Starts the clocks.
+    pub fn start(limits: Limits, signals: &Signals) -> Self {
         let now = Instant::now();
-        Ok(Watch {
-            signal,
+        Watch {
+            signal: Arc::clone(&signals.0),
             stop_at: limits.stop_after.and_then(|time| now.checked_add(time)),
             job_ends: time_to_end_of_job(std::env::var("SLURM_JOB_END_TIME").ok().as_deref(), SystemTime::now())
                 .and_then(|time| now.checked_add(time)),
@@ -181,7 +192,7 @@ impl Watch {
             longest_checkpoint: Duration::ZERO,
             round_began: now,
             longest_round: Duration::ZERO,
-        })
+        }
     }
 
     /// How long a round is meant to take.
@@ -234,13 +245,14 @@ impl Watch {
 fn listen(signal: &Arc<AtomicUsize>) -> std::io::Result<()> {
     let (first, second) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     for (number, wish) in [(SIGUSR1, Wish::UserSignal), (SIGINT, Wish::Interrupt), (SIGTERM, Wish::Termination)] {
+        // First of all, so that a signal that is caught at all is noted.
+        flag::register_usize(number, Arc::clone(signal), wish.number() as usize)?;
         // The order is that of registration: the flag is looked at before this signal sets it. SLURM may well send SIGTERM while the checkpoint for SIGUSR1 is
         // written, so that SIGUSR1 does not count as a first one.
         if number != SIGUSR1 {
             flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&second))?;
             flag::register(number, Arc::clone(&first))?;
         }
-        flag::register_usize(number, Arc::clone(signal), wish.number() as usize)?;
     }
     // At its time limit SLURM sends SIGTERM by two ways at once, from the node and through srun: what comes right after the first one is no second one.
     std::thread::Builder::new().name("signals".to_string()).spawn(move || {

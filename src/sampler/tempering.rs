@@ -40,6 +40,12 @@ pub struct ExchangeCounts {
 }
 
 impl ExchangeCounts {
+    /// The share of swaps made of each pair; of none before any was tried.
+    pub fn rates(&self) -> Vec<f64> {
+        let pairs = self.made.iter().zip(&self.tried).filter(|(_, tried)| **tried > 0);
+        pairs.map(|(&made, &tried)| made as f64 / tried as f64).collect()
+    }
+
     /// Adds what other ladders of the same couplings tell: their round trips come after those here, the rest is summed.
     pub fn absorb(&mut self, other: &ExchangeCounts) {
         self.round_trips.extend(&other.round_trips);

@@ -1,7 +1,7 @@
 //! Susceptibility, Binder cumulant and correlation length from the improved estimators of the draws ([`crate::measure::clusters`]), beside those of [`super::observables_on`].
 
 use super::autocorrelation;
-use super::{Estimate, NamedEstimate};
+use super::{Estimate, NamedEstimate, SURE, length_of_excess};
 use crate::lattice::Geometry;
 use crate::measure::Series;
 
@@ -34,12 +34,12 @@ pub fn observables(geometry: Geometry, side: usize, chains: &[Series]) -> Vec<Na
         let (value, slope) = (fourth / (3.0 * square * square), 1.0 / (3.0 * square * square));
         found.push(("binder_cumulant", "Binder cumulant", linear(1.0 - value, [2.0 * value / square, -slope, 0.0])));
     }
-    if !wave.is_nan() && square > wave {
-        let scale = 0.5 / (side as f64 * (std::f64::consts::PI / side as f64).sin());
-        let root = (square / wave - 1.0).sqrt();
-        let slope = scale / (2.0 * root * wave);
-        let length = linear(scale * root, [slope, 0.0, -slope * square / wave]);
-        found.push(("correlation_length_over_side", "second-moment correlation length over L", length));
+    if !wave.is_nan() && wave > 0.0 {
+        let excess = linear(square / wave - 1.0, [1.0 / wave, 0.0, -square / (wave * wave)]);
+        let [value, error] = length_of_excess(side, [excess.mean, excess.error]);
+        // Well above its noise the root is as good as linear.
+        let error = if excess.mean > SURE * excess.error { excess.error * value / (2.0 * excess.mean) } else { error };
+        found.push(("correlation_length_over_side", "second-moment correlation length over L", Estimate { mean: value, error, ..excess }));
     }
     let named = |(name, long_name, estimate): (&str, &str, Estimate)| NamedEstimate {
         name: name.to_string(),

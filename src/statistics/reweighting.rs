@@ -10,9 +10,27 @@
 use super::least_squares;
 use crate::lattice::Geometry;
 use crate::measure::Series;
+use std::sync::Arc;
 
 /// Sums of a draw: 1, |m|, m^2, m^4, and the power of the longest waves over N^2.
 const SUMS: usize = 5;
+type Sums = [f64; SUMS];
+/// Levels in ascending order with their sums: those that differ from others, or from nothing.
+type Sparse = Vec<(u32, Sums)>;
+
+/// Steps of Newton's method, of which a handful are needed.
+const MOST_STEPS: usize = 60;
+
+/// Where the search for free energies begins.
+#[derive(Debug, Clone, Copy)]
+pub enum Begin<'a> {
+    /// At a first guess.
+    Nowhere,
+    /// At those of similar draws.
+    Near(&'a [f64]),
+    /// At what it found before: there is nothing to search.
+    There(&'a [f64]),
+}
 
 /// The draws of all couplings of one size, as sums by energy in blocks of the jackknife.
 #[derive(Debug, Clone)]
@@ -20,10 +38,13 @@ pub struct Histograms {
     side: f64,
     sites: f64,
     couplings: Vec<f64>,
-    /// Energies that occurred, ascending.
-    energies: Vec<f64>,
-    /// `blocks[block][level]`.
-    blocks: Vec<Vec<[f64; SUMS]>>,
+    /// Energies that occurred, ascending, less the mean energy at the middle coupling.
+    energies: Arc<[f64]>,
+    middle: f64,
+    /// The sums of each block. A large lattice hardly ever has an energy twice, so that a block has few of the levels.
+    blocks: Vec<Sparse>,
+    /// The sums of all blocks.
+    total: Arc<[Sums]>,
     /// `draws[block][coupling]`.
     draws: Vec<Vec<f64>>,
     /// The mean energy at each coupling.
@@ -93,41 +114,47 @@ impl Histograms {
         let has_waves = every().all(|chain| chain.wave_power.len() == chain.len());
         let chains = ensembles.iter().map(|(_, chains)| chains.len()).max().unwrap_or(0);
         let count = (chains * parts).clamp(1, most);
-        let mut blocks = vec![vec![[0.0; SUMS]; levels.len()]; count];
+        let draws_of = |chain: &Series, part: usize| part * chain.len() / parts..(part + 1) * chain.len() / parts;
         let mut draws = vec![vec![0.0; ensembles.len()]; count];
         let mut means = Vec::with_capacity(ensembles.len());
-        // Energies differ by multiples of four: a table finds the level of each.
-        let lowest = levels.first().copied().unwrap_or(0);
-        let mut level_of = vec![0u32; levels.last().map_or(0, |last| ((last - lowest) / 2 + 1) as usize)];
-        for (level, energy) in levels.iter().enumerate() {
-            level_of[((energy - lowest) / 2) as usize] = level as u32;
-        }
         for (index, (_, chains)) in ensembles.iter().enumerate() {
-            let (mut sum, mut number) = (0.0, 0.0);
             for (place, chain) in chains.iter().enumerate() {
-                for part in 0..parts {
-                    let block = (place * parts + part) % count;
-                    for draw in part * chain.len() / parts..(part + 1) * chain.len() / parts {
-                        let level = level_of[((chain.energy[draw] - lowest) / 2) as usize] as usize;
+                (0..parts).for_each(|part| draws[(place * parts + part) % count][index] += draws_of(chain, part).len() as f64);
+            }
+            let energies = || chains.iter().flat_map(|chain| &chain.energy);
+            means.push(energies().map(|&energy| energy as f64).sum::<f64>() / energies().count() as f64);
+        }
+        // One block after the other, so that only one has room for all levels.
+        let mut sums = vec![[0.0; SUMS]; levels.len()];
+        let block = |block: usize| -> Sparse {
+            let mut touched = Vec::new();
+            for (_, chains) in ensembles {
+                for (place, chain) in chains.iter().enumerate() {
+                    for draw in (0..parts).filter(|part| (place * parts + part) % count == block).flat_map(|part| draws_of(chain, part)) {
+                        let level = levels.binary_search(&chain.energy[draw]).unwrap_or_else(|above| above);
                         let square = (chain.magnetization[draw] as f64 / sites).powi(2);
                         let wave = if has_waves { chain.wave_power[draw] / (sites * sites) } else { f64::NAN };
-                        let values = [1.0, square.sqrt(), square, square * square, wave];
-                        for (sum, value) in blocks[block][level].iter_mut().zip(values) {
+                        if sums[level][0] == 0.0 {
+                            touched.push(level as u32);
+                        }
+                        for (sum, value) in sums[level].iter_mut().zip([1.0, square.sqrt(), square, square * square, wave]) {
                             *sum += value;
                         }
-                        draws[block][index] += 1.0;
-                        sum += chain.energy[draw] as f64;
-                        number += 1.0;
                     }
                 }
             }
-            means.push(sum / number);
-        }
+            touched.sort_unstable();
+            touched.into_iter().map(|level| (level, std::mem::take(&mut sums[level as usize]))).collect()
+        };
+        let blocks: Vec<Sparse> = (0..count).map(block).collect();
+        let middle = means[means.len() / 2];
         Histograms {
             side: side as f64,
             sites,
             couplings: ensembles.iter().map(|&(coupling, _)| coupling).collect(),
-            energies: levels.into_iter().map(|energy| energy as f64).collect(),
+            total: added(&blocks, &vec![1.0; count], levels.len()).into(),
+            energies: levels.into_iter().map(|energy| energy as f64 - middle).collect(),
+            middle,
             blocks,
             draws,
             means,
@@ -161,39 +188,58 @@ impl Histograms {
         [fold(f64::INFINITY, f64::min), fold(f64::NEG_INFINITY, f64::max)]
     }
 
-    /// All draws as one ensemble, or all but those of a block; `guess` are free energies to begin with.
-    pub fn combine(&self, without: Option<usize>, guess: Option<&[f64]>) -> Reweighting {
+    /// All draws as one ensemble, or all but those of a block.
+    pub fn combine(&self, without: Option<usize>, begin: Begin) -> Reweighting {
         let times: Vec<f64> = (0..self.blocks.len()).map(|block| f64::from(u8::from(Some(block) != without))).collect();
-        self.combine_times(&times, guess)
+        let changed = without.map_or(Vec::new(), |block| self.without(block));
+        self.solved(Levels { sums: Arc::clone(&self.total), changed }, &times, begin)
     }
 
-    /// All draws as one ensemble, those of each block so many times; `guess` are free energies to begin with.
-    pub fn combine_times(&self, times: &[f64], guess: Option<&[f64]>) -> Reweighting {
-        let mut levels = vec![[0.0; SUMS]; self.energies.len()];
-        let mut draws = vec![0.0; self.couplings.len()];
-        for ((block, numbers), &times) in self.blocks.iter().zip(&self.draws).zip(times).filter(|(_, times)| **times != 0.0) {
-            for (total, sums) in levels.iter_mut().zip(block) {
-                for (total, sum) in total.iter_mut().zip(sums) {
-                    *total += times * sum;
+    /// All draws as one ensemble, those of each block so many times.
+    pub fn combine_times(&self, times: &[f64], begin: Begin) -> Reweighting {
+        let sums = added(&self.blocks, times, self.energies.len()).into();
+        self.solved(Levels { sums, changed: Vec::new() }, times, begin)
+    }
+
+    /// The sums of all blocks but one, for the levels that it has.
+    fn without(&self, block: usize) -> Sparse {
+        let mut others: Vec<_> =
+            self.blocks.iter().enumerate().filter(|(other, _)| *other != block).map(|(_, sums)| sums.iter().peekable()).collect();
+        let mut changed = self.blocks[block].clone();
+        for (level, sums) in &mut changed {
+            *sums = [0.0; SUMS];
+            for other in &mut others {
+                while other.next_if(|(place, _)| place < level).is_some() {}
+                if let Some((_, sum)) = other.next_if(|(place, _)| place == level) {
+                    add(sums, 1.0, sum);
                 }
             }
+        }
+        changed
+    }
+
+    fn solved(&self, levels: Levels, times: &[f64], begin: Begin) -> Reweighting {
+        let mut draws = vec![0.0; self.couplings.len()];
+        for (numbers, &times) in self.draws.iter().zip(times).filter(|(_, times)| **times != 0.0) {
             for (total, number) in draws.iter_mut().zip(numbers) {
                 *total += times * number;
             }
         }
-        let middle = self.means[self.means.len() / 2];
         let mut reweighting = Reweighting {
             side: self.side,
             sites: self.sites,
             couplings: self.couplings.clone(),
-            energies: self.energies.iter().map(|energy| energy - middle).collect(),
-            middle,
+            energies: Arc::clone(&self.energies),
+            middle: self.middle,
             levels,
             draws,
-            free_energies: guess.map_or_else(|| self.first_guess(middle), <[f64]>::to_vec),
+            free_energies: match begin {
+                Begin::Nowhere => self.first_guess(self.middle),
+                Begin::Near(energies) | Begin::There(energies) => energies.to_vec(),
+            },
             log_mixture: Vec::new(),
         };
-        reweighting.solve();
+        reweighting.solve(if matches!(begin, Begin::There(_)) { 0 } else { MOST_STEPS });
         reweighting
     }
 
@@ -210,6 +256,40 @@ impl Histograms {
     }
 }
 
+fn add(total: &mut Sums, times: f64, sums: &Sums) {
+    for (total, sum) in total.iter_mut().zip(sums) {
+        *total += times * sum;
+    }
+}
+
+/// The sums of blocks, each so many times.
+fn added(blocks: &[Sparse], times: &[f64], levels: usize) -> Vec<Sums> {
+    let mut total = vec![[0.0; SUMS]; levels];
+    for (block, &times) in blocks.iter().zip(times).filter(|(_, times)| **times != 0.0) {
+        block.iter().for_each(|(level, sums)| add(&mut total[*level as usize], times, sums));
+    }
+    total
+}
+
+/// Sums by level. The replicates of a jackknife have most of them in common.
+#[derive(Debug, Clone)]
+struct Levels {
+    sums: Arc<[Sums]>,
+    /// Those that are others here.
+    changed: Sparse,
+}
+
+impl Levels {
+    /// All, in the order of the levels.
+    fn iter(&self) -> impl Iterator<Item = &Sums> {
+        let mut changed = self.changed.iter().peekable();
+        self.sums.iter().enumerate().map(move |(level, sums)| match changed.next_if(|(place, _)| *place as usize == level) {
+            Some((_, others)) => others,
+            None => sums,
+        })
+    }
+}
+
 /// Draws of several couplings with the free energies that make them one ensemble.
 #[derive(Debug, Clone)]
 pub struct Reweighting {
@@ -217,9 +297,9 @@ pub struct Reweighting {
     sites: f64,
     couplings: Vec<f64>,
     /// Energies less `middle`.
-    energies: Vec<f64>,
+    energies: Arc<[f64]>,
     middle: f64,
-    levels: Vec<[f64; SUMS]>,
+    levels: Levels,
     draws: Vec<f64>,
     free_energies: Vec<f64>,
     /// ln D at each level.
@@ -227,18 +307,17 @@ pub struct Reweighting {
 }
 
 impl Reweighting {
-    /// Newton's method for the free energies; the last one is fixed.
-    fn solve(&mut self) {
-        const MOST_STEPS: usize = 60;
+    /// At most so many steps of Newton's method for the free energies; the last one is fixed.
+    fn solve(&mut self, most_steps: usize) {
         const PRECISION: f64 = 1e-11;
         let count = self.couplings.len();
         let total: f64 = self.draws.iter().sum();
-        for step in 0..MOST_STEPS {
+        for step in 0..=most_steps {
             let mut given = vec![0.0; count];
             let mut products = vec![vec![0.0; count]; count];
             let mut shares = vec![0.0; count];
             self.log_mixture = vec![0.0; self.energies.len()];
-            for (level, &energy) in self.energies.iter().enumerate() {
+            for ((level, &energy), sums) in self.energies.iter().enumerate().zip(self.levels.iter()) {
                 let exponent = |index: usize| self.draws[index].ln() + self.free_energies[index] - self.couplings[index] * energy;
                 let largest = (0..count).map(exponent).fold(f64::NEG_INFINITY, f64::max);
                 for (index, share) in shares.iter_mut().enumerate() {
@@ -246,7 +325,7 @@ impl Reweighting {
                 }
                 let sum: f64 = shares.iter().sum();
                 self.log_mixture[level] = largest + sum.ln();
-                let number = self.levels[level][0];
+                let number = sums[0];
                 if number == 0.0 {
                     continue;
                 }
@@ -260,7 +339,7 @@ impl Reweighting {
             }
             let gradient: Vec<f64> = given.iter().zip(&self.draws).map(|(given, draws)| given - draws).collect();
             let error = gradient.iter().fold(0.0f64, |largest, value| largest.max(value.abs())) / total;
-            if count == 1 || error < PRECISION {
+            if count == 1 || error < PRECISION || step == most_steps {
                 return;
             }
             let free = count - 1;
@@ -293,7 +372,7 @@ impl Reweighting {
         let exponents = self.energies.iter().zip(&self.log_mixture).map(|(energy, mixture)| -coupling * energy - mixture);
         let largest = exponents.clone().fold(f64::NEG_INFINITY, f64::max);
         let (mut sums, mut with_energy, mut squares, mut energy_squared) = ([0.0; SUMS], [0.0; SUMS], 0.0, 0.0);
-        for ((exponent, &energy), level) in exponents.zip(&self.energies).zip(&self.levels) {
+        for ((exponent, &energy), level) in exponents.zip(self.energies.iter()).zip(self.levels.iter()) {
             let weight = (exponent - largest).exp();
             for value in 0..SUMS {
                 sums[value] += weight * level[value];
@@ -322,10 +401,11 @@ impl Reweighting {
         let mut order: Vec<usize> = (0..self.couplings.len()).collect();
         order.sort_by(|&one, &other| self.couplings[one].total_cmp(&self.couplings[other]));
         let law = |index: usize| {
-            let weights: Vec<f64> = (0..self.energies.len())
-                .map(|level| {
-                    let exponent = self.free_energies[index] - self.couplings[index] * self.energies[level] - self.log_mixture[level];
-                    exponent.exp() * self.levels[level][0]
+            let levels = self.energies.iter().zip(&self.log_mixture).zip(self.levels.iter());
+            let weights: Vec<f64> = levels
+                .map(|((energy, mixture), sums)| {
+                    let exponent = self.free_energies[index] - self.couplings[index] * energy - mixture;
+                    exponent.exp() * sums[0]
                 })
                 .collect();
             let sum: f64 = weights.iter().sum();

@@ -5,12 +5,15 @@ use super::durable;
 use super::lock::{self, DirectoryLock};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The exact copy of the run file.
 pub const RUN_FILE: &str = "run.toml";
 /// What may lie in a directory that no run has begun in: our own traces.
 const TRACES: [&str; 4] = ["log.txt", lock::LOCK_FILE, lock::OWNER_FILE, "stop"];
+/// No run file and no log is longer.
+const LONGEST_TEXT: u64 = 1 << 28;
 /// How many differing keys a refusal names.
 const NAMED_DIFFERENCES: usize = 8;
 
@@ -70,7 +73,32 @@ pub fn run_file(path: &Path) -> Result<String> {
     if path.is_dir() && !file.exists() {
         return Err(Error::Refused(format!("{} is not the directory of a run: it holds no {RUN_FILE}", path.display())));
     }
-    std::fs::read_to_string(&file).map_err(|why| Error::file("read", &file, why))
+    match small_text(&file)? {
+        Some(text) => Ok(text),
+        None => Err(Error::InputOutput(format!("there is no {}", file.display()))),
+    }
+}
+
+/// The text of a small file of ours, or none where there is no file. Pipes and devices under its name are not opened: to read them may take for ever.
+///
+/// # Errors
+/// [`Error::Refused`] if it is no regular file, far too long, or no text; [`Error::InputOutput`] if it cannot be read.
+pub fn small_text(path: &Path) -> Result<Option<String>> {
+    let unfit = |what: &str| Error::Refused(format!("{} is {what}: put back what was there, or give another directory", path.display()));
+    let about = match std::fs::metadata(path) {
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        about => about.map_err(|why| Error::file("read", path, why))?,
+    };
+    if !about.is_file() {
+        return Err(unfit("no regular file"));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|why| Error::file("read", path, why))?;
+    file.take(LONGEST_TEXT + 1).read_to_end(&mut bytes).map_err(|why| Error::file("read", path, why))?;
+    if bytes.len() as u64 > LONGEST_TEXT {
+        return Err(unfit("far longer than kadanoff makes it"));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| unfit("no text"))
 }
 
 fn names(path: &Path) -> Result<Vec<String>> {
@@ -87,9 +115,9 @@ fn names(path: &Path) -> Result<Vec<String>> {
 /// Whether DIR holds this run already (or no run at all).
 fn inspect(path: &Path, run_file: &str) -> Result<bool> {
     let file = path.join(RUN_FILE);
-    let before = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
+    let before = match small_text(&file)? {
+        Some(text) => text,
+        None => {
             let names = names(path)?;
             return match names.iter().find(|name| !TRACES.contains(&name.as_str()) && !durable::is_temporary(name)) {
                 None => Ok(false),
@@ -99,7 +127,6 @@ fn inspect(path: &Path, run_file: &str) -> Result<bool> {
                 ))),
             };
         }
-        Err(why) => return Err(Error::file("read", &file, why)),
     };
     if before == run_file {
         return Ok(true);

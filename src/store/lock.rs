@@ -165,7 +165,11 @@ impl DirectoryLock {
         loop {
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(mut file) => {
-                    file.write_all(us.text().as_bytes()).and_then(|()| file.sync_all()).map_err(|why| Error::file("write", &path, why))?;
+                    if let Err(why) = file.write_all(us.text().as_bytes()).and_then(|()| file.sync_all()) {
+                        // An empty one would be that of an unknown job for ever.
+                        let _ = std::fs::remove_file(&path);
+                        return Err(Error::file("write", &path, why));
+                    }
                     return Ok(DirectoryLock { held: Held::OwnerFile(path), notes });
                 }
                 Err(why) if why.kind() == ErrorKind::AlreadyExists => {

@@ -24,6 +24,9 @@ pub struct ProgressNote {
     pub per_second: f64,
     /// Time left in this stage, in seconds; none before anything is done.
     pub seconds_left: Option<f64>,
+    /// Where replicas are exchanged: the share of swaps made of those tried so far, the mean over the pairs of neighbouring temperatures and the smallest.
+    #[serde(default)]
+    pub swap_acceptance: Option<[f64; 2]>,
     /// When this was written, in seconds since 1970 (UTC).
     pub updated: u64,
 }
@@ -39,8 +42,8 @@ pub fn write_progress(directory: &Path, note: &ProgressNote) -> Result<()> {
 
 /// The last note of a run directory; none where there is none, or where it makes no sense.
 pub fn read_progress(directory: &Path) -> Option<ProgressNote> {
-    let text = std::fs::read(directory.join(PROGRESS_FILE)).ok()?;
-    let note: ProgressNote = serde_json::from_slice(&text).ok()?;
+    let text = super::directory::small_text(&directory.join(PROGRESS_FILE)).ok()??;
+    let note: ProgressNote = serde_json::from_str(&text).ok()?;
     (note.done <= note.total && note.per_second.is_finite()).then_some(note)
 }
 
@@ -59,6 +62,7 @@ mod tests {
             total: 10,
             per_second: 2.5,
             seconds_left: Some(2.0),
+            swap_acceptance: Some([0.4, 0.25]),
             updated: 1_700_000_000,
         };
         write_progress(folder.path(), &note).unwrap();
@@ -78,6 +82,7 @@ mod tests {
                     total: 0,
                     per_second: 0.0,
                     seconds_left: None,
+                    swap_acceptance: None,
                     updated: 0,
                 })
             ),

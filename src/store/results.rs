@@ -62,7 +62,7 @@ fn bytes(record: &RunRecord) -> u64 {
         .iter()
         .flat_map(|part| &part.ensembles)
         .flat_map(|ensemble| &ensemble.chains)
-        .map(|chain| 8 * (chain.energy.len() + chain.magnetization.len() + chain.wave_power.len()))
+        .map(|chain| 8 * (chain.energy.len() + chain.magnetization.len() + chain.wave_power.len() + 3 * chain.improved.len()))
         .sum();
     let fields: usize = record.renormalization.iter().flat_map(|part| &part.receptive_fields).map(|layer| 4 * layer.fields.len()).sum();
     (series + fields + (1 << 20)) as u64

@@ -1,6 +1,6 @@
 //! `summary.json`: the numbers of a run without its long arrays, for a person and for a script. A number that does not exist is null.
 
-use super::durable;
+use super::{FORMAT_VERSION, durable};
 use crate::error::{Error, Result};
 use crate::record::{
     Cell, LayerRecord, LikelihoodRecord, Observable, RenormalizationRecord, RunRecord, SamplingRecord, Scaling, TableRecord,
@@ -37,6 +37,7 @@ pub fn summary(record: &RunRecord) -> Value {
     let origin = &record.provenance;
     json!({
         "program": "kadanoff",
+        "format_version": FORMAT_VERSION,
         "program_version": origin.program_version,
         "git_commit": origin.git_commit,
         "run_file_hash": origin.run_file_hash,

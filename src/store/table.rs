@@ -35,8 +35,11 @@ pub fn write(group: &GroupWriter, table: &TableRecord) -> Result<()> {
     if table.rows.is_empty() {
         return Ok(());
     }
-    if let Some(first) = order.first() {
-        attributes.text("signal", first)?.texts("axes", &[row])?;
+    // What a viewer draws: the first column that was measured, with its errors, or else the first one.
+    let is_measured = |column: &usize| table.rows.iter().any(|(_, cells)| cells[*column].error.is_some_and(|error| error > 0.0));
+    let drawn = (0..order.len()).find(is_measured).unwrap_or(0);
+    if let Some(signal) = order.get(drawn) {
+        attributes.text("signal", signal)?.texts("axes", &[row])?;
     }
     group.index(row, table.rows.len(), row)?;
     let labels: Vec<&str> = table.rows.iter().map(|(label, _)| label.as_str()).collect();

@@ -1,6 +1,6 @@
 //! The time between sampling and training: error bars and exact values of every ensemble, and the analysis across sizes, from parts of it that are timed on made-up series.
 
-use super::calibrate::random_bits;
+use super::calibrate::{affordable, random_bits};
 use crate::config::RunFile;
 use crate::error::Result;
 use crate::exact;
@@ -9,7 +9,7 @@ use crate::measure::Series;
 use crate::random::{Purpose, Stream};
 use crate::run::analysis;
 use crate::run::sample::Plan;
-use crate::statistics::reweighting::Histograms;
+use crate::statistics::reweighting::{Begin, Histograms};
 use crate::statistics::scaling::{BLOCKS, RESAMPLES};
 use crate::statistics::{self, relaxation};
 use crate::store::ConfigurationSet;
@@ -63,12 +63,14 @@ pub fn analysis(job: &RunFile, plan: &Plan) -> Result<f64> {
     }
     if section.configurations > 1 && plan.geometry == Geometry::Square {
         for &side in &sizes {
-            let rows = section.configurations.min(MOST_CONFIGURATIONS);
+            // The time goes with the spins, wherever there are many.
+            let (trial, rows) = affordable(side, section.configurations.min(MOST_CONFIGURATIONS), 2);
+            let scale = plan.sites(side) as f64 / plan.sites(trial) as f64;
             let set = |rows: usize| ConfigurationSet {
                 geometry: plan.geometry,
-                size: side,
+                size: trial,
                 coupling: 0.4,
-                spins: random_bits(rows, side * side),
+                spins: random_bits(rows, trial * trial),
                 chains: (0..rows as u64).map(|row| row % 8).collect(),
                 draws: (0..rows as u64).collect(),
             };
@@ -77,7 +79,7 @@ pub fn analysis(job: &RunFile, plan: &Plan) -> Result<f64> {
             // The exact values are the same for any number of configurations.
             let once = seconds(|| analysis::two_point_rows(&few));
             let growth = (seconds(|| analysis::two_point_rows(&many)) - once).max(0.0) * section.configurations as f64 / rows as f64;
-            total += (once + growth) * section.coupling_count() as f64;
+            total += (once + growth) * scale * section.coupling_count() as f64;
         }
     }
     Ok(total)
@@ -91,10 +93,10 @@ fn scaling(plan: &Plan, sizes: &[usize], chains: &[Series]) -> f64 {
     let draws = chains.iter().map(Series::len).sum::<usize>() as f64;
     let of_draw = seconds(made_up) / (draws * couplings as f64);
     let histograms = made_up();
-    let all = histograms.combine(None, None);
+    let all = histograms.combine(None, Begin::Nowhere);
     let levels = histograms.levels().max(1) as f64;
     let of_level = seconds(|| (0..20).map(|step| all.at(0.4 + 1e-4 * f64::from(step)).energy).sum::<f64>()) / (20.0 * levels);
-    let combined = seconds(|| histograms.combine(Some(0), Some(all.free_energies()))) / levels;
+    let combined = seconds(|| histograms.combine(Some(0), Begin::Near(all.free_energies()))) / levels;
     let all_draws = plan.section.draws() as f64 * plan.section.replicas as f64 * couplings as f64;
     sizes
         .iter()

@@ -48,6 +48,18 @@ pub fn speed(plan: &Plan, side: usize, available: Option<u64>) -> Result<f64> {
     sample::measure_speed(&plan, trial, TRIAL)
 }
 
+/// Square lattices for a trial, about as many as `rows` and not fewer than `least`, that fit into a quarter of a gigabyte: their side, which is `side` halved as often as it must be, and
+/// their number.
+pub fn affordable(side: usize, rows: usize, least: usize) -> (usize, usize) {
+    const BYTES: usize = 1 << 28;
+    let bytes = |side: usize| (side * side).div_ceil(8);
+    let mut trial = side;
+    while least * bytes(trial) > BYTES && trial.is_multiple_of(2) {
+        trial /= 2;
+    }
+    (trial, rows.min(BYTES / bytes(trial)).max(least))
+}
+
 /// Seconds a byte that goes through compression, digest and disk.
 pub struct Writing {
     /// Series of integers that vary little.

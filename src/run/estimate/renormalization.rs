@@ -1,6 +1,6 @@
 //! The time of the stage `[renormalize]`, from its parts on a random stack of the same shape; those that grow with a count are tried on a small part of it.
 
-use super::calibrate::random_bits;
+use super::calibrate::{affordable, random_bits};
 use crate::config::{DecimationSection, FlowSection, LikelihoodSection, RenormalizeSection, Role, RunFile};
 use crate::error::Result;
 use crate::lattice::SquareTorus;
@@ -43,10 +43,12 @@ pub fn renormalization(job: &RunFile, section: &RenormalizeSection) -> Result<f6
         }
     }
     if let (Some(levels), Some(sample)) = (section.monte_carlo, &job.sample) {
-        let rows = sample.configurations.clamp(4, MOST_BLOCKED);
         for &side in &job.lattice.sizes {
-            let (torus, bits) = (SquareTorus::new(side)?, random_bits(rows, side * side));
-            let scale = (sample.configurations * sample.coupling_count()) as f64 / rows as f64;
+            let (trial, rows) = affordable(side, sample.configurations.clamp(4, MOST_BLOCKED), 4);
+            let (torus, bits) = (SquareTorus::new(trial)?, random_bits(rows, trial * trial));
+            let scale = (sample.configurations * sample.coupling_count()) as f64 / rows as f64 * (side as f64 / trial as f64).powi(2);
+            // The last ones take next to no time.
+            let levels = levels.saturating_sub((side / trial).ilog2() as usize).max(1);
             timed(scale, &mut || monte_carlo::renormalize(torus, &bits, BlockRule::Majority, levels, job.seed, 0).map(drop))?;
         }
     }

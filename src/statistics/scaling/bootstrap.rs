@@ -8,7 +8,7 @@ use super::fits::Chosen;
 use super::pipeline::Function;
 use crate::ledger::kept_numbers;
 use crate::random::{Purpose, Stream};
-use crate::statistics::reweighting::{Averages, Reweighting};
+use crate::statistics::reweighting::{Averages, Begin, Reweighting};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ impl Way<'_> {
                 .map(|size| {
                     let mut times = vec![0.0; blocks];
                     (0..blocks).for_each(|_| times[stream.below(blocks as u64) as usize] += 1.0);
-                    size.histograms.combine_times(&times, Some(size.replicates[0].free_energies()))
+                    size.histograms.combine_times(&times, Begin::Near(size.replicates[0].free_energies()))
                 })
                 .collect();
             self.go(&ensembles)

@@ -3,7 +3,7 @@
 
 use super::{Collapse, Crossing, Curves, Peak, WithError, with_error};
 use crate::ledger::{Ledger, kept_numbers};
-use crate::statistics::reweighting::{Averages, Histograms, Reweighting};
+use crate::statistics::reweighting::{Averages, Begin, Histograms, Reweighting};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,10 +31,10 @@ impl<'a> Size<'a> {
         let couplings = histograms.couplings();
         let kept: Vec<f64> = ledger.found(&name).unwrap_or_default().into_iter().map(f64::from_bits).collect();
         let kept: Vec<&[f64]> = kept.chunks_exact(couplings).filter(|_| kept.len() == couplings * (histograms.blocks() + 1)).collect();
-        let all = histograms.combine(None, kept.first().copied());
-        let guess = |block: usize| kept.get(block + 1).copied().unwrap_or_else(|| all.free_energies());
+        let all = histograms.combine(None, kept.first().map_or(Begin::Nowhere, |energies| Begin::There(energies)));
+        let begin = |block: usize| kept.get(block + 1).map_or(Begin::Near(all.free_energies()), |energies| Begin::There(energies));
         let without: Vec<Reweighting> =
-            (0..histograms.blocks()).into_par_iter().map(|block| histograms.combine(Some(block), Some(guess(block)))).collect();
+            (0..histograms.blocks()).into_par_iter().map(|block| histograms.combine(Some(block), begin(block))).collect();
         let replicates: Vec<Reweighting> = std::iter::once(all).chain(without).collect();
         if kept.is_empty() {
             let words = replicates.iter().flat_map(|replicate| replicate.free_energies().iter().map(|energy| energy.to_bits()));

@@ -62,7 +62,7 @@ impl<'a> Array<'a> {
 /// Replaces `path` by an archive of these arrays.
 ///
 /// # Errors
-/// [`Error::Usage`] if it would be longer than 4 GiB; [`Error::InputOutput`], an old file is then intact.
+/// [`Error::Usage`] if it would be longer than 4 GiB or have more than 65,535 arrays; [`Error::InputOutput`], an old file is then intact.
 pub fn write_npz(path: &Path, arrays: &[Array]) -> Result<()> {
     let total: u64 =
         arrays.iter().map(|array| array.bytes().saturating_add(200 + 2 * array.name.len() as u64)).fold(0, u64::saturating_add);
@@ -70,6 +70,14 @@ pub fn write_npz(path: &Path, arrays: &[Array]) -> Result<()> {
         return Err(Error::Usage(format!(
             "{} would have {total} bytes, and an .npz without extensions ends at {LARGEST}: read the HDF5 files of the run instead (scripts/load.py shows how)",
             path.display()
+        )));
+    }
+    if arrays.len() > usize::from(u16::MAX) {
+        return Err(Error::Usage(format!(
+            "{} would have {} arrays, and an .npz without extensions has at most {}: read the HDF5 files of the run instead (scripts/load.py shows how)",
+            path.display(),
+            arrays.len(),
+            u16::MAX
         )));
     }
     durable::replace(path, total, |temporary| {
