@@ -114,6 +114,11 @@ fn ranks_receive_the_samples_and_the_weights_of_the_others() {
         let ratio = bytes(ranks) / (samples * (of_sample + of_hidden) + (32.0 - panels) * of_panel + shards * of_shard);
         assert!((0.98..1.02).contains(&ratio), "{ranks} ranks: {ratio}");
     }
+    // A job that may be stopped needs more.
+    let found = estimate(&write_job(folder.path(), LARGE), &["--threads", "1"]);
+    let [plain, stopped] = ["memory_of_rank_0", "memory_with_checkpoint"].map(|key| found[key].as_f64().unwrap());
+    assert!(stopped > plain + 2.0 * 128.0 * 1048576.0, "{stopped} and {plain} bytes");
+    let job = write_job(folder.path(), &NETWORK.replace("minibatch = 100", "minibatch = 100\nshards = 8"));
     let words = runs::succeed(kadanoff().arg("estimate").arg(&job).args(["--ranks", "16", "--threads", "2"]));
     let words = String::from_utf8_lossy(&words.stderr).into_owned();
     for part in

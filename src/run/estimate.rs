@@ -81,6 +81,8 @@ pub struct Estimate {
     pub memory: Memory,
     /// The peak of rank 0, in bytes.
     pub memory_of_rank_0: u128,
+    /// The same of a job that writes a checkpoint, which one that is stopped does however short it is: what to ask a batch system for.
+    pub memory_with_checkpoint: u128,
     /// The peak of any other rank, in bytes.
     pub memory_of_other_ranks: Option<u128>,
     /// What this machine, or the job that asks, has left, in bytes.
@@ -156,6 +158,7 @@ pub fn estimate(job: &RunFile, ranks: usize) -> Result<Estimate> {
         threads: rayon::current_num_threads(),
         memory,
         memory_of_rank_0: memory.peak(checkpoints),
+        memory_with_checkpoint: memory.total(),
         memory_of_other_ranks: (ranks > 1).then(|| memory.other_rank(ranks, checkpoints)),
         memory_available: available,
         disk: disk(job, &memory),
