@@ -30,11 +30,11 @@ submit() {
   local name=$1 until=$2 dependency=$3
   shift 3
   local after=()
-  # afterok: only if the job before ended with 0. A job that goes back into the queue has not ended.
   # As words of the script below, whatever stands in them.
   local command check
   command=$(printf '%q ' "$program" run "$run_file" --out "$folder")
   check=$(printf '%q ' "$program" check "$folder")
+  # afterok: only if the job before ended with 0. A job that goes back into the queue has not ended.
   [[ -n $dependency ]] && after=(--dependency="afterok:$dependency" --kill-on-invalid-dep=yes)
   sbatch --parsable --job-name="kadanoff-$name" --nodes=1 --ntasks=1 --signal=USR1@300 --requeue --open-mode=append --output="%x-%j.log" ${after[@]+"${after[@]}"} "$@" <<JOB
 #!/usr/bin/env bash

@@ -8,6 +8,7 @@
 //! written has the default documented at its field; the seed is never guessed. TOML syntax is checked first; if it holds, all other mistakes come together.
 
 mod companions;
+mod couplings;
 mod decimation;
 mod distribute;
 mod figures;
@@ -27,6 +28,7 @@ mod train;
 mod tests;
 
 pub use companions::{Companion, Role, ScanSection};
+pub use couplings::Couplings;
 pub use decimation::DecimationSection;
 pub use distribute::Distribute;
 pub use flow::FlowSection;
@@ -36,7 +38,7 @@ pub use learning::LearningSection;
 pub use memory::{Memory, available_memory, in_words};
 pub use renormalize::{LikelihoodSection, RenormalizeSection};
 pub use report::ReportSection;
-pub use sample::{Couplings, Kept, Layout, SampleSection, Starts};
+pub use sample::{Kept, Layout, SampleSection, Starts};
 pub use train::TrainSection;
 
 use crate::error::{Error, Result};

@@ -143,6 +143,20 @@ pub fn report_again(directory: &Path) -> Result<PathBuf> {
     Ok(crate::report::write_report(directory, &record, &|| Ok(()))?.page)
 }
 
+/// The run file of a directory, for those who only look at it. It was accepted when the run began.
+///
+/// # Errors
+/// [`Error::Refused`] if it is not what it was, or if this is no run directory; [`Error::InputOutput`] if it cannot be read.
+pub fn accepted_run_file(path: &Path) -> Result<RunFile> {
+    let text = crate::store::directory::run_file(path)?;
+    let name = path.join(crate::store::directory::RUN_FILE).display().to_string();
+    RunFile::parse_for(&text, &name, None).map_err(|error| {
+        Error::Refused(format!(
+            "{error}\nThe run file of the directory was changed, so that nothing in it can be held against it: put it back as it was"
+        ))
+    })
+}
+
 /// The run file as rank 0 reads it, on every rank: they need not see the same file system.
 fn read_on_all(run_file: &Path, comm: &dyn Comm) -> Result<RunFile> {
     let own = if comm.is_root() { RunFile::load(run_file).map(Some) } else { Ok(None) };

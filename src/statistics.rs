@@ -133,13 +133,9 @@ pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[
     let is_finite = |estimate: &Estimate| estimate.mean.is_finite() && estimate.error.is_finite();
     let excess = ratio_influence.map(|influence| secondary(influence, &|moments| moments.mean_square() / moments.mean_wave_power() - 1.0));
     let length = excess.filter(is_finite).map(|excess| {
-        let [value, error] = length_of_excess(side, [excess.mean, excess.error]);
-        if excess.error == 0.0 || excess.mean <= SURE * excess.error {
-            return Estimate { mean: value, error, ..excess };
-        }
-        // xi^2 is the excess, but for a constant.
-        let influence = excess.scaled(value / (2.0 * excess.mean));
-        secondary(influence, &|moments| moments.correlation_length_over_side(side))
+        let length = length_of_excess(side, excess);
+        let is_sure = excess.error > 0.0 && is_sure(&excess);
+        if is_sure { secondary(length, &|moments| moments.correlation_length_over_side(side)) } else { length }
     });
     let length = length.filter(is_finite);
 
@@ -161,15 +157,25 @@ pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[
     named.collect()
 }
 
-/// An excess of `<M^2>/<P>` over 1 so many standard errors above zero has a root that is as good as normally distributed. Below, the bias of the root, of the order error^2 / excess^(3/2), is not
-/// to be corrected.
-const SURE: f64 = 4.0;
+/// Whether an excess of `<M^2>/<P>` over 1 is so far above zero, four standard errors, that its root is as good as normally distributed. Below, the bias of the root, of the order
+/// error^2 / excess^(3/2), is not to be corrected.
+fn is_sure(excess: &Estimate) -> bool {
+    excess.mean > 4.0 * excess.error
+}
 
-/// xi / L of an excess with its error, with an error so large that no true value is more errors away than its square is: |sqrt x - sqrt y| is at most |x - y| / sqrt x. An excess that is not
-/// above its error gives the root of that error, which says how much there may be.
-fn length_of_excess(side: usize, [excess, error]: [f64; 2]) -> [f64; 2] {
+/// xi / L of an excess: the plain root. Its error is that of linear propagation where the excess is [sure](is_sure), else so large that no true value is more errors away than its square is:
+/// |sqrt x - sqrt y| is at most |x - y| / sqrt x. An excess that is not above its error gives the root of that error, which says how much there may be.
+fn length_of_excess(side: usize, excess: Estimate) -> Estimate {
     let scale = 0.5 / (side as f64 * (std::f64::consts::PI / side as f64).sin());
-    [scale * excess.max(0.0).sqrt(), if error > 0.0 { scale * error / excess.max(error).sqrt() } else { 0.0 }]
+    let length = scale * excess.mean.max(0.0).sqrt();
+    let error = if is_sure(&excess) {
+        excess.error * length / (2.0 * excess.mean)
+    } else if excess.error > 0.0 {
+        scale * excess.error / excess.mean.max(excess.error).sqrt()
+    } else {
+        0.0
+    };
+    Estimate { mean: length, error, ..excess }
 }
 
 /// One floating number a draw, chain by chain.

@@ -162,7 +162,7 @@ pub(super) fn verify_at_its_coupling(name: &str, algorithm: Algorithm, chain: &m
 }
 
 /// Five errors are too many.
-fn judge(name: &str, side: usize, coupling: f64, mean: f64, error: f64, exact: f64) -> Result<()> {
+pub(super) fn judge(name: &str, side: usize, coupling: f64, mean: f64, error: f64, exact: f64) -> Result<()> {
     if (mean - exact).abs() <= 5.0 * error {
         return Ok(());
     }

@@ -26,16 +26,13 @@ pub struct Finding {
 /// # Errors
 /// [`Error::Refused`] if anything is damaged, or if this is no run directory; [`Error::InputOutput`] if the run file cannot be read.
 pub fn check(path: &Path, tell: &mut dyn FnMut(&Finding)) -> Result<()> {
-    let text = directory::run_file(path)?;
-    let job = RunFile::parse_for(&text, &path.join(directory::RUN_FILE).display().to_string(), None).map_err(|error| {
-        Error::Refused(format!("{error}\nThe run file of the directory was changed: nothing in it can be held against it"))
-    })?;
+    let job = crate::run::accepted_run_file(path)?;
     let mut damages = 0;
     let mut report = |file: &str, found: std::result::Result<String, Vec<String>>| {
         damages += found.as_ref().err().map_or(0, Vec::len);
         tell(&Finding { file: file.to_string(), found });
     };
-    report(directory::RUN_FILE, Ok(format!("{} bytes", text.len())));
+    report(directory::RUN_FILE, Ok(format!("{} bytes", job.text.len())));
     let record = results(path, &job, &mut report);
     configurations(path, &job, record.as_ref(), &mut report);
     summary(path, record.as_ref(), &mut report);

@@ -8,10 +8,7 @@ use std::path::Path;
 pub(super) const CHECKS: &[Check] = &[Check { question: "HDF5 files come back as written, and damage is found", answer: round_trip }];
 
 fn round_trip() -> Result<String, String> {
-    // A process of the same number, killed earlier, may have left its own.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    let folder = std::env::temp_dir().join(format!("kadanoff-check-{}-{now}", std::process::id()));
-    std::fs::create_dir(&folder).map_err(|why| format!("cannot make {}: {why}", folder.display()))?;
+    let folder = store::directory::temporary("check").map_err(sentence)?;
     let outcome = in_folder(&folder);
     let removed = std::fs::remove_dir_all(&folder);
     outcome?;

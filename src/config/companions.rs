@@ -101,9 +101,9 @@ pub(super) fn read_scan(
         });
         let scan = ScanSection { l1: l1?, samples: counts? };
         if let (Some(all), Some(minibatch), Some(&[epochs, ..])) = (samples, minibatch, epochs)
-            && let Some(&few) = scan.samples.iter().find(|&&few| reduced_epochs(epochs, all, few, minibatch) as u64 >= EPOCHS_END)
+            && let mut wanted = scan.samples.iter().map(|&few| (few, reduced_epochs(epochs, all, few, minibatch)))
+            && let Some((few, wanted)) = wanted.find(|(_, wanted)| *wanted as u64 >= EPOCHS_END)
         {
-            let wanted = reduced_epochs(epochs, all, few, minibatch);
             return field.refuse(&format!(
                 "as many steps on {few} configurations as on all take {wanted} epochs, and there are at most {}: write fewer epochs, or more samples",
                 EPOCHS_END - 1

@@ -50,7 +50,7 @@ fn foreign(field: &Field) -> Option<ForeignSection> {
     let file = table.required("file", "file = \"spins.h5\"", |field| text(field, "the name of a file"));
     let path = table.optional("path", None, |field| text(field, "the path of a data set, as \"/spins\",").map(Some));
     let coupling =
-        table.required("coupling", "coupling = 0.44 (that of the model the configurations are samples of)", super::sample::coupling);
+        table.required("coupling", "coupling = 0.44 (that of the model the configurations are samples of)", super::couplings::coupling);
     let configurations = table.required("configurations", "configurations = 20000 (so many are taken from the file)", |field| {
         field.count("from 2 to 10^9", 2..=1_000_000_000)
     });

@@ -149,8 +149,8 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
             run.lattice.sizes.iter().map(of_size).max().unwrap_or(0)
         };
         memory.lattices = at_work(lattice_bytes);
-        let noted = if sample.algorithm == Algorithm::Wolff { product(&[16, sample.thermalization, threads]) } else { 0 };
-        memory.lattice_checkpoint = at_work(|_, geometry, size| packed(geometry, size)).saturating_add(noted).saturating_mul(2);
+        memory.lattice_checkpoint =
+            at_work(|sample, geometry, size| packed(geometry, size).saturating_add(noted(sample))).saturating_mul(2);
     }
     if let Some(train) = &run.train {
         let sites = train.size * train.size;
@@ -283,14 +283,17 @@ fn lattice_bytes(sample: &SampleSection, geometry: Geometry, size: usize) -> u12
             blocks + packed / 20 + (1 << 14)
         }
         Algorithm::SwendsenWang | Algorithm::Wolff => {
-            // Wolff's algorithm takes down the clusters of every sweep of thermalization, in a list that grows by doubling.
-            let noted = if sample.algorithm == Algorithm::Wolff { 32 * sample.thermalization as u128 } else { 0 };
             // To look at clusters takes four bytes a site, and 56 a cluster in a list that grows by doubling; without coupling each site is one.
             let looking = if sample.improved_estimators && sample.algorithm == Algorithm::SwendsenWang { 116 } else { 0 };
-            (2 * packed).saturating_add(sites.saturating_mul(8 + looking)).saturating_add(noted)
+            (2 * packed).saturating_add(sites.saturating_mul(8 + looking)).saturating_add(2 * noted(sample))
         }
     };
     lattice.saturating_add(waves)
+}
+
+/// What a chain of Wolff's algorithm takes down of its thermalization, two words a sweep; in memory the list grows by doubling.
+fn noted(sample: &SampleSection) -> u128 {
+    if sample.algorithm == Algorithm::Wolff { 16 * sample.thermalization as u128 } else { 0 }
 }
 
 fn sites(geometry: Geometry, size: usize) -> u128 {

@@ -304,7 +304,10 @@ pub(super) fn size_of(section: &Section, lattice: &LatticeSection) -> Option<usi
 /// The couplings that are learned, of those that are `sampled`: `coupling = K`, `couplings = [K, K]` or `couplings = "all"`; `critical` is what "critical" stands for.
 fn learned_couplings(section: &Section, sampled: &[f64], critical: Option<f64>) -> Option<Vec<f64>> {
     let one_of_them = |field: &Field| {
-        let wanted = if field.says("critical") && critical.is_some() { critical? } else { super::sample::coupling(field)? };
+        let wanted = match critical {
+            Some(critical) if field.says("critical") => critical,
+            _ => super::couplings::coupling(field)?,
+        };
         let near = |coupling: f64| (coupling - wanted).abs() <= 1e-6 * coupling.max(1e-300);
         match sampled.iter().find(|&&coupling| coupling == wanted || near(coupling)) {
             Some(&coupling) => Some(coupling),

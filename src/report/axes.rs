@@ -257,10 +257,9 @@ impl Panel {
         let (Some(low), Some(high)) = (self.at(x, clamp(mean - error)), self.at(x, clamp(mean + error))) else { return };
         drawing.line(&[low, high], colour, 1.25);
         // Caps on a bar shorter than they are wide would only make a blot, and one on a bar that the frame cuts would be taken for its end.
-        let is_whole = |value: f64| clamp(value) == value;
-        for (end, _) in
-            [(low, mean - error), (high, mean + error)].into_iter().filter(|(_, value)| low[1] - high[1] > 5.0 && is_whole(*value))
-        {
+        let is_long = low[1] - high[1] > 5.0;
+        let is_cut = |value: f64| clamp(value) != value;
+        for (end, _) in [(low, mean - error), (high, mean + error)].into_iter().filter(|(_, value)| is_long && !is_cut(*value)) {
             drawing.line(&[[end[0] - 3.5, end[1]], [end[0] + 3.5, end[1]]], colour, 1.25);
         }
     }

@@ -193,10 +193,9 @@ fn draw(layers: &[LayerRecord]) -> Drawing {
     for (cell, (label, curves)) in panels.into_iter().enumerate() {
         let mut values: Vec<f64> =
             layers.iter().flat_map(|layer| &layer.epochs).flat_map(|epoch| curves.iter().map(move |curve| curve(epoch))).collect();
-        let with_bar = |layer: &LayerRecord| layer.epochs.iter().step_by(step).cloned().collect::<Vec<EpochRecord>>();
-        for record in layers.iter().filter(|_| cell == 1).flat_map(with_bar).filter(|record| record.free_energy_gap_error.is_finite()) {
-            values.extend([record.free_energy_gap - record.free_energy_gap_error, record.free_energy_gap + record.free_energy_gap_error]);
-        }
+        let with_bars = layers.iter().filter(|_| cell == 1).flat_map(|layer| layer.epochs.iter().step_by(step));
+        let bars = with_bars.map(|record| (record.free_energy_gap, record.free_energy_gap_error)).filter(|(_, error)| error.is_finite());
+        values.extend(bars.flat_map(|(gap, error)| [gap - error, gap + error]));
         let (left, top) = (86.0 + 462.0 * (cell % 2) as f64, 66.0 + 276.0 * (cell / 2) as f64);
         let Some(y) = Scale::automatic(&values, 8.0) else { continue };
         let panel = Panel { left, top, right: left + 356.0, bottom: top + 196.0, x, y };

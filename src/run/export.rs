@@ -8,7 +8,7 @@ use crate::rbm::{Matrix, Rbm, TrainingData};
 use crate::record::LayerRecord;
 use crate::spins::BitMatrix;
 use crate::store::export::{Array, HyperParameters, write_npz, write_rbms};
-use crate::store::{self, ConfigurationSet, directory};
+use crate::store::{self, ConfigurationSet};
 use std::path::{Path, PathBuf};
 
 /// Chains that go along with a machine, at most.
@@ -19,7 +19,7 @@ const MOST_CHAINS: usize = 1000;
 /// # Errors
 /// [`Error::Usage`] if there is no such layer yet; [`Error::Refused`] for damaged files; [`Error::InputOutput`].
 pub fn to_rbms(path: &Path, layer: usize, out: Option<&Path>) -> Result<(PathBuf, usize)> {
-    let job = run_file(path)?;
+    let job = super::accepted_run_file(path)?;
     let section =
         job.train.as_ref().ok_or_else(|| Error::Usage(format!("{} has no section [train]: there is no network to export", job.name)))?;
     let trained =
@@ -71,7 +71,7 @@ fn chains(job: &RunFile, section: &TrainSection, below: &[LayerRecord], sets: &[
 /// # Errors
 /// [`Error::Usage`] if there is nothing yet, or too much for the format; [`Error::Refused`] for damaged files; [`Error::InputOutput`].
 pub fn to_numpy(path: &Path, out: Option<&Path>) -> Result<(PathBuf, Vec<String>)> {
-    run_file(path)?;
+    super::accepted_run_file(path)?;
     let kept = path.join(store::CONFIGURATIONS_FILE);
     let sets = if kept.exists() { store::read_configurations(&kept)?.1 } else { Vec::new() };
     let network = path.join(store::NETWORK_FILE);
@@ -112,10 +112,4 @@ pub fn to_numpy(path: &Path, out: Option<&Path>) -> Result<(PathBuf, Vec<String>
     let file = out.map_or_else(|| path.join("run.npz"), Path::to_path_buf);
     write_npz(&file, &arrays)?;
     Ok((file, (1..).zip(&companions).map(|(number, companion)| format!("network{number}_... is {}", companion.name)).collect()))
-}
-
-pub(super) fn run_file(path: &Path) -> Result<RunFile> {
-    let text = directory::run_file(path)?;
-    RunFile::parse_for(&text, &path.join(directory::RUN_FILE).display().to_string(), None)
-        .map_err(|error| Error::Refused(format!("{error}\nThe run file of the directory was changed: put it back as it was")))
 }

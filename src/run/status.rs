@@ -80,7 +80,7 @@ pub struct Status {
 /// # Errors
 /// [`crate::error::Error::Refused`] if it is none; [`crate::error::Error::InputOutput`] if it cannot be read.
 pub fn look(path: &Path) -> Result<Status> {
-    let job = super::export::run_file(path)?;
+    let job = super::accepted_run_file(path)?;
     let log = directory::small_text(&path.join("log.txt")).ok().flatten().unwrap_or_default();
     let events: Vec<(u64, &str)> =
         log.lines().filter_map(|line| line.split_once(' ').and_then(|(time, event)| Some((time.parse().ok()?, event)))).collect();

@@ -1,7 +1,7 @@
 //! Susceptibility, Binder cumulant and correlation length from the improved estimators of the draws ([`crate::measure::clusters`]), beside those of [`super::observables_on`].
 
 use super::autocorrelation;
-use super::{Estimate, NamedEstimate, SURE, length_of_excess};
+use super::{Estimate, NamedEstimate, length_of_excess};
 use crate::lattice::Geometry;
 use crate::measure::Series;
 
@@ -36,10 +36,7 @@ pub fn observables(geometry: Geometry, side: usize, chains: &[Series]) -> Vec<Na
     }
     if !wave.is_nan() && wave > 0.0 {
         let excess = linear(square / wave - 1.0, [1.0 / wave, 0.0, -square / (wave * wave)]);
-        let [value, error] = length_of_excess(side, [excess.mean, excess.error]);
-        // Well above its noise the root is as good as linear.
-        let error = if excess.mean > SURE * excess.error { excess.error * value / (2.0 * excess.mean) } else { error };
-        found.push(("correlation_length_over_side", "second-moment correlation length over L", Estimate { mean: value, error, ..excess }));
+        found.push(("correlation_length_over_side", "second-moment correlation length over L", length_of_excess(side, excess)));
     }
     let named = |(name, long_name, estimate): (&str, &str, Estimate)| NamedEstimate {
         name: name.to_string(),

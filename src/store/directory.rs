@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The exact copy of the run file.
 pub const RUN_FILE: &str = "run.toml";
@@ -64,17 +65,26 @@ impl RunDirectory {
     }
 }
 
+/// A new folder among the temporary ones, for a trial. A process of the same number, killed earlier, may have left its own.
+///
+/// # Errors
+/// [`Error::InputOutput`] if it cannot be made.
+pub fn temporary(purpose: &str) -> Result<PathBuf> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let folder = std::env::temp_dir().join(format!("kadanoff-{purpose}-{}-{now}", std::process::id()));
+    std::fs::create_dir(&folder).map_err(|why| Error::file("make the folder", &folder, why))?;
+    Ok(folder)
+}
+
 /// The run file of a directory, for those who only read it (`status`, `report`, `check`).
 ///
 /// # Errors
 /// [`Error::Refused`] if this is no run directory; [`Error::InputOutput`] if it cannot be read.
 pub fn run_file(path: &Path) -> Result<String> {
     let file = path.join(RUN_FILE);
-    if path.is_dir() && !file.exists() {
-        return Err(Error::Refused(format!("{} is not the directory of a run: it holds no {RUN_FILE}", path.display())));
-    }
     match small_text(&file)? {
         Some(text) => Ok(text),
+        None if path.is_dir() => Err(Error::Refused(format!("{} is not the directory of a run: it holds no {RUN_FILE}", path.display()))),
         None => Err(Error::InputOutput(format!("there is no {}", file.display()))),
     }
 }

@@ -79,8 +79,7 @@ impl Writing {
 
 /// Writes a small file of each kind into the folder for temporary files. The series are like those of a lattice of so many sites: the more values they have, the longer compression takes.
 pub fn seconds_per_byte_written(sites: u128) -> Result<Writing> {
-    let folder = std::env::temp_dir().join(format!("kadanoff-estimate-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).map_err(|why| crate::error::Error::file("make the folder", &folder, why))?;
+    let folder = crate::store::directory::temporary("estimate")?;
     let measured = write_in(&folder, sites as f64);
     // What stays behind is small, and the folder is one that the system empties.
     let _ = std::fs::remove_dir_all(&folder);
