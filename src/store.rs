@@ -89,14 +89,13 @@ pub fn write_links(directory: &Path, origin: &Provenance) -> Result<()> {
                 root.link(name, target)?;
             }
         }
-        // There is no number in it that a seal would guard, and what it links to has seals of its own.
-        file.finish_unsealed()
+        file.finish_links()
     })
 }
 
-/// Whether there is a file of links in a run directory: an HDF5 file at least, since it has no seal that could tell more.
+/// Whether the file of links of a run directory is there, as it was written.
 pub fn has_links(directory: &Path) -> bool {
-    seal::verify(&directory.join(LINKS_FILE)).is_ok()
+    seal::verify(&directory.join(LINKS_FILE)) == Ok(Ok(()))
 }
 
 /// Reads what [`write_run`] wrote, weights included.

@@ -41,11 +41,16 @@ fn what_is_missing_or_damaged_is_said_with_the_remedy() {
     succeed(kadanoff().arg("check").arg(&directory));
 
     // Links are no numbers, but they are missed, and made again.
-    std::fs::write(directory.join("all.h5"), b"").unwrap();
-    let (code, words) = of("check", &directory);
-    assert!(code == 3 && words.contains("all.h5") && words.contains("kadanoff report"), "{code}: {words}");
-    succeed(kadanoff().arg("report").arg(&directory));
-    succeed(kadanoff().arg("check").arg(&directory));
+    let links = std::fs::read(directory.join("all.h5")).unwrap();
+    let mut changed = links.clone();
+    changed[links.len() / 2] ^= 1;
+    for damaged in [&[][..], &links[..links.len() - 1], &changed] {
+        std::fs::write(directory.join("all.h5"), damaged).unwrap();
+        let (code, words) = of("check", &directory);
+        assert!(code == 3 && words.contains("all.h5") && words.contains("kadanoff report"), "{code}: {words}");
+        succeed(kadanoff().arg("report").arg(&directory));
+        succeed(kadanoff().arg("check").arg(&directory));
+    }
 
     // The remedy that is printed leads out.
     let network = directory.join("network.h5");

@@ -293,7 +293,8 @@ fn summary(path: &Path, record: Option<&RunRecord>, report: Report) {
 
 /// `all.h5`, which leads to the others.
 fn links(path: &Path, report: Report) {
-    let again = || vec![format!("it is missing or no HDF5 file: kadanoff report {} writes it again", path.display())];
+    let again =
+        || vec![format!("it is missing, or has changed since kadanoff wrote it: kadanoff report {} writes it again", path.display())];
     report(store::LINKS_FILE, if store::has_links(path) { Ok("links to the others".to_string()) } else { Err(again()) });
 }
 

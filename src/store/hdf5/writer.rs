@@ -63,6 +63,16 @@ impl FileWriter {
         let flushed = self.file.flush();
         flushed.and(self.file.close()).map_err(|why| Error::file("write", &self.path, explain(&why)))
     }
+
+    /// Closes and seals a file of links. Its seal names no datasets: to look for them would lead into the other files.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`].
+    pub fn finish_links(self) -> Result<()> {
+        let path = self.path.clone();
+        self.finish_unsealed()?;
+        seal::seal(&path, Vec::new())
+    }
 }
 
 /// Where the chunks of all datasets below the group of this path lie. The library would find the path of an open dataset by a search through the whole file.
