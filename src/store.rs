@@ -89,7 +89,7 @@ pub fn write_links(directory: &Path, origin: &Provenance) -> Result<()> {
                 root.link(name, target)?;
             }
         }
-        file.finish_links()
+        file.finish()
     })
 }
 

@@ -42,6 +42,8 @@ fn what_is_missing_or_damaged_is_said_with_the_remedy() {
 
     // Links are no numbers, but they are missed, and made again.
     let links = std::fs::read(directory.join("all.h5")).unwrap();
+    let words = String::from_utf8_lossy(&links);
+    assert!(words.contains("\"/submissions/") && !words.contains("\"/results/"), "the seal is of its own datasets");
     let mut changed = links.clone();
     changed[links.len() / 2] ^= 1;
     for damaged in [&[][..], &links[..links.len() - 1], &changed] {

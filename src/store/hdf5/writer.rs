@@ -1,7 +1,7 @@
 //! Writing: files, groups, dimensions, variables, attributes.
 
 use super::library::types::VarLenUnicode;
-use super::library::{self, Dataset, Group, Location, LocationType};
+use super::library::{self, Dataset, Group, LinkType, Location, LocationType};
 use super::{Label, Number, attach_scale, block_ranges, chunk_shape, explain, first_dimension, label, set_scale, with_locking_hint};
 use crate::error::{Error, Result};
 use crate::store::seal;
@@ -52,9 +52,7 @@ impl FileWriter {
         placed.and(closed).map_err(|why| Error::file("write", &path, explain(&why)))?;
         seal::seal(&path, regions)
     }
-}
 
-impl FileWriter {
     /// Closes a file that is for other programs and carries no seal.
     ///
     /// # Errors
@@ -63,22 +61,14 @@ impl FileWriter {
         let flushed = self.file.flush();
         flushed.and(self.file.close()).map_err(|why| Error::file("write", &self.path, explain(&why)))
     }
-
-    /// Closes and seals a file of links. Its seal names no datasets: to look for them would lead into the other files.
-    ///
-    /// # Errors
-    /// [`Error::InputOutput`].
-    pub fn finish_links(self) -> Result<()> {
-        let path = self.path.clone();
-        self.finish_unsealed()?;
-        seal::seal(&path, Vec::new())
-    }
 }
 
-/// Where the chunks of all datasets below the group of this path lie. The library would find the path of an open dataset by a search through the whole file.
+/// Where the chunks of all datasets below the group of this path lie; links to other files are not followed. The library would find the path of an open dataset by a
+/// search through the whole file.
 fn chunks_below(group: &Group, path: &str, regions: &mut Vec<seal::Region>) -> library::Result<()> {
     let mut below = Vec::new();
-    for name in group.member_names()? {
+    let links = group.links(library::IndexType::Name, library::IterationOrder::Native)?;
+    for (name, _) in links.into_iter().filter(|(_, about)| about.link_type == LinkType::Hard) {
         let inner = format!("{path}/{name}");
         match group.loc_type_by_name(&name)? {
             LocationType::Group => below.push((group.group(&name)?, inner)),
