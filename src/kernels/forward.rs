@@ -8,24 +8,47 @@
 //! units, ascending (see `tables`); numbers start with the bias and add w * x with one rounding each, sending units ascending. How many panels are worked on together changes
 //! nothing.
 
-use super::dispatch;
+mod from_bits;
+
 use super::float_vector::Vector;
 use super::numbers::Numbers;
-use super::tables::{ABREAST, UNITS_PER_GROUP, fill};
+use super::tables::{ABREAST, UNITS_PER_GROUP};
+use super::{InstructionSet, dispatch};
+use from_bits::{Memory, from_bits, with_memory};
 
+/// Units of a panel, and rows of a tile of weights.
 const TILE: usize = Vector::WIDTH;
 
-dispatch! {
-    /// Upwards from bits: `fields[p * samples + s] = bias[p] + sum_i v_i W_i` for the receiving panels that `bias` counts. `weights` holds their panels, one vector a
-    /// sending unit (a multiple of 16 each); `bits[q * samples + s]` holds the sending units 16 q ... 16 q + 15 of sample s, with clear bits where there is no unit.
-    pub fn up_from_bits(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector]) = up_from_bits_body over Numbers;
+/// Groups of sending units in a tile.
+const GROUPS: usize = TILE / UNITS_PER_GROUP;
+
+/// Upwards from bits: `fields[p * samples + s] = bias[p] + sum_i v_i W_i` for the receiving panels that `bias` counts. `weights` holds their panels, one vector a
+/// sending unit (a multiple of 16 each); `bits[q * samples + s]` holds the sending units 16 q ... 16 q + 15 of sample s, with clear bits where there is no unit.
+pub fn up_from_bits(set: InstructionSet, weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
+    with_memory(|memory| up_by_tables(set, weights, bias, bits, fields, memory));
+}
+
+/// Downwards from bits: the same with the weights transposed. `weights` holds all hidden panels of `visible` vectors each, `panel` is the first receiving
+/// visible panel, `bits` holds the hidden units.
+pub fn down_from_bits(
+    set: InstructionSet,
+    weights: &[Vector],
+    visible: usize,
+    panel: usize,
+    bias: &[Vector],
+    bits: &[u16],
+    fields: &mut [Vector],
+) {
+    with_memory(|memory| down_by_tables(set, weights, visible, panel, bias, bits, fields, memory));
 }
 
 dispatch! {
-    /// Downwards from bits: the same with the weights transposed. `weights` holds all hidden panels of `visible` vectors each, `panel` is the first receiving
-    /// visible panel, `bits` holds the hidden units.
-    pub fn down_from_bits(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], fields: &mut [Vector])
-        = down_from_bits_body over Numbers;
+    fn up_by_tables(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector], memory: &mut Memory) = up_by_tables_body over Numbers;
+}
+
+dispatch! {
+    fn down_by_tables(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], fields: &mut [Vector], memory: &mut Memory)
+        = down_by_tables_body over Numbers;
 }
 
 dispatch! {
@@ -40,15 +63,23 @@ dispatch! {
 }
 
 #[inline(always)]
-fn up_from_bits_body<N: Numbers>(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
+fn up_by_tables_body<N: Numbers>(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector], memory: &mut Memory) {
     let rows = weights.len() / bias.len();
-    from_bits::<N, false>(Source { weights, stride: TILE, first: 0, next: rows, tiles: rows / TILE }, bias, bits, fields);
+    from_bits::<N, false>(Source { weights, stride: TILE, first: 0, next: rows, tiles: rows / TILE }, bias, bits, fields, memory);
 }
 
 #[inline(always)]
-fn down_from_bits_body<N: Numbers>(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
+fn down_by_tables_body<N: Numbers>(
+    weights: &[Vector],
+    visible: usize,
+    panel: usize,
+    bias: &[Vector],
+    bits: &[u16],
+    fields: &mut [Vector],
+    memory: &mut Memory,
+) {
     let source = Source { weights, stride: visible, first: panel * TILE, next: TILE, tiles: weights.len() / visible };
-    from_bits::<N, true>(source, bias, bits, fields);
+    from_bits::<N, true>(source, bias, bits, fields, memory);
 }
 
 #[inline(always)]
@@ -87,131 +118,16 @@ impl Source<'_> {
         Source { first: self.first + panels * self.next, ..self }
     }
 
-    /// One vector for each of the sixteen sending units of a tile: its rows, or its columns if it is used downwards.
+    /// One vector for each of the four sending units of a group of a tile: its rows, or its columns if it is used downwards.
     #[inline(always)]
-    fn tile<N: Numbers, const TRANSPOSED: bool>(self, panel: usize, tile: usize) -> [N; TILE] {
+    fn group<N: Numbers, const TRANSPOSED: bool>(self, panel: usize, tile: usize, group: usize) -> [N; UNITS_PER_GROUP] {
         let rows: &[Vector; TILE] =
             self.weights[self.first + panel * self.next + tile * self.stride..].first_chunk().expect("weights are whole tiles");
         if TRANSPOSED {
-            return N::columns(rows);
+            return N::four_columns(rows, group);
         }
-        // No closures: they do not have the instructions.
-        let mut tile = [N::zero(); TILE];
-        for row in 0..TILE {
-            tile[row] = N::load(&rows[row]);
-        }
-        tile
-    }
-}
-
-const ENTRIES: usize = 1 << UNITS_PER_GROUP;
-const GROUPS: usize = TILE / UNITS_PER_GROUP;
-
-/// The tables of one tile for some receiving panels.
-type Tables<const PANELS: usize> = [[[Vector; PANELS]; ENTRIES]; GROUPS];
-
-#[inline(always)]
-fn from_bits<N: Numbers, const TRANSPOSED: bool>(source: Source, bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
-    let samples = fields.len() / bias.len();
-    assert!(source.tiles > 0, "a layer has units");
-    assert!(fields.len() == samples * bias.len() && bits.len() >= source.tiles * samples, "one panel of bits a tile of weights");
-    if samples == 0 {
-        return;
-    }
-    let mut receivers = fields.chunks_exact_mut(ABREAST * samples);
-    let mut panel = 0;
-    for fields in receivers.by_ref() {
-        let (low, high) = fields.split_at_mut(samples);
-        some_panels::<N, ABREAST, 2, TRANSPOSED>(source.skip(panel), &bias[panel..], bits, [low, high]);
-        panel += ABREAST;
-    }
-    if panel < bias.len() {
-        some_panels::<N, 1, 4, TRANSPOSED>(source.skip(panel), &bias[panel..], bits, [receivers.into_remainder()]);
-    }
-}
-
-/// Receiving panels together, with the tables of `BLOCK` tiles at a time: 16 KiB, so that they stay in the fastest cache and each load and store of a field serves many
-/// additions.
-#[inline(always)]
-fn some_panels<N: Numbers, const PANELS: usize, const BLOCK: usize, const TRANSPOSED: bool>(
-    source: Source,
-    bias: &[Vector],
-    bits: &[u16],
-    mut fields: [&mut [Vector]; PANELS],
-) {
-    let samples = fields[0].len();
-    let mut tables: [Tables<PANELS>; BLOCK] = [[[[Vector::ZERO; PANELS]; ENTRIES]; GROUPS]; BLOCK];
-    let mut first = 0;
-    while first + BLOCK <= source.tiles {
-        let mut panels: [&[u16]; BLOCK] = [&[]; BLOCK];
-        for index in 0..BLOCK {
-            prepare::<N, PANELS, TRANSPOSED>(source, first + index, &mut tables[index]);
-            panels[index] = &bits[(first + index) * samples..][..samples];
-        }
-        if first == 0 {
-            add::<N, PANELS, BLOCK, true>(&tables, &panels, bias, &mut fields);
-        } else {
-            add::<N, PANELS, BLOCK, false>(&tables, &panels, bias, &mut fields);
-        }
-        first += BLOCK;
-    }
-    while first < source.tiles {
-        prepare::<N, PANELS, TRANSPOSED>(source, first, &mut tables[0]);
-        let (tables, panels) = (std::array::from_ref(&tables[0]), [&bits[first * samples..][..samples]]);
-        if first == 0 {
-            add::<N, PANELS, 1, true>(tables, &panels, bias, &mut fields);
-        } else {
-            add::<N, PANELS, 1, false>(tables, &panels, bias, &mut fields);
-        }
-        first += 1;
-    }
-}
-
-/// The tables of one tile.
-#[inline(always)]
-fn prepare<N: Numbers, const PANELS: usize, const TRANSPOSED: bool>(source: Source, tile: usize, tables: &mut Tables<PANELS>) {
-    for panel in 0..PANELS {
-        let rows = source.tile::<N, TRANSPOSED>(panel, tile);
-        let groups: &[[N; UNITS_PER_GROUP]] = rows.as_chunks().0;
-        for group in 0..GROUPS {
-            fill::<N, PANELS, UNITS_PER_GROUP>(&mut tables[group], panel, &groups[group]);
-        }
-    }
-}
-
-/// Adds what the samples choose of some tables, to the bias if it `BEGINS`.
-#[inline(always)]
-fn add<N: Numbers, const PANELS: usize, const BLOCK: usize, const BEGINS: bool>(
-    tables: &[Tables<PANELS>; BLOCK],
-    bits: &[&[u16]; BLOCK],
-    bias: &[Vector],
-    fields: &mut [&mut [Vector]; PANELS],
-) {
-    let samples = fields[0].len();
-    assert!(bits.iter().all(|bits| bits.len() == samples) && fields.iter().all(|fields| fields.len() == samples), "one entry a sample");
-    let mut start = [N::zero(); PANELS];
-    for panel in 0..PANELS {
-        start[panel] = N::load(&bias[panel]);
-    }
-    for sample in 0..samples {
-        let mut sums = start;
-        if !BEGINS {
-            for panel in 0..PANELS {
-                sums[panel] = N::load(&fields[panel][sample]);
-            }
-        }
-        for tile in 0..BLOCK {
-            let chosen = usize::from(bits[tile][sample]);
-            for group in 0..GROUPS {
-                let entry = &tables[tile][group][chosen >> (group * UNITS_PER_GROUP) & (ENTRIES - 1)];
-                for panel in 0..PANELS {
-                    sums[panel] = sums[panel].plus(N::load(&entry[panel]));
-                }
-            }
-        }
-        for panel in 0..PANELS {
-            sums[panel].store(&mut fields[panel][sample]);
-        }
+        let [a, b, c, d] = rows.as_chunks::<UNITS_PER_GROUP>().0[group].each_ref();
+        [N::load(a), N::load(b), N::load(c), N::load(d)]
     }
 }
 
@@ -248,8 +164,12 @@ fn multiply<N: Numbers, const PANELS: usize, const TRANSPOSED: bool>(
     let mut rows = [[Vector::ZERO; PANELS]; TILE];
     for tile in 0..source.tiles {
         for panel in 0..PANELS {
-            let tile = source.tile::<N, TRANSPOSED>(panel, tile);
-            rows.iter_mut().zip(tile).for_each(|(row, numbers)| numbers.store(&mut row[panel]));
+            for group in 0..GROUPS {
+                let four = source.group::<N, TRANSPOSED>(panel, tile, group);
+                for unit in 0..UNITS_PER_GROUP {
+                    four[unit].store(&mut rows[group * UNITS_PER_GROUP + unit][panel]);
+                }
+            }
         }
         let units = &units[tile * samples..][..samples];
         let mut sample = 0;
@@ -309,8 +229,8 @@ fn multiply_samples<N: Numbers, const PANELS: usize, const SAMPLES: usize>(
 
 #[cfg(test)]
 mod tests {
+    use super::from_bits::ENTRIES;
     use super::*;
-    use crate::kernels::InstructionSet;
     use crate::kernels::tables::group_sum;
     use crate::random::{Purpose, Stream};
 

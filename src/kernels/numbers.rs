@@ -5,7 +5,7 @@
 
 use super::float_vector::Vector;
 use super::vector;
-use wide::{f32x8, u32x8};
+use wide::{f32x4, f32x8, u32x8};
 
 /// Operations on sixteen numbers, lane by lane.
 pub trait Numbers: Copy {
@@ -38,8 +38,8 @@ pub trait Numbers: Copy {
     fn at_most(self, limit: f32) -> Self;
     /// `limit` where the number is smaller; NaN stays.
     fn at_least(self, limit: f32) -> Self;
-    /// `value` where the number is above 0, else +0.
-    fn if_positive(self, value: f32) -> Self;
+    /// `value`, which is not negative, with the sign of the number; +0 where the number is 0.
+    fn signed(self, value: f32) -> Self;
     /// The low bits of `count` hold an integer n: self * 2^n. What lies above them leaves on the left.
     fn times_power(self, count: Self) -> Self;
     /// Bit l: lane l is below the limit. NaN is not.
@@ -50,8 +50,8 @@ pub trait Numbers: Copy {
     fn above_one(words: Self::Words) -> Self;
     /// Sets `bit` in the lanes of `mask`, taken as bit patterns.
     fn with_bit(self, mask: u16, bit: u32) -> Self;
-    /// The sixteen columns of sixteen rows.
-    fn columns(rows: &[Vector; Vector::WIDTH]) -> [Self; Vector::WIDTH];
+    /// Columns 4 quarter ... 4 quarter + 3 of sixteen rows.
+    fn four_columns(rows: &[Vector; Vector::WIDTH], quarter: usize) -> [Self; 4];
 
     /// Sixteen zeros.
     #[inline(always)]
@@ -103,6 +103,14 @@ fn patterns(numbers: f32x8) -> u32x8 {
 #[inline(always)]
 fn from_patterns(patterns: u32x8) -> f32x8 {
     f32x8::new(patterns.to_array().map(f32::from_bits))
+}
+
+#[inline(always)]
+fn join(low: f32x4, high: f32x4) -> f32x8 {
+    let mut both = [0.0; 8];
+    both[..4].copy_from_slice(low.as_array());
+    both[4..].copy_from_slice(high.as_array());
+    f32x8::new(both)
 }
 
 /// All bits of a lane set where the bit of the mask is.
@@ -172,9 +180,9 @@ impl Numbers for Halves {
         self.both(|x| x.simd_lt(limit).bitselect(limit, x))
     }
     #[inline(always)]
-    fn if_positive(self, value: f32) -> Self {
-        let value = f32x8::splat(value);
-        self.both(|x| x.simd_gt(f32x8::ZERO) & value)
+    fn signed(self, value: f32) -> Self {
+        let (sign, value) = (f32x8::splat(-0.0), f32x8::splat(value));
+        self.both(|x| x.simd_ne(f32x8::ZERO) & (x & sign | value))
     }
     #[inline(always)]
     fn times_power(self, count: Self) -> Self {
@@ -207,13 +215,10 @@ impl Numbers for Halves {
         Halves(self.0 | low & bit, self.1 | high & bit)
     }
     #[inline(always)]
-    fn columns(rows: &[Vector; Vector::WIDTH]) -> [Self; Vector::WIDTH] {
-        let rows = rows.each_ref().map(Self::load);
-        let block = |first: usize, high: bool| {
-            f32x8::transpose(std::array::from_fn(|row| if high { rows[first + row].1 } else { rows[first + row].0 }))
-        };
-        let (upper, lower) = ([block(0, false), block(0, true)], [block(8, false), block(8, true)]);
-        std::array::from_fn(|column| Halves(upper[column / 8][column % 8], lower[column / 8][column % 8]))
+    fn four_columns(rows: &[Vector; Vector::WIDTH], quarter: usize) -> [Self; 4] {
+        let quarters = rows.each_ref().map(|row| f32x4::new(row.0.as_chunks().0[quarter]));
+        let blocks: [[f32x4; 4]; 4] = std::array::from_fn(|block| f32x4::transpose(quarters.as_chunks().0[block]));
+        std::array::from_fn(|column| Halves(join(blocks[0][column], blocks[1][column]), join(blocks[2][column], blocks[3][column])))
     }
 }
 
@@ -286,8 +291,14 @@ mod register {
             Register(unsafe { _mm512_max_ps(_mm512_set1_ps(limit), self.0) })
         }
         #[inline(always)]
-        fn if_positive(self, value: f32) -> Self {
-            Register(unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, _mm512_setzero_ps()), _mm512_set1_ps(value)) })
+        fn signed(self, value: f32) -> Self {
+            Register(unsafe {
+                let (bits, sign) = (_mm512_castps_si512(self.0), _mm512_set1_epi32(i32::MIN));
+                let not_zero = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(self.0, _mm512_setzero_ps());
+                // Value, or number and sign.
+                let signed = _mm512_maskz_ternarylogic_epi32::<0xF8>(not_zero, _mm512_castps_si512(_mm512_set1_ps(value)), bits, sign);
+                _mm512_castsi512_ps(signed)
+            })
         }
         #[inline(always)]
         fn times_power(self, count: Self) -> Self {
@@ -319,34 +330,29 @@ mod register {
             })
         }
         #[inline(always)]
-        fn columns(rows: &[Vector; Vector::WIDTH]) -> [Self; Vector::WIDTH] {
+        fn four_columns(rows: &[Vector; Vector::WIDTH], quarter: usize) -> [Self; 4] {
+            assert!(quarter < 4, "sixteen columns");
             unsafe {
-                let mut columns = [_mm512_setzero_ps(); Vector::WIDTH];
-                for quarter in 0..4 {
-                    // Four numbers of rows r, r + 4, r + 8, r + 12 side by side: loading them so is cheaper than moving them later. (No closures: they do not
-                    // have the instructions.)
-                    let mut sides = [_mm512_setzero_ps(); 4];
-                    for row in 0..4 {
-                        let place = 4 * quarter;
-                        let all = _mm512_castps128_ps512(_mm_load_ps(rows[row].0.as_ptr().add(place)));
-                        let all = _mm512_insertf32x4::<1>(all, _mm_load_ps(rows[row + 4].0.as_ptr().add(place)));
-                        let all = _mm512_insertf32x4::<2>(all, _mm_load_ps(rows[row + 8].0.as_ptr().add(place)));
-                        sides[row] = _mm512_insertf32x4::<3>(all, _mm_load_ps(rows[row + 12].0.as_ptr().add(place)));
-                    }
-                    let [a, b, c, d] = sides;
-                    // In each of the four places, four rows of four become four columns.
-                    let (ab_low, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-                    let (cd_low, cd_high) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-                    columns[4 * quarter] = _mm512_shuffle_ps::<0x44>(ab_low, cd_low);
-                    columns[4 * quarter + 1] = _mm512_shuffle_ps::<0xEE>(ab_low, cd_low);
-                    columns[4 * quarter + 2] = _mm512_shuffle_ps::<0x44>(ab_high, cd_high);
-                    columns[4 * quarter + 3] = _mm512_shuffle_ps::<0xEE>(ab_high, cd_high);
+                // Four numbers of rows r, r + 4, r + 8, r + 12 side by side: loading them so is cheaper than moving them later. (No closures: they do not
+                // have the instructions.)
+                let mut sides = [_mm512_setzero_ps(); 4];
+                for row in 0..4 {
+                    let place = 4 * quarter;
+                    let all = _mm512_castps128_ps512(_mm_load_ps(rows[row].0.as_ptr().add(place)));
+                    let all = _mm512_insertf32x4::<1>(all, _mm_load_ps(rows[row + 4].0.as_ptr().add(place)));
+                    let all = _mm512_insertf32x4::<2>(all, _mm_load_ps(rows[row + 8].0.as_ptr().add(place)));
+                    sides[row] = _mm512_insertf32x4::<3>(all, _mm_load_ps(rows[row + 12].0.as_ptr().add(place)));
                 }
-                let mut result = [Register(_mm512_setzero_ps()); Vector::WIDTH];
-                for column in 0..Vector::WIDTH {
-                    result[column] = Register(columns[column]);
-                }
-                result
+                let [a, b, c, d] = sides;
+                // In each of the four places, four rows of four become four columns.
+                let (ab_low, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                let (cd_low, cd_high) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                [
+                    Register(_mm512_shuffle_ps::<0x44>(ab_low, cd_low)),
+                    Register(_mm512_shuffle_ps::<0xEE>(ab_low, cd_low)),
+                    Register(_mm512_shuffle_ps::<0x44>(ab_high, cd_high)),
+                    Register(_mm512_shuffle_ps::<0xEE>(ab_high, cd_high)),
+                ]
             }
         }
     }
@@ -368,14 +374,15 @@ mod tests {
         let expect = |found: Halves, expected: &dyn Fn(f32) -> f32| assert_eq!(bits(found), numbers.0.map(expected).map(f32::to_bits));
         expect(x.at_most(1.0), &|x| if x > 1.0 { 1.0 } else { x });
         expect(x.at_least(0.5), &|x| if x < 0.5 { 0.5 } else { x });
-        expect(x.if_positive(3.0), &|x| if x > 0.0 { 3.0 } else { 0.0 });
+        expect(x.signed(3.0), &|x| if x == 0.0 { 0.0 } else { 3f32.copysign(x) });
         expect(x.negated(), &|x| -x);
         expect(x.magnitude(), &f32::abs);
         assert_eq!(bits(x.masked(0x8001)), std::array::from_fn(|lane| if lane % 15 == 0 { numbers.0[lane].to_bits() } else { 0 }));
         assert_eq!(x.below(0.25), (0..16).map(|lane| u16::from(numbers.0[lane] < 0.25) << lane).sum::<u16>());
         assert_eq!(bits(Halves::zero().with_bit(0x0102, 8)), std::array::from_fn(|lane| if lane == 1 || lane == 8 { 8 } else { 0 }));
         let rows: [Vector; 16] = std::array::from_fn(|row| of(|column| (16 * row + column) as f32));
-        for (column, found) in Halves::columns(&rows).into_iter().enumerate() {
+        for column in 0..16 {
+            let found = Halves::four_columns(&rows, column / 4)[column % 4];
             assert_eq!(found.to_vector(), of(|row| (16 * row + column) as f32));
         }
     }

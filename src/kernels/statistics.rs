@@ -10,7 +10,7 @@
 use super::dispatch;
 use super::float_vector::Vector;
 use super::numbers::Numbers;
-use super::tables::{ABREAST, SAMPLES_PER_GROUP, fill};
+use super::tables::{ABREAST, SAMPLES_PER_GROUP, entry, fill};
 
 /// Entries of one table.
 pub const ENTRIES: usize = 1 << SAMPLES_PER_GROUP;
@@ -198,19 +198,14 @@ fn add_pass<N: Numbers, const PANELS: usize>(
         (10, false) => add_tables::<N, PANELS, 2, false>(choices, tables, partial, total, end),
         (5, true) => add_tables::<N, PANELS, 1, true>(choices, tables, partial, total, end),
         (5, false) => add_tables::<N, PANELS, 1, false>(choices, tables, partial, total, end),
-        _ => add_any_tables::<N, PANELS>(choices, &tables[..count], partial, total, begins, end),
+        _ => add_any_tables::<N, PANELS>(choices, tables, count, partial, total, begins, end),
     }
 }
 
-/// Adds what one unit chooses of the tables whose choices stand in one word.
+/// The entries that a unit chooses of a table.
 #[inline(always)]
-fn add_word<N: Numbers, const PANELS: usize>(sums: &mut [N; PANELS], tables: &[[[Vector; PANELS]; ENTRIES]], chosen: usize) {
-    for (place, table) in tables.iter().enumerate() {
-        let entry = &table[chosen >> (SAMPLES_PER_GROUP * place) & (ENTRIES - 1)];
-        for panel in 0..PANELS {
-            sums[panel] = sums[panel].plus(N::load(&entry[panel]));
-        }
-    }
+fn chosen<const PANELS: usize>(tables: &Tables<PANELS>, table: usize, word: f32) -> &[Vector; PANELS] {
+    entry(tables, table, word.to_bits(), table % TABLES_PER_WORD * SAMPLES_PER_GROUP)
 }
 
 /// As many tables as there are in whole words of choices, in the first pass of a shard or in a later one.
@@ -222,27 +217,38 @@ fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize, const BEGINS:
     total: [&mut [Vector]; PANELS],
     end: End,
 ) {
-    let tables: &[[[[Vector; PANELS]; ENTRIES]; TABLES_PER_WORD]] = tables.as_chunks().0;
-    let tables: &[_; WORDS] = tables.first_chunk().expect("one or two words of tables");
+    // So many units at once: the sum of each is a chain of additions that wait for each other.
+    const TOGETHER: usize = 2;
     let mut partial = partial.map(|partial| partial.as_chunks_mut::<{ Vector::WIDTH }>().0);
     let mut total = total.map(|total| total.as_chunks_mut::<{ Vector::WIDTH }>().0);
     for visible in 0..total[0].len() {
         let choices = &choices[visible];
         let partial: [&mut [Vector; Vector::WIDTH]; PANELS] = partial.each_mut().map(|partial| &mut partial[visible]);
         let total: [&mut [Vector; Vector::WIDTH]; PANELS] = total.each_mut().map(|total| &mut total[visible]);
-        for lane in 0..Vector::WIDTH {
-            let mut sums = [N::zero(); PANELS];
+        for lane in (0..Vector::WIDTH).step_by(TOGETHER) {
+            let mut sums = [[N::zero(); PANELS]; TOGETHER];
             if !BEGINS {
-                for panel in 0..PANELS {
-                    sums[panel] = N::load(&partial[panel][lane]);
+                for unit in 0..TOGETHER {
+                    for panel in 0..PANELS {
+                        sums[unit][panel] = N::load(&partial[panel][lane + unit]);
+                    }
                 }
             }
             for word in 0..WORDS {
-                // An array of known length: the compiler unrolls the loop.
-                add_word::<N, PANELS>(&mut sums, &tables[word], choices[word].0[lane].to_bits() as usize);
+                for unit in 0..TOGETHER {
+                    let choices = choices[word].0[lane + unit];
+                    for table in 0..TABLES_PER_WORD {
+                        let entry = chosen(tables, word * TABLES_PER_WORD + table, choices);
+                        for panel in 0..PANELS {
+                            sums[unit][panel] = sums[unit][panel].plus(N::load(&entry[panel]));
+                        }
+                    }
+                }
             }
             for panel in 0..PANELS {
-                end.put(sums[panel], &mut partial[panel][lane], &mut total[panel][lane]);
+                for unit in 0..TOGETHER {
+                    end.put(sums[unit][panel], &mut partial[panel][lane + unit], &mut total[panel][lane + unit]);
+                }
             }
         }
     }
@@ -252,7 +258,8 @@ fn add_tables<N: Numbers, const PANELS: usize, const WORDS: usize, const BEGINS:
 #[inline(always)]
 fn add_any_tables<N: Numbers, const PANELS: usize>(
     choices: &[Choices],
-    tables: &[[[Vector; PANELS]; ENTRIES]],
+    tables: &Tables<PANELS>,
+    count: usize,
     partial: [&mut [Vector]; PANELS],
     total: [&mut [Vector]; PANELS],
     begins: bool,
@@ -266,8 +273,11 @@ fn add_any_tables<N: Numbers, const PANELS: usize>(
                 sums[panel] = N::load(&partial[panel][row]);
             }
         }
-        for (word, tables) in choices.iter().zip(tables.chunks(TABLES_PER_WORD)) {
-            add_word::<N, PANELS>(&mut sums, tables, word.0[row % Vector::WIDTH].to_bits() as usize);
+        for table in 0..count {
+            let entry = chosen(tables, table, choices[table / TABLES_PER_WORD].0[row % Vector::WIDTH]);
+            for panel in 0..PANELS {
+                sums[panel] = sums[panel].plus(N::load(&entry[panel]));
+            }
         }
         for panel in 0..PANELS {
             end.put(sums[panel], &mut partial[panel][row], &mut total[panel][row]);
