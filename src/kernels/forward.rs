@@ -10,11 +10,11 @@
 
 mod from_bits;
 
+use super::dispatch;
 use super::float_vector::Vector;
 use super::numbers::Numbers;
 use super::tables::{ABREAST, UNITS_PER_GROUP};
-use super::{InstructionSet, dispatch};
-use from_bits::{Memory, from_bits, with_memory};
+use from_bits::from_bits;
 
 /// Units of a panel, and rows of a tile of weights.
 const TILE: usize = Vector::WIDTH;
@@ -22,33 +22,17 @@ const TILE: usize = Vector::WIDTH;
 /// Groups of sending units in a tile.
 const GROUPS: usize = TILE / UNITS_PER_GROUP;
 
-/// Upwards from bits: `fields[p * samples + s] = bias[p] + sum_i v_i W_i` for the receiving panels that `bias` counts. `weights` holds their panels, one vector a
-/// sending unit (a multiple of 16 each); `bits[q * samples + s]` holds the sending units 16 q ... 16 q + 15 of sample s, with clear bits where there is no unit.
-pub fn up_from_bits(set: InstructionSet, weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
-    with_memory(|memory| up_by_tables(set, weights, bias, bits, fields, memory));
-}
-
-/// Downwards from bits: the same with the weights transposed. `weights` holds all hidden panels of `visible` vectors each, `panel` is the first receiving
-/// visible panel, `bits` holds the hidden units.
-pub fn down_from_bits(
-    set: InstructionSet,
-    weights: &[Vector],
-    visible: usize,
-    panel: usize,
-    bias: &[Vector],
-    bits: &[u16],
-    fields: &mut [Vector],
-) {
-    with_memory(|memory| down_by_tables(set, weights, visible, panel, bias, bits, fields, memory));
+dispatch! {
+    /// Upwards from bits: `fields[p * samples + s] = bias[p] + sum_i v_i W_i` for the receiving panels that `bias` counts. `weights` holds their panels, one vector a
+    /// sending unit (a multiple of 16 each); `bits[q * samples + s]` holds the sending units 16 q ... 16 q + 15 of sample s, with clear bits where there is no unit.
+    pub fn up_from_bits(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector]) = up_from_bits_body over Numbers;
 }
 
 dispatch! {
-    fn up_by_tables(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector], memory: &mut Memory) = up_by_tables_body over Numbers;
-}
-
-dispatch! {
-    fn down_by_tables(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], fields: &mut [Vector], memory: &mut Memory)
-        = down_by_tables_body over Numbers;
+    /// Downwards from bits: the same with the weights transposed. `weights` holds all hidden panels of `visible` vectors each, `panel` is the first receiving
+    /// visible panel, `bits` holds the hidden units.
+    pub fn down_from_bits(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], fields: &mut [Vector])
+        = down_from_bits_body over Numbers;
 }
 
 dispatch! {
@@ -63,23 +47,15 @@ dispatch! {
 }
 
 #[inline(always)]
-fn up_by_tables_body<N: Numbers>(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector], memory: &mut Memory) {
+fn up_from_bits_body<N: Numbers>(weights: &[Vector], bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
     let rows = weights.len() / bias.len();
-    from_bits::<N, false>(Source { weights, stride: TILE, first: 0, next: rows, tiles: rows / TILE }, bias, bits, fields, memory);
+    from_bits::<N, false>(Source { weights, stride: TILE, first: 0, next: rows, tiles: rows / TILE }, bias, bits, fields);
 }
 
 #[inline(always)]
-fn down_by_tables_body<N: Numbers>(
-    weights: &[Vector],
-    visible: usize,
-    panel: usize,
-    bias: &[Vector],
-    bits: &[u16],
-    fields: &mut [Vector],
-    memory: &mut Memory,
-) {
+fn down_from_bits_body<N: Numbers>(weights: &[Vector], visible: usize, panel: usize, bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
     let source = Source { weights, stride: visible, first: panel * TILE, next: TILE, tiles: weights.len() / visible };
-    from_bits::<N, true>(source, bias, bits, fields, memory);
+    from_bits::<N, true>(source, bias, bits, fields);
 }
 
 #[inline(always)]
@@ -231,6 +207,7 @@ fn multiply_samples<N: Numbers, const PANELS: usize, const SAMPLES: usize>(
 mod tests {
     use super::from_bits::ENTRIES;
     use super::*;
+    use crate::kernels::InstructionSet;
     use crate::kernels::tables::group_sum;
     use crate::random::{Purpose, Stream};
 

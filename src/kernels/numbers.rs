@@ -216,9 +216,20 @@ impl Numbers for Halves {
     }
     #[inline(always)]
     fn four_columns(rows: &[Vector; Vector::WIDTH], quarter: usize) -> [Self; 4] {
-        let quarters = rows.each_ref().map(|row| f32x4::new(row.0.as_chunks().0[quarter]));
-        let blocks: [[f32x4; 4]; 4] = std::array::from_fn(|block| f32x4::transpose(quarters.as_chunks().0[block]));
-        std::array::from_fn(|column| Halves(join(blocks[0][column], blocks[1][column]), join(blocks[2][column], blocks[3][column])))
+        // No closures: they do not have the instructions.
+        let mut blocks = [[f32x4::ZERO; 4]; 4];
+        for block in 0..4 {
+            let mut four = [f32x4::ZERO; 4];
+            for row in 0..4 {
+                four[row] = f32x4::new(rows[4 * block + row].0.as_chunks().0[quarter]);
+            }
+            blocks[block] = f32x4::transpose(four);
+        }
+        let mut columns = [Halves::zero(); 4];
+        for column in 0..4 {
+            columns[column] = Halves(join(blocks[0][column], blocks[1][column]), join(blocks[2][column], blocks[3][column]));
+        }
+        columns
     }
 }
 

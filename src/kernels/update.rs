@@ -57,39 +57,21 @@ fn learn_body<N: Numbers>(
     weights: &mut [Vector],
 ) -> Squares {
     // What would change nothing is left out: half of the time of a step is arithmetic.
-    if mask == u16::MAX && step.limit == f32::INFINITY && step.l2 == 0.0 {
-        learn_rows::<N, true>(sums, visible_shift, hidden_shift, mask, step, velocity, weights)
-    } else {
-        learn_rows::<N, false>(sums, visible_shift, hidden_shift, mask, step, velocity, weights)
-    }
-}
-
-/// `PLAIN`: all lanes hold units, and there is no limit and no L2 penalty.
-#[inline(always)]
-fn learn_rows<N: Numbers, const PLAIN: bool>(
-    sums: &[Vector],
-    visible_shift: &[f32],
-    hidden_shift: &Vector,
-    mask: u16,
-    step: &Step,
-    velocity: &mut [Vector],
-    weights: &mut [Vector],
-) -> Squares {
+    let is_plain = mask == u16::MAX && step.limit == f32::INFINITY && step.l2 == 0.0;
     let Step { scale, learning_rate, momentum, .. } = *step;
     let (scale, learning_rate, momentum) = (N::splat(scale), N::splat(learning_rate), N::splat(momentum));
     let (hidden_shift, inside) = (N::load(hidden_shift), N::splat(1.0).masked(mask));
     let mut squares = [N::zero(); 2];
     for (((sums, &shift), velocity), weights) in sums.iter().zip(visible_shift).zip(velocity).zip(weights) {
         let mut gradient = N::load(sums).fused(scale, N::splat(-shift)).minus(hidden_shift);
-        if !PLAIN {
-            gradient = gradient.times(inside);
-        }
         let weight = N::load(weights);
-        let limited = if PLAIN { gradient } else { gradient.at_most(step.limit).at_least(-step.limit) };
-        let mut penalized = limited.minus(weight.signed(step.l1));
-        if !PLAIN {
-            penalized = weight.fused(N::splat(-step.l2), penalized);
-        }
+        let penalized = if is_plain {
+            gradient.minus(weight.signed(step.l1))
+        } else {
+            gradient = gradient.times(inside);
+            let limited = gradient.at_most(step.limit).at_least(-step.limit);
+            weight.fused(N::splat(-step.l2), limited.minus(weight.signed(step.l1)))
+        };
         let new = learning_rate.fused(penalized, momentum.times(N::load(velocity)));
         let moved = weight.plus(new);
         new.store(velocity);
@@ -120,14 +102,14 @@ mod tests {
     #[test]
     fn every_instruction_set_learns_the_same_as_one_weight_at_a_time() {
         let mut stream = Stream::new(3, Purpose::Check, 33);
-        for rows in [1, 7, 63, 65, 1000] {
+        let general = (Step { scale: 0.01, learning_rate: 0.1, momentum: 0.5, l1: 0.3, l2: 0.2, limit: 0.11 }, 0x0FFF);
+        let plain = (Step { l2: 0.0, limit: f32::INFINITY, ..general.0 }, u16::MAX);
+        for (rows, (step, mask)) in [1, 7, 63, 65, 1000].into_iter().flat_map(|rows| [(rows, general), (rows, plain)]) {
             let mut draw = || (0..rows).map(|_| Vector(std::array::from_fn(|_| stream.normal() as f32))).collect::<Vec<Vector>>();
             let (sums, velocity, mut weights) = (draw(), draw(), draw());
             weights[0] = Vector::ZERO;
             let shift: Vec<f32> = (0..rows).map(|row| row as f32 * 1e-3).collect();
             let hidden_shift = Vector(std::array::from_fn(|lane| lane as f32 * 0.1));
-            let step = Step { scale: 0.01, learning_rate: 0.1, momentum: 0.5, l1: 0.3, l2: 0.2, limit: 0.11 };
-            let mask = 0x0FFF;
             let (mut naive_velocity, mut naive_weights) = (velocity.clone(), weights.clone());
             for row in 0..rows {
                 for lane in 0..16 {
@@ -145,7 +127,7 @@ mod tests {
             for set in InstructionSet::available() {
                 let (mut new_velocity, mut new_weights) = (velocity.clone(), weights.clone());
                 let found = learn(set, &sums, &shift, &hidden_shift, mask, &step, &mut new_velocity, &mut new_weights);
-                assert!(new_velocity == naive_velocity && new_weights == naive_weights, "{set}: {rows} rows");
+                assert!(new_velocity == naive_velocity && new_weights == naive_weights, "{set}: {rows} rows, {step:?}");
                 assert_eq!(*squares.get_or_insert(found), found, "{set}");
                 let (mut row_sums, mut portable) = (weights.clone(), weights.clone());
                 accumulate(set, &sums, &mut row_sums);

@@ -8,7 +8,7 @@ use super::{GROUPS, Source};
 use crate::kernels::float_vector::Vector;
 use crate::kernels::numbers::Numbers;
 use crate::kernels::tables::{UNITS_PER_GROUP, entry};
-use std::cell::RefCell;
+use std::cell::Cell;
 
 /// Entries of one table.
 pub const ENTRIES: usize = 1 << UNITS_PER_GROUP;
@@ -20,19 +20,14 @@ type Table = [Vector; ENTRIES];
 type Tables<const TILES: usize> = [[Table; GROUPS]; TILES];
 
 /// Memory for the tables of two blocks. Entry 0 of each stays zero.
-pub type Memory = [[Table; GROUPS]; 2 * LARGEST_BLOCK];
+type Memory = [[Table; GROUPS]; 2 * LARGEST_BLOCK];
 
 /// Tiles of a block, at most.
 const LARGEST_BLOCK: usize = 4;
 
 thread_local! {
-    /// Kept between calls: to clear it again would take some hundredths of the time of a call.
-    static MEMORY: RefCell<Box<Memory>> = RefCell::new(Box::new([[[Vector::ZERO; ENTRIES]; GROUPS]; 2 * LARGEST_BLOCK]));
-}
-
-/// Lends the memory of this thread to a kernel, which must not come here again.
-pub fn with_memory(kernel: impl FnOnce(&mut Memory)) {
-    MEMORY.with_borrow_mut(|memory| kernel(memory));
+    /// Kept from call to call: to clear it anew would take some hundredths of the time of a call.
+    static MEMORY: Cell<Option<Box<Memory>>> = const { Cell::new(None) };
 }
 
 /// From so many samples on their fields leave the fastest cache, and each load and store of a field shall serve more additions.
@@ -40,24 +35,20 @@ const MANY_SAMPLES: usize = 256;
 
 /// The fields of all receiving panels that `bias` counts.
 #[inline(always)]
-pub fn from_bits<N: Numbers, const TRANSPOSED: bool>(
-    source: Source,
-    bias: &[Vector],
-    bits: &[u16],
-    fields: &mut [Vector],
-    memory: &mut Memory,
-) {
+pub fn from_bits<N: Numbers, const TRANSPOSED: bool>(source: Source, bias: &[Vector], bits: &[u16], fields: &mut [Vector]) {
     let samples = fields.len() / bias.len();
     assert!(source.tiles > 0, "a layer has units");
     assert!(fields.len() == samples * bias.len() && bits.len() >= source.tiles * samples, "one panel of bits a tile of weights");
     if samples == 0 {
         return;
     }
+    let mut memory = MEMORY.take().unwrap_or_else(|| Box::new([[[Vector::ZERO; ENTRIES]; GROUPS]; 2 * LARGEST_BLOCK]));
     if N::WIDE && samples >= MANY_SAMPLES {
-        all_panels::<N, 4, 4, TRANSPOSED>(source, bias, bits, samples, fields, memory);
+        all_panels::<N, 4, 4, TRANSPOSED>(source, bias, bits, samples, fields, &mut memory);
     } else {
-        all_panels::<N, 2, 2, TRANSPOSED>(source, bias, bits, samples, fields, memory);
+        all_panels::<N, 2, 2, TRANSPOSED>(source, bias, bits, samples, fields, &mut memory);
     }
+    MEMORY.set(Some(memory));
 }
 
 /// Some tiles of a receiving panel that are worked on together: `BLOCK` of them, or one where fewer are left.
