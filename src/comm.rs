@@ -83,6 +83,39 @@ pub fn agree<T>(comm: &dyn Comm, own: Result<T>) -> Result<T> {
     }
 }
 
+/// Bytes that a rank gives rank 0 at once in [`gather_pieces`].
+const PIECE: usize = 4 << 20;
+
+/// What every rank puts, in rank order and piece by piece, for rank 0 to take: no rank holds more of it than a piece at a time, whatever all of them have together. Collective.
+pub fn gather_pieces(comm: &dyn Comm, put: &dyn Fn(&mut dyn FnMut(&[u8])), take: &mut dyn FnMut(&[u8])) {
+    if comm.is_root() {
+        put(take);
+        for rank in 1..comm.size() {
+            // An empty piece is the end.
+            while let Some(piece) = Some(comm.receive(rank)).filter(|piece| !piece.is_empty()) {
+                take(&piece);
+            }
+        }
+        return;
+    }
+    let mut piece = Vec::with_capacity(PIECE);
+    put(&mut |mut bytes| {
+        while !bytes.is_empty() {
+            let (head, rest) = bytes.split_at(bytes.len().min(PIECE - piece.len()));
+            piece.extend_from_slice(head);
+            bytes = rest;
+            if piece.len() == PIECE {
+                comm.send(0, &piece);
+                piece.clear();
+            }
+        }
+    });
+    if !piece.is_empty() {
+        comm.send(0, &piece);
+    }
+    comm.send(0, &[]);
+}
+
 /// The part of `items` equal pieces of work that belongs to `rank` of `size`: contiguous, in order, as even as can be.
 pub fn share(items: usize, rank: usize, size: usize) -> std::ops::Range<usize> {
     let bound = |rank: usize| (items as u128 * rank as u128 / size as u128) as usize;

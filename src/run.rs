@@ -1,7 +1,7 @@
 //! A run from end to end: the one place where physics, ranks and files meet. Called by every rank, in step.
 //!
 //! Reading order: [`run`], all verbs; [`binding`], where the ranks are; [`desk`], what lies in the run directory and what of it is done; [`session`] and [`watch`], how the ranks agree to write a
-//! checkpoint or to stop; then the stages: [`foreign_data`] or [`sample`] with its [`chains`], their [`spread`] over ranks and the [`analysis`] across sizes with the test of [`equilibration`], [`train`] with [`training_data`], [`learning`], all [`layers`] or [`networks`] at once, the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`stacks`] side by side, [`flow`], [`standards`], [`decimation`],
+//! checkpoint or to stop; then the stages: [`foreign_data`] or [`sample`] with its [`chains`], their [`spread`] over ranks, the [`travel`] of their states and the [`analysis`] across sizes with the test of [`equilibration`], [`train`] with [`training_data`], [`learning`], all [`layers`] or [`networks`] at once, the [`companions`], [`layer_state`] and [`fresh`] data, [`renormalize`] with its [`notes`], [`likelihood`] of machine and [`stack`], [`stacks`] side by side, [`flow`], [`standards`], [`decimation`],
 //! [`comparison`], [`controls`] and [`locality`]; at last the small helpers. [`status`] looks on from outside, [`estimate`] ahead, and [`export`] takes things out. A stage that is
 //! found done is not done again, and one that has begun goes on from its checkpoint, so the same command finishes what an earlier one began.
 
@@ -42,6 +42,7 @@ pub mod standards;
 pub mod status;
 pub mod train;
 pub mod training_data;
+pub mod travel;
 pub mod units;
 pub mod watch;
 

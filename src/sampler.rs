@@ -25,6 +25,7 @@ use crate::kernels::{InstructionSet, profile};
 use crate::lattice::Torus;
 use crate::measure::{ClusterMoments, Measurement, Observer};
 use crate::spins::{Configuration, WORD_BITS};
+use snapshot::TakeWords;
 
 /// The checkerboard Metropolis chain.
 pub type Metropolis = LocalUpdate<crate::kernels::metropolis::Metropolis>;
@@ -104,9 +105,16 @@ pub trait Sampler: Send {
     /// The present configuration, in site order.
     fn configuration(&self) -> Configuration;
 
-    /// Everything that the rest of the chain depends on, as plain words: spins, random streams and counters, in the sampler's own order. The words are the same
-    /// on every instruction set; what the layout of the words depends on is the algorithm and the side alone.
-    fn snapshot(&self) -> Vec<u64>;
+    /// Everything that the rest of the chain depends on, as plain words: spins, random streams and counters, in the sampler's own order. They are handed over in pieces, so that a lattice
+    /// as large as the memory needs no second one for its checkpoint. The words are the same on every instruction set; what their layout depends on is the algorithm and the side alone.
+    fn put_snapshot(&self, take: &mut TakeWords);
+
+    /// [`Self::put_snapshot`] as one list, for those who have the memory.
+    fn snapshot(&self) -> Vec<u64> {
+        let mut words = Vec::new();
+        self.put_snapshot(&mut |part| words.extend_from_slice(part));
+        words
+    }
 
     /// Goes on from the snapshot of a chain of the same algorithm, side and coupling, with the same bits as if nothing had happened.
     ///

@@ -9,6 +9,7 @@ use kadanoff::lattice::SquareTorus;
 use kadanoff::measure::Measurement;
 use kadanoff::random::{Purpose, Stream};
 use kadanoff::sampler::reference::{swendsen_wang::ReferenceSwendsenWang, wolff::ReferenceWolff};
+use kadanoff::sampler::snapshot::TakeWords;
 use kadanoff::sampler::{Sampler, Start, SwendsenWang, Wolff};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use std::collections::BTreeMap;
@@ -155,8 +156,8 @@ impl Sampler for SingleClusters {
         self.0.configuration()
     }
 
-    fn snapshot(&self) -> Vec<u64> {
-        self.0.snapshot()
+    fn put_snapshot(&self, take: &mut TakeWords) {
+        self.0.put_snapshot(take);
     }
 
     fn restore(&mut self, words: &[u64]) -> kadanoff::error::Result<()> {
@@ -266,8 +267,9 @@ impl Sampler for Mutant {
         configuration
     }
 
-    fn snapshot(&self) -> Vec<u64> {
-        [&self.stream.state(), self.configuration().words()].concat()
+    fn put_snapshot(&self, take: &mut TakeWords) {
+        take(&self.stream.state());
+        take(self.configuration().words());
     }
 
     fn restore(&mut self, words: &[u64]) -> kadanoff::error::Result<()> {

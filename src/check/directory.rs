@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::record::provenance::{self, Provenance};
 use crate::record::{LayerRecord, RunRecord, SamplingRecord, TrainingRecord};
 use crate::run::desk::Stage;
-use crate::run::{layer_state, notes, sample};
+use crate::run::{layer_state, notes, sample, travel};
 use crate::store::checkpoint::{self, CHECKPOINT_FOLDER, Checkpoint};
 use crate::store::{self, ConfigurationSet, directory};
 use std::path::Path;
@@ -303,27 +303,28 @@ fn generation(path: &Path, name: &str, job: &RunFile, report: Report) {
     if std::fs::symlink_metadata(&file).is_err() {
         return;
     }
-    let found = checkpoint::read_generation(&file, provenance::hash(&job.text).into()).and_then(|checkpoint| fits(&checkpoint, job));
+    let found =
+        checkpoint::read_generation(&file, provenance::hash(&job.text).into()).and_then(|mut checkpoint| fits(&mut checkpoint, job));
     report(&format!("{CHECKPOINT_FOLDER}/{name}"), found.map_err(|error| vec![error.to_string()]));
 }
 
 /// Whether a whole checkpoint is a state of the run file's stages.
-fn fits(checkpoint: &Checkpoint, job: &RunFile) -> Result<String> {
+fn fits(checkpoint: &mut Checkpoint, job: &RunFile) -> Result<String> {
     let unasked = || Error::Refused("it is of a stage that the run file does not have".to_string());
     if checkpoint.stage == Stage::Sampling as u64 {
         let section = job.sample.as_ref().ok_or_else(unasked)?;
         let plan = sample::Plan::new(job.seed, &job.lattice, section);
-        return Ok(format!("{} chains", sample::fit(&plan, &checkpoint.items)?));
+        return Ok(format!("{} chains", travel::fit(&plan, &mut checkpoint.items)?));
     }
     if checkpoint.stage == Stage::Training as u64 {
         job.train.as_ref().ok_or_else(unasked)?;
-        return layer_state::fit(job, &checkpoint.items);
+        return layer_state::fit(job, &checkpoint.items.bytes()?);
     }
     if checkpoint.stage == Stage::Renormalization as u64 && job.renormalize.is_some() {
-        return notes::fit(&checkpoint.items, "renormalization");
+        return notes::fit(&checkpoint.items.bytes()?, "renormalization");
     }
     if checkpoint.stage == Stage::Analysis as u64 && job.sample.is_some() {
-        return notes::fit(&checkpoint.items, "analysis");
+        return notes::fit(&checkpoint.items.bytes()?, "analysis");
     }
     Err(unasked())
 }

@@ -66,14 +66,17 @@ fn words(found: &Estimate) -> String {
     let _ = writeln!(text, "Memory of rank 0 at its peak: {}", in_words(found.memory_of_rank_0));
     if found.memory_with_checkpoint > found.memory_of_rank_0 {
         let with = in_words(found.memory_with_checkpoint);
-        let _ = writeln!(text, "  {with:>10}  if it is stopped, which takes a checkpoint: ask a batch system for this much");
+        let _ = writeln!(
+            text,
+            "  {with:>10}  where it goes on from a checkpoint, or one of a large layer is written: ask a batch system for this much"
+        );
     }
     for (bytes, what) in [
         (memory.program, "the program"),
         (memory.figures, "figures"),
         (memory.machine_chains, "chains by which the machine is judged"),
         (memory.lattices, "lattices being updated"),
-        (memory.lattice_checkpoint, "these on their way into a checkpoint"),
+        (memory.lattice_checkpoint, "these once more, where a job goes on from a checkpoint"),
         (memory.series, "series"),
         (memory.chains, "what stands around each chain"),
         (memory.scaling, "the analysis across sizes"),

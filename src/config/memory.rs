@@ -22,7 +22,7 @@ pub struct Memory {
     pub figures: u128,
     /// The lattices being updated at one time: one a thread.
     pub lattices: u128,
-    /// These lattices on their way into a checkpoint: once as words, once as bytes.
+    /// These lattices once more: as the words of a checkpoint from which a job goes on. (Into a checkpoint most go without a copy.)
     pub lattice_checkpoint: u128,
     /// The series of energy and magnetization: two or three numbers of 64 bits a measurement, three more with improved estimators.
     pub series: u128,
@@ -53,13 +53,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The largest sum of parts that are there at one time. A stage that is long enough for checkpoints needs more: what it holds exists as words and as bytes then.
+    /// The largest sum of parts that are there at one time. A run that is long enough for `checkpoints` needs more: going on from one, or for that of a layer.
     pub fn peak(&self, checkpoints: bool) -> u128 {
         let times = |bytes: u128, tenths: u128| bytes.saturating_mul(tenths) / 10;
-        // Measured: when the stage ends, series and configurations exist a second time, as the bytes that came together; and for a checkpoint a third time.
-        let gathered = sum(&[times(self.running_series, 12), self.series]);
-        let (series, configurations) = if checkpoints { (gathered.max(times(self.running_series, 26)), 32) } else { (gathered, 20) };
-        let configurations = times(self.configurations, configurations).saturating_add(self.handles);
+        // Measured: when the stage ends, series and configurations exist a second time, as the bytes that came together.
+        let series = sum(&[times(self.running_series, 12), self.series]);
+        let configurations = times(self.configurations, 20).saturating_add(self.handles);
         let snapshots = if checkpoints { self.lattice_checkpoint } else { 0 };
         let sampling = sum(&[series, self.chains, configurations, self.lattices, snapshots]);
         let analysis = sum(&[self.series, self.configurations, self.chains, self.scaling]);
@@ -85,7 +84,8 @@ impl Memory {
     pub fn other_rank(&self, ranks: usize, checkpoints: bool) -> u128 {
         let share = (self.running_series.saturating_add(self.configurations)) / ranks.max(1) as u128;
         let snapshots = if checkpoints { self.lattice_checkpoint } else { 0 };
-        let sampling = sum(&[share.saturating_mul(if checkpoints { 2 } else { 1 }), self.lattices, snapshots]);
+        // At the end as what it holds and as the bytes that go to rank 0.
+        let sampling = share.saturating_add(sum(&[self.lattices, snapshots]).max(share));
         // As above: what its own chains hold, and what comes of all chains.
         let fresh = (self.fresh / ranks.max(1) as u128).saturating_add(self.fresh.saturating_mul(if checkpoints { 3 } else { 2 }));
         self.program.saturating_add(sampling.max(sum(&[self.network, self.training_set, self.training, fresh])))
@@ -149,8 +149,7 @@ pub(super) fn estimate(run: &RunFile, threads: usize) -> Memory {
             run.lattice.sizes.iter().map(of_size).max().unwrap_or(0)
         };
         memory.lattices = at_work(lattice_bytes);
-        memory.lattice_checkpoint =
-            at_work(|sample, geometry, size| packed(geometry, size).saturating_add(noted(sample))).saturating_mul(2);
+        memory.lattice_checkpoint = at_work(|sample, geometry, size| packed(geometry, size).saturating_add(noted(sample)));
     }
     if let Some(train) = &run.train {
         let sites = train.size * train.size;

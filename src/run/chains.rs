@@ -5,7 +5,8 @@ use super::sample::Plan;
 use super::watch::{Pace, Round};
 use crate::error::{Error, Result};
 use crate::measure::{ClusterMoments, Observer, Series};
-use crate::sampler::{self, Sampler, snapshot::Reader};
+use crate::sampler::snapshot::{Reader, TakeWords, put_each};
+use crate::sampler::{self, Sampler};
 use crate::spins::{Configuration, WORD_BITS};
 use std::time::Instant;
 
@@ -133,22 +134,21 @@ impl Running {
         Ok(())
     }
 
-    /// The chain as words: sweeps done, work, seconds; the number of draws, energies, magnetizations, powers of the longest waves and improved estimators (if they are measured); the number of kept configurations and they themselves; the
+    /// Hands the chain over as words: sweeps done, work, seconds; the number of draws, energies, magnetizations, powers of the longest waves and improved estimators (if they are measured); the number of kept configurations and they themselves; the
     /// snapshot of its sampler, if it is on its way.
-    pub fn words(&self) -> Vec<u64> {
+    pub fn put_words(&self, take: &mut TakeWords) {
         let chain = &self.chain;
-        let mut words = vec![self.sweeps as u64, chain.spin_updates, chain.seconds.to_bits(), chain.series.energy.len() as u64];
-        words.extend(chain.series.energy.iter().chain(&chain.series.magnetization).map(|&value| value as u64));
-        words.extend(chain.series.wave_power.iter().map(|power| power.to_bits()));
-        words.extend(chain.series.improved.iter().flat_map(|draw| draw.numbers()).map(f64::to_bits));
-        words.push(chain.kept.len() as u64);
-        words.extend(chain.kept.iter().flat_map(|configuration| configuration.words()));
+        take(&[self.sweeps as u64, chain.spin_updates, chain.seconds.to_bits(), chain.series.energy.len() as u64]);
+        put_each(chain.series.energy.iter().chain(&chain.series.magnetization).map(|&value| value as u64), take);
+        put_each(chain.series.wave_power.iter().map(|power| power.to_bits()), take);
+        put_each(chain.series.improved.iter().flat_map(|draw| draw.numbers()).map(f64::to_bits), take);
+        take(&[chain.kept.len() as u64]);
+        chain.kept.iter().for_each(|configuration| take(configuration.words()));
         match &self.state {
             State::Absent => {}
-            State::Stored(snapshot) => words.extend(snapshot),
-            State::Live(sampler) => words.extend(sampler.snapshot()),
+            State::Stored(snapshot) => take(snapshot),
+            State::Live(sampler) => sampler.put_snapshot(take),
         }
-        words
     }
 
     /// The chain `number` from such words.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::record::provenance::{self, Provenance, Submission};
 use crate::record::{RenormalizationRecord, RunRecord, SamplingRecord, Scaling, TableRecord, TrainingRecord};
-use crate::store::checkpoint::CheckpointFolder;
+use crate::store::checkpoint::{CheckpointFolder, StoredItems};
 use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -221,16 +221,16 @@ impl Desk {
         self.checkpoints.clear()
     }
 
-    /// The state of a stage that an earlier submission left in a checkpoint: its items, as bytes; none if there is no checkpoint of this stage.
+    /// The state of a stage that an earlier submission left in a checkpoint, still in its file; nothing if there is no checkpoint of this stage.
     ///
     /// # Errors
     /// [`Error::Refused`] if all checkpoints are damaged or foreign; [`Error::InputOutput`].
-    pub fn resume(&mut self, stage: Stage) -> Result<Vec<u8>> {
+    pub fn resume(&mut self, stage: Stage) -> Result<Option<StoredItems>> {
         let (checkpoint, warning) = self.checkpoints.read(self.run_file_hash())?;
         if let Some(warning) = warning {
             self.say(&format!("warning: {warning}"))?;
         }
-        let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.stage == stage as u64) else { return Ok(Vec::new()) };
+        let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.stage == stage as u64) else { return Ok(None) };
         // The files of the run know only the submissions before the last finished stage.
         let submissions = &mut self.record.provenance.submissions;
         if let Some(this) = submissions.pop() {
@@ -240,16 +240,23 @@ impl Desk {
             submissions.push(this);
         }
         self.say("going on from the checkpoint of an earlier job")?;
-        Ok(checkpoint.items)
+        Ok(Some(checkpoint.items))
     }
 
-    /// Writes a checkpoint, which was `begun` with the collection of its parts. A failure is a warning as long as an older generation is intact, the job goes on, and it is not the third in a row.
+    /// Writes a checkpoint, which was `begun` before, of a state of `length` bytes that `put` hands over if all is well so far. A failure is a warning as long as an older generation is intact, the job goes on, and it is not the third in a row.
     ///
     /// # Errors
     /// [`Error::InputOutput`] otherwise.
-    pub fn keep_checkpoint(&mut self, stage: Stage, items: &[Vec<u8>], begun: Instant, stopping: Option<&str>) -> Result<()> {
+    pub fn keep_checkpoint(
+        &mut self,
+        stage: Stage,
+        length: u64,
+        put: &mut dyn FnMut(&mut dyn FnMut(&[u8])),
+        begun: Instant,
+        stopping: Option<&str>,
+    ) -> Result<()> {
         self.save_layers()?;
-        match self.checkpoints.write(self.run_file_hash(), stage as u64, &self.record.provenance.submissions, items) {
+        match self.checkpoints.write(self.run_file_hash(), stage as u64, &self.record.provenance.submissions, length, put) {
             Ok(size) => {
                 (self.failures, self.last_checkpoint) = (0, Some(size));
                 self.log(&format!("checkpoint of {size} bytes in {:.3} s", begun.elapsed().as_secs_f64()))
@@ -306,17 +313,22 @@ impl Desk {
         self.drop_checkpoints()
     }
 
+    /// Whether a report is wanted and not there: it goes as soon as anything new comes into the files.
+    pub fn has_report_to_make(&self, job: &RunFile) -> bool {
+        job.report.figures && !self.directory.file(REPORT_FILE).exists()
+    }
+
     /// Writes the report, unless it is there and nothing was done in this submission; tells people where it is. `signal` is looked at between figures, and says which one came.
     ///
     /// # Errors
     /// [`Error::InputOutput`]; [`Error::Stopped`] if a signal comes before the page is there: the next job makes it.
     pub fn finish(&mut self, job: &RunFile, signal: &dyn Fn() -> Option<&'static str>) -> Result<()> {
-        let page = self.directory.file(REPORT_FILE);
         if self.saved.is_none() && self.is_half_saved()? {
             self.save("files of an interrupted job completed")?;
         }
         self.drop_checkpoints()?;
-        if self.saved.is_none() && (page.exists() || !job.report.figures) {
+        let page = self.directory.file(REPORT_FILE);
+        if self.saved.is_none() && !self.has_report_to_make(job) {
             let place = if page.exists() { page.as_path() } else { self.directory.path() };
             return self.say(&format!("{}; it is at {}", DONE[1], place.display()));
         }

@@ -8,7 +8,7 @@ use super::watch::{Pace, Round};
 use crate::error::{Error, Result};
 use crate::kernels::replicas::REPLICAS;
 use crate::measure::{Measurement, Series};
-use crate::sampler::snapshot::Reader;
+use crate::sampler::snapshot::{Reader, TakeWords, put_each};
 use crate::sampler::tempering::{ExchangeCounts, Ladders};
 use crate::spins::{Configuration, WORD_BITS};
 use std::time::Instant;
@@ -139,23 +139,22 @@ impl RunningGroup {
         Ok(())
     }
 
-    /// The group as words: sweeps done, seconds, draws; for each coupling, ascending, the measurements (two numbers of 32 bits a word), the powers of the longest waves (if they are measured) and the kept configurations, replica by
+    /// Hands the group over as words: sweeps done, seconds, draws; for each coupling, ascending, the measurements (two numbers of 32 bits a word), the powers of the longest waves (if they are measured) and the kept configurations, replica by
     /// replica; the snapshot of its sampler if it is on its way, or what its exchanges counted if it is done.
-    pub fn words(&self) -> Vec<u64> {
+    pub fn put_words(&self, take: &mut TakeWords) {
         let draws = self.records[0].measurements.len() / self.group.replicas.len();
-        let mut words = vec![self.sweeps as u64, self.seconds.to_bits(), draws as u64];
+        take(&[self.sweeps as u64, self.seconds.to_bits(), draws as u64]);
         for records in &self.records {
             let packed = |&[energy, magnetization]: &[i32; 2]| u64::from(energy as u32) | u64::from(magnetization as u32) << 32;
-            words.extend(records.measurements.iter().map(packed));
-            words.extend(records.wave_powers.iter().map(|power| power.to_bits()));
-            words.extend(records.kept.iter().flatten().flat_map(|configuration| configuration.words()));
+            put_each(records.measurements.iter().map(packed), take);
+            put_each(records.wave_powers.iter().map(|power| power.to_bits()), take);
+            records.kept.iter().flatten().for_each(|configuration| take(configuration.words()));
         }
         match &self.state {
             State::Absent => {}
-            State::Stored(stored) => words.extend(stored),
-            State::Live(ladders) => words.extend(ladders.snapshot()),
+            State::Stored(stored) => take(stored),
+            State::Live(ladders) => ladders.put_snapshot(take),
         }
-        words
     }
 
     /// The group from such words.

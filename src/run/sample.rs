@@ -9,13 +9,13 @@ pub use super::chains::Chain;
 use super::desk::Stage;
 use super::progress::Progress;
 use super::session::Session;
+use super::travel::{self, Begun};
 use super::units::{Group, Unit, Work};
 use super::watch::Round;
-use crate::comm::{self, Comm};
+use crate::comm;
 use crate::config::{LatticeSection, SampleSection};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exact;
-use crate::kernels::heap;
 use crate::kernels::replicas::REPLICAS;
 use crate::lattice::{Geometry, Torus};
 use crate::measure::Series;
@@ -24,7 +24,6 @@ use crate::sampler::tempering::ExchangeCounts;
 use crate::spins::{BitMatrix, Configuration};
 use crate::statistics;
 use crate::store::ConfigurationSet;
-use crate::store::checkpoint::Items;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -146,7 +145,7 @@ pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
     let comm = session.comm();
     let stored = session.resume_on_root(Stage::Sampling)?;
     let plan = &comm::agree(comm, plan.with_measured_costs(comm))?;
-    let mut own = own_chains(plan, comm, stored)?;
+    let mut own = travel::own_units(plan, comm, stored)?;
     let work: u128 = own.iter().map(|chain| plan.cost(chain.number(), 0)).sum();
     let left: u128 = own.iter().map(|chain| chain.work_left(plan)).sum();
     let words = |work: u128| u64::try_from(work).unwrap_or(u64::MAX);
@@ -155,52 +154,13 @@ pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
         comm::agree(comm, advance(plan, &mut own, &session.begin_round(), &progress))?;
         let is_over = comm.maximum(u64::from(own.iter().any(|chain| !chain.is_done(plan)))) == 0;
         // Also after the last round: to bring the chains together and into the files takes a while, and who is asked to stop by then stops here.
-        session.end_round(Stage::Sampling, || items(&own))?;
+        session.end_round(Stage::Sampling, || Begun(&own))?;
         if is_over {
             break;
         }
     }
     progress.finish();
-    let bytes = items(&own).into_bytes();
-    // What is in the bytes need not be in memory twice.
-    drop(own);
-    heap::give_back();
-    let parts = comm.gather(bytes);
-    comm::agree(comm, parts.map_or(Ok(Outcome::default()), |parts| all_chains(plan, &parts)))
-}
-
-/// The units of this rank, from the items of a checkpoint, which rank 0 has, or from the beginning. Collective: no rank but rank 0 ever holds more than its own items and those of one other.
-fn own_chains(plan: &Plan, comm: &dyn Comm, stored: Vec<u8>) -> Result<Vec<Work>> {
-    let items: BTreeMap<u64, &[u8]> = comm::agree(comm, Items::parse(&stored))?.into_iter().collect();
-    // An item begins with the sweeps that are done.
-    let done = |unit: usize| items.get(&(unit as u64)).and_then(|item| item.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    let done = comm.broadcast((0..plan.units.len()).flat_map(|unit| done(unit).to_le_bytes()).collect());
-    let sweeps = |bytes: &[u8; 8]| usize::try_from(u64::from_le_bytes(*bytes)).unwrap_or(usize::MAX).min(plan.sweeps());
-    let done: Vec<usize> = done.as_chunks().0.iter().map(sweeps).collect();
-    let mut own = Vec::new();
-    if comm.maximum(items.len() as u64) > 0 {
-        for rank in 0..comm.size() {
-            let mut part = Items::default();
-            for unit in plan.units_of(rank, comm.size(), &done) {
-                items.get(&(unit as u64)).into_iter().for_each(|item| part.push_bytes(unit as u64, item));
-            }
-            let part = comm.broadcast(part.into_bytes());
-            if rank == comm.rank() {
-                own = part;
-            }
-        }
-    }
-    drop(items);
-    drop(stored);
-    let begin = || -> Result<Vec<Work>> {
-        let stored: BTreeMap<u64, &[u8]> = Items::parse(&own)?.into_iter().collect();
-        let work = |unit: usize| match stored.get(&(unit as u64)) {
-            Some(item) => Work::from_words(plan, unit, &Items::words(item)),
-            None => Ok(Work::new(plan, unit)),
-        };
-        plan.units_of(comm.rank(), comm.size(), &done).map(work).collect()
-    };
-    comm::agree(comm, begin())
+    travel::all_chains(plan, comm, own)
 }
 
 /// Spins a second of all threads of this machine together, by short runs of units of the plan's size `side`: with tempering all couplings at once, otherwise the lowest,
@@ -234,18 +194,6 @@ pub fn measure_speed(plan: &Plan, side: usize, time: Duration) -> Result<f64> {
     Ok(rates.len() as f64 / rates.iter().map(|rate| 1.0 / rate).sum::<f64>())
 }
 
-/// Whether the items of a checkpoint are chains of this plan; how many.
-///
-/// # Errors
-/// [`Error::Refused`] if they are not.
-pub fn fit(plan: &Plan, stored: &[u8]) -> Result<usize> {
-    let items = Items::parse(stored)?;
-    for (number, item) in &items {
-        Work::from_words(plan, usize::try_from(*number).unwrap_or(usize::MAX), &Items::words(item))?;
-    }
-    Ok(items.len())
-}
-
 /// One round: every thread takes a chain, those that have begun first, then the longest, and moves it until it or the round ends. So there are never more chains on their way than
 /// threads, and the rest needs no memory.
 fn advance(plan: &Plan, chains: &mut [Work], round: &Round, progress: &Progress) -> Result<()> {
@@ -264,37 +212,6 @@ fn advance(plan: &Plan, chains: &mut [Work], round: &Round, progress: &Progress)
         Ok(())
     };
     (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).map(worker).collect()
-}
-
-/// The chains that have begun, by their numbers.
-fn items(chains: &[Work]) -> Items {
-    let mut items = Items::default();
-    chains.iter().filter(|chain| chain.has_begun()).for_each(|chain| items.push(chain.number() as u64, chain.words()));
-    items
-}
-
-/// All chains at the end of the stage, from the items of all ranks in the order of the ranks, which is that of the units.
-fn all_chains(plan: &Plan, parts: &[Vec<u8>]) -> Result<Outcome> {
-    let lost = || Error::Bug("the series of a rank arrived incomplete.".to_string());
-    let mut chains: Vec<Option<Chain>> = vec![None; plan.chains()];
-    let mut exchanges: BTreeMap<usize, ExchangeCounts> = BTreeMap::new();
-    let mut unit = 0;
-    for part in parts {
-        for (number, item) in Items::parse(part)? {
-            let work = Work::from_words(plan, unit, &Items::words(item))?;
-            if number != unit as u64 || !work.is_done(plan) {
-                return Err(lost());
-            }
-            unit += 1;
-            let (of_unit, counts) = work.into_chains(plan)?;
-            of_unit.into_iter().for_each(|(number, chain)| chains[number] = Some(chain));
-            if let Some((first, counts)) = counts {
-                exchanges.entry(first).or_default().absorb(&counts);
-            }
-        }
-    }
-    let chains = chains.into_iter().collect::<Option<Vec<Chain>>>().ok_or_else(lost)?;
-    Ok(Outcome { chains, exchanges: exchanges.into_values().collect() })
 }
 
 /// The stage as people read it: observables with errors, exact values beside them. The series of the chains move into it.
@@ -404,46 +321,5 @@ pub(super) mod tests {
         );
         let run_file = RunFile::parse(&text, "test").expect("a run file");
         Plan::new(run_file.seed, &run_file.lattice, &run_file.sample.expect("its section"))
-    }
-
-    #[test]
-    fn chains_survive_the_way_to_rank_zero_and_every_stop_on_it() {
-        let plan = plan(&[6, 9], 2);
-        let progress = Progress::new("test", "spins", 1, false);
-        let without_times = |mut outcome: Outcome| {
-            outcome.chains.iter_mut().for_each(|chain| chain.seconds = 0.0);
-            outcome
-        };
-        let run = |sweeps_a_round: usize| {
-            let mut bytes = Vec::new();
-            loop {
-                // As after a restart: nothing but the bytes is left of the round before.
-                let mut chains = own_chains(&plan, &crate::comm::solo::Solo, bytes.clone()).unwrap();
-                let done = chains.iter().all(|chain| chain.is_done(&plan));
-                if done {
-                    return bytes;
-                }
-                for chain in &mut chains {
-                    for _ in 0..sweeps_a_round {
-                        if !chain.is_done(&plan) {
-                            chain.advance(&plan, &Round::of_one_sweep(), &progress).unwrap();
-                        }
-                    }
-                }
-                bytes = items(&chains).into_bytes();
-            }
-        };
-        let bytes = run(plan.sweeps());
-        let outcome = without_times(all_chains(&plan, std::slice::from_ref(&bytes)).unwrap());
-        let chains = &outcome.chains;
-        assert_eq!(chains.iter().map(|chain| chain.kept.len()).collect::<Vec<_>>(), [4, 3, 4, 3]);
-        assert_eq!(chains[0].kept_draws.last(), Some(&9));
-        for sweeps in [1, 2, 5, 7] {
-            assert_eq!(without_times(all_chains(&plan, &[run(sweeps)]).unwrap()), outcome, "{sweeps} sweeps a round");
-        }
-        assert!(all_chains(&plan, &[bytes[8..].to_vec()]).is_err());
-        assert!(all_chains(&plan, &[]).is_err());
-        let other = super::tests::plan(&[6, 12], 2);
-        assert!(all_chains(&other, &[bytes]).is_err());
     }
 }

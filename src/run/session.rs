@@ -9,7 +9,7 @@ use crate::comm::{self, Comm};
 use crate::config::RunFile;
 use crate::error::{Error, Result};
 use crate::kernels::heap;
-use crate::store::checkpoint::Items;
+use crate::store::checkpoint::{Items, State, StoredItems};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -67,16 +67,16 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Error::Refused`] if all checkpoints are damaged or foreign; [`Error::InputOutput`].
     pub fn resume(&mut self, stage: Stage) -> Result<Vec<u8>> {
-        let stored = self.resume_on_root(stage)?;
-        Ok(self.comm.broadcast(stored))
+        let stored = self.on_root(|desk| desk.resume(stage)?.map_or(Ok(Vec::new()), |mut stored| stored.bytes()))?;
+        Ok(self.comm.broadcast(stored.unwrap_or_default()))
     }
 
-    /// The same on rank 0 alone, for what would not fit into the memory of every rank; empty elsewhere.
+    /// The same on rank 0 alone and still in the file, for what would not fit into the memory of a rank; nothing elsewhere.
     ///
     /// # Errors
     /// Those of [`Self::resume`].
-    pub fn resume_on_root(&mut self, stage: Stage) -> Result<Vec<u8>> {
-        Ok(self.on_root(|desk| desk.resume(stage))?.unwrap_or_default())
+    pub fn resume_on_root(&mut self, stage: Stage) -> Result<Option<StoredItems>> {
+        Ok(self.on_root(|desk| desk.resume(stage))?.flatten())
     }
 
     /// Progress of a stage of `total` units of work on this rank, of which `before` were done by earlier submissions: shown, and noted in the run directory, by rank 0.
@@ -119,16 +119,14 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// [`Error::Stopped`] on all ranks if the job stops; [`Error::InputOutput`] if the checkpoint could not be written and the job cannot go on without.
-    pub fn end_round(&mut self, stage: Stage, state: impl FnOnce() -> Items) -> Result<()> {
+    pub fn end_round<S: State>(&mut self, stage: Stage, state: impl FnOnce() -> S) -> Result<()> {
         self.watch.end_round();
         let wish = self.decide();
         if wish == Wish::Nothing {
             return Ok(());
         }
         let begun = Instant::now();
-        let parts = self.comm.gather(state().into_bytes()).unwrap_or_default();
-        self.on_root(|desk| desk.keep_checkpoint(stage, &parts, begun, wish.reason()))?;
-        drop(parts);
+        self.keep_checkpoint(stage, &state(), begun, wish.reason())?;
         heap::give_back();
         self.watch.checkpoint_took(begun.elapsed());
         wish.reason().map_or(Ok(()), |reason| self.stop(reason))
@@ -141,9 +139,28 @@ impl<'a> Session<'a> {
             return;
         }
         let begun = Instant::now();
-        let parts = self.comm.gather(state().into_bytes()).unwrap_or_default();
-        let is_something = parts.iter().any(|part| !part.is_empty());
-        let _ = self.on_root(|desk| if is_something { desk.keep_checkpoint(stage, &parts, begun, None) } else { Ok(()) });
+        let state = state();
+        if self.comm.maximum(state.length()) > 0 {
+            let _ = self.keep_checkpoint(stage, &state, begun, None);
+        }
+    }
+
+    /// Writes the state of all ranks, piece by piece as they hand it over.
+    fn keep_checkpoint(&mut self, stage: Stage, state: &dyn State, begun: Instant, stopping: Option<&str>) -> Result<()> {
+        let comm = self.comm;
+        let lengths = comm.gather(state.length().to_le_bytes().to_vec()).unwrap_or_default();
+        let length = lengths.iter().filter_map(|length| length.first_chunk()).map(|bytes| u64::from_le_bytes(*bytes)).sum();
+        let mut is_handed_over = false;
+        let mut put = |take: &mut dyn FnMut(&[u8])| {
+            is_handed_over = true;
+            comm::gather_pieces(comm, &|take| state.put(take), take);
+        };
+        let written = self.desk.as_mut().map(|desk| desk.keep_checkpoint(stage, length, &mut put, begun, stopping));
+        // The ranks without a desk; and whatever could not be written, they are not to wait for one who does not take it.
+        if !is_handed_over {
+            comm::gather_pieces(comm, &|take| state.put(take), &mut |_| {});
+        }
+        comm::agree(comm, written.transpose()).map(drop)
     }
 
     /// Does `work` on a thread of rank 0 while all ranks come together round after round, so that the job can stop in the midst of it. `state` makes the checkpoint that a later
@@ -199,7 +216,10 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Error::Stopped`] on all ranks if a signal comes before the page is there; [`Error::InputOutput`].
     pub fn finish(&mut self, job: &RunFile) -> Result<()> {
-        self.stop_if_asked()?;
+        // A run that only has to be called done is done, however short the job.
+        if self.comm.maximum(u64::from(self.desk.as_ref().is_some_and(|desk| desk.has_report_to_make(job)))) == 1 {
+            self.stop_if_asked()?;
+        }
         let watch = &self.watch;
         let written = self.desk.as_mut().map(|desk| desk.finish(job, &|| watch.signal()));
         comm::agree(self.comm, written.transpose()).map(drop)

@@ -8,6 +8,7 @@ use super::sample::Plan;
 use super::watch::Round;
 use crate::error::{Error, Result};
 use crate::kernels::replicas::REPLICAS;
+use crate::sampler::snapshot::TakeWords;
 use crate::sampler::tempering::ExchangeCounts;
 use std::ops::Range;
 
@@ -100,7 +101,7 @@ impl Work {
         Work { number, state }
     }
 
-    /// The unit `number` from what [`Self::words`] gave.
+    /// The unit `number` from what [`Self::put_words`] gave.
     ///
     /// # Errors
     /// [`Error::Refused`] if they do not fit the plan.
@@ -155,11 +156,11 @@ impl Work {
         }
     }
 
-    /// The unit as words, of which the first is the number of sweeps done.
-    pub fn words(&self) -> Vec<u64> {
+    /// Hands the unit over as words, piece by piece: the first is the number of sweeps done.
+    pub fn put_words(&self, take: &mut TakeWords) {
         match &self.state {
-            State::Chain(chain) => chain.words(),
-            State::Group(group) => group.words(),
+            State::Chain(chain) => chain.put_words(take),
+            State::Group(group) => group.put_words(take),
         }
     }
 

@@ -4,7 +4,11 @@
 //! [`super::reference::domains`]. (The square lattice has a layout of its own, [`super::local_update`]; replicas are in [`super::replicas`].)
 
 use super::local_update::stream_index;
-use super::{Sampler, Start, snapshot::Reader, start::initial_configuration};
+use super::{
+    Sampler, Start,
+    snapshot::{Reader, TakeWords},
+    start::initial_configuration,
+};
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::kernels::byte_law::ByteLaw;
@@ -191,11 +195,9 @@ impl<R: Named> Sampler for DomainUpdate<R> {
     }
 
     /// For each strip the state of the lanes and what waits in its queues; then the configuration.
-    fn snapshot(&self) -> Vec<u64> {
-        let mut words = Vec::new();
-        self.sources.iter().for_each(|source| put_source(source, &mut words));
-        words.extend(self.configuration().words());
-        words
+    fn put_snapshot(&self, take: &mut TakeWords) {
+        self.sources.iter().for_each(|source| put_source(source, take));
+        take(self.configuration().words());
     }
 
     fn restore(&mut self, words: &[u64]) -> Result<()> {
@@ -208,10 +210,10 @@ impl<R: Named> Sampler for DomainUpdate<R> {
     }
 }
 
-/// Appends a source of random bits: the state of the lanes, then what waits in its queues.
-pub(super) fn put_source(source: &Source, words: &mut Vec<u64>) {
-    words.extend(LaneStream { lanes: source.lanes }.state());
-    source.queues.iter().for_each(|queue| words.extend(queue.words()));
+/// Hands over a source of random bits: the state of the lanes, then what waits in its queues.
+pub(super) fn put_source(source: &Source, take: &mut TakeWords) {
+    take(&LaneStream { lanes: source.lanes }.state());
+    source.queues.iter().for_each(|queue| take(&queue.words()));
 }
 
 /// What [`put_source`] wrote.

@@ -4,7 +4,10 @@
 use super::domains::{Named, put_source, read_source};
 use super::local_update::refuse_unfit;
 use super::replicas::ReplicaGroup;
-use super::{Start, snapshot::Reader};
+use super::{
+    Start,
+    snapshot::{Reader, TakeWords},
+};
 use crate::elementary::sine_and_cosine;
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
@@ -259,13 +262,13 @@ impl LaneGroup {
         }
     }
 
-    /// Appends all that the rest of the chains depends on: the state of the lanes, the queues, the words of the sites.
-    pub fn put_snapshot(&self, words: &mut Vec<u64>) {
+    /// Hands over all that the rest of the chains depends on: the state of the lanes, the queues, the words of the sites.
+    pub fn put_snapshot(&self, take: &mut TakeWords) {
         match self {
-            LaneGroup::Square(group) => group.put_snapshot(words),
+            LaneGroup::Square(group) => group.put_snapshot(take),
             LaneGroup::Domains(group) => {
-                put_source(&group.source, words);
-                words.extend(group.domains.colours.iter().flatten().flat_map(|word| word.0));
+                put_source(&group.source, take);
+                group.domains.colours.iter().flatten().for_each(|word| take(&word.0));
             }
         }
     }

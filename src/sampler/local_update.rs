@@ -5,7 +5,7 @@
 
 use super::{
     Sampler, Start,
-    snapshot::{Reader, put_source},
+    snapshot::{Reader, TakeWords, put_source},
     start::{InitialSpins, unlocked},
 };
 use crate::error::{Error, Result};
@@ -122,13 +122,9 @@ impl<R: Local> Sampler for LocalUpdate<R> {
     }
 
     /// For each strip the state of the lanes and what waits in its queues; then the lines of both colours.
-    fn snapshot(&self) -> Vec<u64> {
-        let mut words = Vec::new();
-        for source in &self.sources {
-            put_source(source, &mut words);
-        }
-        words.extend(self.board.words());
-        words
+    fn put_snapshot(&self, take: &mut TakeWords) {
+        self.sources.iter().for_each(|source| put_source(source, take));
+        self.board.put_words(take);
     }
 
     fn restore(&mut self, words: &[u64]) -> Result<()> {
@@ -255,7 +251,7 @@ mod tests {
             let mut chain = Metropolis::new(torus, 0.44, Start::Hot, 14103831, 1).expect("a fit lattice");
             assert_eq!(chain.sources.len(), 4);
             pool.install(|| (0..3).for_each(|_| assert_eq!(chain.sweep(), 4098 * 4098)));
-            (chain.board.words(), chain.sources.clone(), pool.install(|| chain.measure()))
+            (chain.snapshot(), pool.install(|| chain.measure()))
         };
         assert!(run(1) == run(3));
     }

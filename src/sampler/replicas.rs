@@ -7,7 +7,7 @@
 use super::{
     Start,
     local_update::refuse_unfit,
-    snapshot::{Reader, put_source},
+    snapshot::{Reader, TakeWords, put_source},
 };
 use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
@@ -143,10 +143,10 @@ impl ReplicaGroup {
         LaneStream { lanes: self.source.lanes }
     }
 
-    /// Appends all that the rest of the chains depends on: the state of the lanes, the queues, the words of the sites.
-    pub fn put_snapshot(&self, words: &mut Vec<u64>) {
-        put_source(&self.source, words);
-        words.extend(self.replicas.words().iter().flat_map(|word| word.0));
+    /// Hands over all that the rest of the chains depends on: the state of the lanes, the queues, the words of the sites.
+    pub fn put_snapshot(&self, take: &mut TakeWords) {
+        put_source(&self.source, take);
+        self.replicas.words().iter().for_each(|word| take(&word.0));
     }
 
     /// Goes on from what [`Self::put_snapshot`] gave of a group of the same side and coupling.

@@ -6,7 +6,11 @@
 //! end finds the first site of each cluster, whose random bit is the new spin of all.
 
 use super::{
-    Algorithm, Sampler, Start, bond_threshold, looking::Looking, refuse_too_large, snapshot::Reader, start::initial_configuration,
+    Algorithm, Sampler, Start, bond_threshold,
+    looking::Looking,
+    refuse_too_large,
+    snapshot::{Reader, TakeWords},
+    start::initial_configuration,
 };
 use crate::error::{Error, Result};
 use crate::kernels::{InstructionSet, bernoulli};
@@ -228,8 +232,9 @@ impl Sampler for SiteClusters {
     }
 
     /// The state of the lanes, then the configuration. Bonds and clusters are made anew in every sweep.
-    fn snapshot(&self) -> Vec<u64> {
-        [self.stream.state().as_slice(), self.spins.configuration().words()].concat()
+    fn put_snapshot(&self, take: &mut TakeWords) {
+        take(&self.stream.state());
+        take(self.spins.configuration().words());
     }
 
     fn restore(&mut self, words: &[u64]) -> Result<()> {

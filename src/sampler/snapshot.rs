@@ -1,4 +1,4 @@
-//! Reading a snapshot of a chain word by word, and the proof that a restart changes nothing: see the tests below.
+//! Writing a snapshot of a chain piece by piece, reading it word by word, and the proof that a restart changes nothing: see the tests below.
 
 use crate::error::{Error, Result};
 use crate::kernels::byte_queue::ByteQueue;
@@ -6,6 +6,9 @@ use crate::kernels::local_update::Source;
 use crate::lattice::Torus;
 use crate::random::{LaneStream, Stream};
 use crate::spins::{Configuration, WORD_BITS};
+
+/// Whoever is handed words, piece by piece in order. A piece may be empty.
+pub type TakeWords<'a> = dyn FnMut(&[u64]) + 'a;
 
 /// The words of a snapshot that have not been read yet.
 pub struct Reader<'a> {
@@ -102,10 +105,25 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends a source of random bits: the state of the lanes, then what waits in its queues.
-pub fn put_source(source: &Source, words: &mut Vec<u64>) {
-    words.extend(LaneStream { lanes: source.lanes }.state());
-    source.queues.iter().for_each(|queue| words.extend(queue.words()));
+/// Hands over a source of random bits: the state of the lanes, then what waits in its queues.
+pub fn put_source(source: &Source, take: &mut TakeWords) {
+    take(&LaneStream { lanes: source.lanes }.state());
+    source.queues.iter().for_each(|queue| take(&queue.words()));
+}
+
+/// Hands over words that lie nowhere side by side.
+pub fn put_each(words: impl IntoIterator<Item = u64>, take: &mut TakeWords) {
+    const AT_ONCE: usize = 512;
+    let (mut some, mut count) = ([0; AT_ONCE], 0);
+    for word in words {
+        some[count] = word;
+        count += 1;
+        if count == AT_ONCE {
+            take(&some);
+            count = 0;
+        }
+    }
+    take(&some[..count]);
 }
 
 fn misfit() -> Error {

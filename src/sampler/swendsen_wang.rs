@@ -4,7 +4,11 @@
 //! chain and its conversions; the sweep itself is `kernels::swendsen_wang`. Any side from 3 on, odd ones too: clusters need no colours.
 
 use super::{
-    Algorithm, Sampler, Start, bond_threshold, local_update::stream_index, looking::Looking, refuse_too_large, snapshot::Reader,
+    Algorithm, Sampler, Start, bond_threshold,
+    local_update::stream_index,
+    looking::Looking,
+    refuse_too_large,
+    snapshot::{Reader, TakeWords},
     start::initial_configuration,
 };
 use crate::error::{Error, Result};
@@ -142,10 +146,9 @@ impl Sampler for SwendsenWang {
     }
 
     /// The states of the lanes of all strips, then the words of the tiles. Clusters are made anew in every sweep.
-    fn snapshot(&self) -> Vec<u64> {
-        let mut words: Vec<u64> = self.strips.iter().flat_map(|strip| LaneStream { lanes: strip.lanes }.state()).collect();
-        words.extend(&self.spins);
-        words
+    fn put_snapshot(&self, take: &mut TakeWords) {
+        self.strips.iter().for_each(|strip| take(&LaneStream { lanes: strip.lanes }.state()));
+        take(&self.spins);
     }
 
     fn restore(&mut self, words: &[u64]) -> Result<()> {

@@ -12,7 +12,10 @@
 //! Katzgraber, Trebst, Huse and Troyer, J. Stat. Mech. (2006) P03018). Only what happens after thermalization counts.
 
 use super::lanes::LaneGroup;
-use super::{Start, snapshot::Reader};
+use super::{
+    Start,
+    snapshot::{Reader, TakeWords},
+};
 use crate::error::Result;
 use crate::kernels::InstructionSet;
 use crate::kernels::fixed_point::Probability;
@@ -279,19 +282,25 @@ impl Ladders {
         self.groups.par_iter().map(LaneGroup::wave_powers).collect()
     }
 
-    /// All that the rest of the chains depends on, as words: sweeps; whether exchanges are counted, and the counts; the stream of the exchanges; where the replicas have been;
+    /// All that the rest of the chains depends on, as words, in pieces: sweeps; whether exchanges are counted, and the counts; the stream of the exchanges; where the replicas have been;
     /// the groups.
-    pub fn snapshot(&self) -> Vec<u64> {
+    pub fn put_snapshot(&self, take: &mut TakeWords) {
         let counts = &self.counts;
-        let mut words = vec![self.sweeps, u64::from(self.is_counting)];
+        take(&[self.sweeps, u64::from(self.is_counting)]);
         for list in [&counts.tried, &counts.made, &counts.round_trips, &counts.from_lowest, &counts.from_highest] {
-            words.extend(list);
+            take(list);
         }
-        words.extend(self.stream.state());
+        take(&self.stream.state());
         for past in &self.pasts {
-            words.extend([past.from_lowest, past.from_highest, past.begun].iter().flat_map(|word| word.0));
+            [past.from_lowest, past.from_highest, past.begun].iter().for_each(|word| take(&word.0));
         }
-        self.groups.iter().for_each(|group| group.put_snapshot(&mut words));
+        self.groups.iter().for_each(|group| group.put_snapshot(take));
+    }
+
+    /// [`Self::put_snapshot`] as one list.
+    pub fn snapshot(&self) -> Vec<u64> {
+        let mut words = Vec::new();
+        self.put_snapshot(&mut |part| words.extend_from_slice(part));
         words
     }
 

@@ -5,7 +5,11 @@
 //! takes one bit of a pool of Bernoulli words (`kernels::bernoulli`), is written to the end of the queue in any case, and moves the end only if it joins. First in,
 //! first out: the site taken next was written long ago, so that the processor can work on many sites at a time.
 
-use super::{Algorithm, Sampler, Start, bond_threshold, refuse_too_large, snapshot::Reader, start::initial_configuration};
+use super::{
+    Algorithm, Sampler, Start, bond_threshold, refuse_too_large,
+    snapshot::{Reader, TakeWords, put_each},
+    start::initial_configuration,
+};
 use crate::error::{Error, Result};
 use crate::kernels::{InstructionSet, bernoulli};
 use crate::lattice::Torus;
@@ -318,13 +322,13 @@ impl Sampler for Wolff {
     /// The state of the lanes; the words in store for first sites and for bonds, each with their number; clusters a sweep, those and the
     /// flipped spins of the sweep that has begun, clusters, flipped spins; 1 and the
     /// pairs of the thermalization with their number, or 0 if that has ended; the configuration.
-    fn snapshot(&self) -> Vec<u64> {
-        let mut words = self.stream.state().to_vec();
+    fn put_snapshot(&self, take: &mut TakeWords) {
+        take(&self.stream.state());
         for stored in [&self.seeds[self.seeds_used..], &self.pool[self.pool_used..]] {
-            words.push(stored.len() as u64);
-            words.extend(stored);
+            take(&[stored.len() as u64]);
+            take(stored);
         }
-        words.extend([
+        take(&[
             self.clusters_per_sweep,
             self.begun.0,
             self.begun.1,
@@ -333,11 +337,10 @@ impl Sampler for Wolff {
             u64::from(self.thermalization.is_some()),
         ]);
         if let Some(sweeps) = &self.thermalization {
-            words.push(sweeps.len() as u64);
-            words.extend(sweeps.iter().flat_map(|&(clusters, flipped)| [clusters, flipped]));
+            take(&[sweeps.len() as u64]);
+            put_each(sweeps.iter().flat_map(|&(clusters, flipped)| [clusters, flipped]), take);
         }
-        words.extend(self.configuration().words());
-        words
+        take(self.configuration().words());
     }
 
     fn restore(&mut self, words: &[u64]) -> Result<()> {

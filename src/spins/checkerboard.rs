@@ -244,16 +244,14 @@ impl Checkerboard {
         2 * self.rows.count * self.rows.width
     }
 
-    /// The words that hold the spins: all lines of the even colour, then of the odd one. Their layout depends on the side alone.
-    pub fn words(&self) -> Vec<u64> {
-        let mut words = Vec::with_capacity(self.word_count());
+    /// Hands over the words that hold the spins, piece by piece: all lines of the even colour, then of the odd one. Their layout depends on the side alone.
+    pub fn put_words(&self, take: &mut dyn FnMut(&[u64])) {
         for colour in 0..2 {
-            self.strips.iter().for_each(|strip| words.extend_from_slice(strip.lines(colour)));
+            self.strips.iter().for_each(|strip| take(strip.lines(colour)));
         }
-        words
     }
 
-    /// Takes over what [`Self::words`] gave of a board of the same side.
+    /// Takes over what [`Self::put_words`] gave of a board of the same side.
     ///
     /// # Panics
     /// If there are not [`Self::word_count`] words.

@@ -1,6 +1,8 @@
 //! `DIR/checkpoint`: what a job needs to go on inside a stage, in two generations. `state` is the newest, `state.previous` the one before it, and a new one is
 //! whole on the disk before either is touched.
 //!
+//! States can be as large as the memory of a node, and those of all ranks together larger. So they are written piece by piece as they come, never copied whole, and read item by item (`generation`).
+//!
 //! Layout of a generation, all numbers 64 bits, little endian: the magic word (16 bytes); the format version; the BLAKE3 digest of the run file (32 bytes); the
 //! number of the stage; the length of the submissions and they themselves, in JSON; the length of the items and they themselves ([`Items`]); at last the BLAKE3 digest (32
 //! bytes) of every byte before it. The digest is verified before anything is parsed. Numbers of chains and shards are those of the problem, never of ranks, so
@@ -9,12 +11,15 @@
 use super::durable;
 use crate::error::{Error, Result};
 use crate::record::Submission;
-use std::fs::OpenOptions;
+use generation::Found;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+mod generation;
 mod items;
-pub use items::Items;
+pub use generation::{Checkpoint, StoredItems, read_generation};
+pub use items::{Items, State, put_words};
 
 /// The folder in DIR.
 pub const CHECKPOINT_FOLDER: &str = "checkpoint";
@@ -28,18 +33,8 @@ pub const CHECKPOINT_VERSION: u64 = 5;
 const MAGIC: &[u8; 16] = b"kadanoff state\r\n";
 const DIGEST: usize = blake3::OUT_LEN;
 
-/// What one generation holds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Checkpoint {
-    /// BLAKE3 of the run file.
-    pub run_file_hash: [u8; DIGEST],
-    /// The number of the stage.
-    pub stage: u64,
-    /// All submissions of the run so far.
-    pub submissions: Vec<Submission>,
-    /// The state of the stage: items, as bytes.
-    pub items: Vec<u8>,
-}
+/// Bytes that are hashed and written at once.
+const PIECE: usize = 1 << 20;
 
 /// The two generations of a run directory.
 #[derive(Debug)]
@@ -47,13 +42,6 @@ pub struct CheckpointFolder {
     path: PathBuf,
     /// Whether the newest generation may become the previous one: not if it was found damaged.
     newest_is_intact: bool,
-}
-
-/// What was found under the name of a generation.
-enum Found {
-    Intact(Checkpoint),
-    Missing,
-    Damaged(String),
 }
 
 impl CheckpointFolder {
@@ -78,13 +66,13 @@ impl CheckpointFolder {
     /// [`Error::Refused`] if there are only damaged ones, or one of another run file or version; [`Error::InputOutput`].
     pub fn read(&mut self, run_file_hash: [u8; DIGEST]) -> Result<(Option<Checkpoint>, Option<String>)> {
         let (newest, previous) = (self.newest(), self.path.join(PREVIOUS));
-        let damage = match find(&newest, run_file_hash)? {
+        let damage = match generation::find(&newest, run_file_hash)? {
             Found::Intact(checkpoint) => return Ok((Some(checkpoint), None)),
             Found::Missing => None,
             Found::Damaged(why) => Some(why),
         };
         self.newest_is_intact = damage.is_none();
-        match (find(&previous, run_file_hash)?, damage) {
+        match (generation::find(&previous, run_file_hash)?, damage) {
             (Found::Missing, None) => Ok((None, None)),
             (Found::Intact(checkpoint), why) => {
                 let why = why.unwrap_or_else(|| format!("{} is missing", newest.display()));
@@ -102,11 +90,18 @@ impl CheckpointFolder {
         }
     }
 
-    /// Writes a new generation, items in parts; the newest becomes the previous one. Returns its size in bytes.
+    /// Writes a new generation, with items of `length` bytes, which `put` hands over piece by piece; the newest becomes the previous one. Returns its size in bytes.
     ///
     /// # Errors
-    /// [`Error::InputOutput`]; what was there is then still there ([`Self::has_intact`]).
-    pub fn write(&mut self, run_file_hash: [u8; DIGEST], stage: u64, submissions: &[Submission], items: &[Vec<u8>]) -> Result<u64> {
+    /// [`Error::InputOutput`]; what was there is then still there ([`Self::has_intact`]). `put` may not have been called.
+    pub fn write(
+        &mut self,
+        run_file_hash: [u8; DIGEST],
+        stage: u64,
+        submissions: &[Submission],
+        length: u64,
+        put: &mut dyn FnMut(&mut dyn FnMut(&[u8])),
+    ) -> Result<u64> {
         // Only this folder: if DIR itself has vanished, that is an error.
         match std::fs::create_dir(&self.path) {
             Err(why) if why.kind() == ErrorKind::AlreadyExists => {}
@@ -115,15 +110,14 @@ impl CheckpointFolder {
         }
         let submissions =
             serde_json::to_vec(submissions).map_err(|why| Error::Bug(format!("the submissions of a run are not JSON: {why}.")))?;
-        let length: usize = items.iter().map(Vec::len).sum();
         let mut head = Vec::from(MAGIC);
         head.extend(CHECKPOINT_VERSION.to_le_bytes());
         head.extend(run_file_hash);
         head.extend(stage.to_le_bytes());
         head.extend((submissions.len() as u64).to_le_bytes());
         head.extend(submissions);
-        head.extend((length as u64).to_le_bytes());
-        let size = (head.len() + length + DIGEST) as u64;
+        head.extend(length.to_le_bytes());
+        let size = head.len() as u64 + length + DIGEST as u64;
         let newest = self.newest();
         if let Some(free) = durable::free_space(&self.path).filter(|&free| free < size) {
             return Err(Error::InputOutput(format!(
@@ -135,14 +129,10 @@ impl CheckpointFolder {
         let previous = self.path.join(PREVIOUS);
         let keep = (self.newest_is_intact && newest.is_file()).then_some(previous.as_path());
         durable::replace_keeping(&newest, keep, size, |temporary| {
-            let mut file = OpenOptions::new().write(true).open(temporary).map_err(|why| Error::file("open", temporary, why))?;
-            let mut hasher = blake3::Hasher::new();
-            for part in std::iter::once(&head).chain(items) {
-                hasher.update(part);
-                file.write_all(part).map_err(|why| Error::file("write", &newest, why))?;
-                crate::fault::point("writing-state").map_err(|why| Error::file("write", &newest, why))?;
-            }
-            file.write_all(hasher.finalize().as_bytes()).map_err(|why| Error::file("write", &newest, why))
+            let file = OpenOptions::new().write(true).open(temporary).map_err(|why| Error::file("open", temporary, why))?;
+            let mut sealed = Sealed { file, hasher: blake3::Hasher::new(), waiting: head, written: Ok(0) };
+            put(&mut |part| sealed.take(part));
+            sealed.finish(size).map_err(|why| Error::file("write", &newest, why))
         })?;
         self.newest_is_intact = true;
         Ok(size)
@@ -172,88 +162,42 @@ impl CheckpointFolder {
     }
 }
 
-/// One generation by itself, for those who only look.
-///
-/// # Errors
-/// [`Error::Refused`] if it is missing, damaged, of another run file or version; [`Error::InputOutput`].
-pub fn read_generation(path: &Path, run_file_hash: [u8; DIGEST]) -> Result<Checkpoint> {
-    match find(path, run_file_hash)? {
-        Found::Intact(checkpoint) => Ok(checkpoint),
-        Found::Missing => Err(Error::Refused(format!("{} is missing", path.display()))),
-        Found::Damaged(sentence) => Err(Error::Refused(sentence)),
-    }
+/// A file on its way that gets the digest of what is in it at its end.
+struct Sealed {
+    file: File,
+    hasher: blake3::Hasher,
+    /// What is to be written next.
+    waiting: Vec<u8>,
+    /// The bytes written so far, or what went wrong: whoever hands the pieces over is not to be bothered with it.
+    written: std::io::Result<u64>,
 }
 
-fn find(path: &Path, run_file_hash: [u8; DIGEST]) -> Result<Found> {
-    let damaged = |what: &str| Ok(Found::Damaged(format!("{} {what}", path.display())));
-    match std::fs::symlink_metadata(path) {
-        Err(why) if why.kind() == ErrorKind::NotFound => return Ok(Found::Missing),
-        Err(why) => return Err(Error::file("read", path, why)),
-        Ok(about) if !about.is_file() => return damaged("is no regular file and was not opened"),
-        Ok(_) => {}
-    }
-    let bytes = std::fs::read(path).map_err(|why| Error::file("read", path, why))?;
-    let Some((content, digest)) = bytes.split_last_chunk::<DIGEST>() else {
-        return damaged(&format!("is cut: it has {} bytes", bytes.len()));
-    };
-    if blake3::hash(content).as_bytes() != digest {
-        return damaged(&format!("is damaged: its {} bytes do not have the digest at its end", bytes.len()));
-    }
-    let checkpoint = parse(content).map_err(|error| match error {
-        Error::Refused(sentence) => Error::Refused(format!("{} {sentence}", path.display())),
-        other => other,
-    })?;
-    if checkpoint.run_file_hash != run_file_hash {
-        return Err(Error::Refused(format!(
-            "{} belongs to another run file: move the folder it is in away, it was not used and not changed",
-            path.display()
-        )));
-    }
-    Ok(Found::Intact(checkpoint))
-}
-
-fn parse(content: &[u8]) -> Result<Checkpoint> {
-    let mut reader = Reader { rest: content };
-    if reader.take(MAGIC.len() as u64)? != MAGIC {
-        return Err(misfit());
-    }
-    let version = reader.word()?;
-    if version != CHECKPOINT_VERSION {
-        return Err(Error::Refused(format!(
-            "was written by another version of kadanoff (format {version}, here {CHECKPOINT_VERSION}): go on with that version, or remove the folder it is in to \
-             begin this stage of the run anew"
-        )));
-    }
-    let run_file_hash = *reader.take(DIGEST as u64)?.first_chunk().ok_or_else(misfit)?;
-    let stage = reader.word()?;
-    let length = reader.word()?;
-    let submissions = serde_json::from_slice(reader.take(length)?).map_err(|_| misfit())?;
-    let length = reader.word()?;
-    let items = reader.take(length)?.to_vec();
-    Items::parse(&items)?;
-    if reader.rest.is_empty() { Ok(Checkpoint { run_file_hash, stage, submissions, items }) } else { Err(misfit()) }
-}
-
-/// Bytes that have not been read yet.
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: u64) -> Result<&'a [u8]> {
-        let length = usize::try_from(length).map_err(|_| misfit())?;
-        let (head, rest) = self.rest.split_at_checked(length).ok_or_else(misfit)?;
-        self.rest = rest;
-        Ok(head)
+impl Sealed {
+    fn take(&mut self, part: &[u8]) {
+        self.waiting.extend_from_slice(part);
+        if self.waiting.len() >= PIECE {
+            self.write_waiting();
+        }
     }
 
-    fn word(&mut self) -> Result<u64> {
-        self.take(8)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).ok_or_else(misfit)
+    fn write_waiting(&mut self) {
+        if let Ok(written) = self.written {
+            self.hasher.update(&self.waiting);
+            let result = self.file.write_all(&self.waiting).and_then(|()| crate::fault::point("writing-state"));
+            self.written = result.map(|()| written + self.waiting.len() as u64);
+        }
+        self.waiting.clear();
     }
-}
 
-fn misfit() -> Error {
-    Error::Refused("is no checkpoint of kadanoff, though its digest is right: it was not written by this program".to_string())
+    /// Puts the digest behind all that was taken; it is an error if the file has not `size` bytes then.
+    fn finish(mut self, size: u64) -> std::io::Result<()> {
+        self.write_waiting();
+        self.file.write_all(self.hasher.finalize().as_bytes())?;
+        match self.written? + DIGEST as u64 {
+            whole if whole == size => Ok(()),
+            whole => Err(std::io::Error::other(format!("the state has {whole} bytes instead of {size}"))),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -276,18 +220,24 @@ mod tests {
     }
 
     fn generation(checkpoint: Option<Checkpoint>) -> Option<u64> {
-        checkpoint.map(|checkpoint| Items::words(Items::parse(&checkpoint.items).unwrap()[0].1)[0])
+        checkpoint.map(|mut checkpoint| Items::words(&checkpoint.items.item(3).unwrap().unwrap())[0])
+    }
+
+    fn try_to_write(folder: &mut CheckpointFolder, generation: u64) -> Result<u64> {
+        let parts = items(generation);
+        let length = parts.iter().map(|part| part.len() as u64).sum();
+        folder.write(HASH, 1, &[], length, &mut |take| parts.iter().for_each(|part| take(part)))
     }
 
     fn write(folder: &mut CheckpointFolder, generation: u64) {
-        folder.write(HASH, 1, &[], &items(generation)).unwrap();
+        try_to_write(folder, generation).unwrap();
     }
 
     #[test]
     fn what_is_written_is_read_and_two_generations_are_kept() {
         let directory = tempfile::tempdir().unwrap();
         let mut folder = open(directory.path());
-        assert_eq!(folder.read(HASH).unwrap(), (None, None));
+        assert!(matches!(folder.read(HASH).unwrap(), (None, None)));
         assert!(!folder.has_intact());
         for number in 1..=3 {
             write(&mut folder, number);
@@ -295,14 +245,21 @@ mod tests {
         }
         let (checkpoint, warning) = open(directory.path()).read(HASH).unwrap();
         assert_eq!(warning, None);
-        let checkpoint = checkpoint.unwrap();
-        assert_eq!((checkpoint.stage, checkpoint.items.clone()), (1, items(3).concat()));
-        let parsed = Items::parse(&checkpoint.items).unwrap();
+        let mut checkpoint = checkpoint.unwrap();
+        let bytes = checkpoint.items.bytes().unwrap();
+        assert_eq!((checkpoint.stage, &bytes), (1, &items(3).concat()));
+        let parsed = Items::parse(&bytes).unwrap();
         assert_eq!(parsed.iter().map(|item| item.0).collect::<Vec<_>>(), [3, 4, 9]);
+        assert_eq!(checkpoint.items.numbers().collect::<Vec<_>>(), [3, 4, 9]);
         assert_eq!(Items::words(parsed[2].1), (0..50).collect::<Vec<u64>>());
+        for (number, item) in &parsed {
+            assert_eq!(checkpoint.items.item(*number).unwrap().as_deref(), Some(*item));
+            assert_eq!(checkpoint.items.beginning(*number, 2).unwrap().unwrap(), item[..item.len().min(16)]);
+        }
+        assert_eq!(checkpoint.items.item(5).unwrap(), None);
         let mut again = Items::default();
         parsed.iter().for_each(|(number, item)| again.push_bytes(*number, item));
-        assert_eq!(again.into_bytes(), checkpoint.items);
+        assert_eq!(again.into_bytes(), bytes);
         std::fs::remove_file(folder.newest()).unwrap();
         // As after a kill between the two renames.
         let (checkpoint, warning) = open(directory.path()).read(HASH).unwrap();
@@ -393,7 +350,35 @@ mod tests {
         let mut folder = open(&run);
         write(&mut folder, 1);
         std::fs::remove_dir_all(&run).unwrap();
-        assert!(matches!(folder.write(HASH, 1, &[], &items(2)), Err(Error::InputOutput(_))));
+        assert!(matches!(try_to_write(&mut folder, 2), Err(Error::InputOutput(_))));
         assert!(!folder.has_intact() && !run.exists());
+    }
+    /// Larger than the pieces in which it is written, hashed and read, and handed over in pieces of other sizes.
+    #[test]
+    fn a_state_of_many_pieces_is_read_as_it_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut folder = open(directory.path());
+        let words: Vec<u64> = (0..3 * PIECE as u64 / 8 + 5).map(|word| word * 0x9E37_79B9_7F4A_7C15).collect();
+        let mut state = Items::default();
+        state.push_pieces(7, |take| words.chunks(1000).for_each(take));
+        let mut alike = Items::default();
+        alike.push(7, words.iter().copied());
+        assert_eq!(state, alike);
+        for pieces in [1, 4097, PIECE, 2 * PIECE, 4 * PIECE] {
+            let bytes = state.clone().into_bytes();
+            folder.write(HASH, 2, &[], state.length(), &mut |take| bytes.chunks(pieces).for_each(|piece| take(piece))).unwrap();
+            let mut checkpoint = read_generation(&folder.newest(), HASH).unwrap();
+            assert!(checkpoint.items.bytes().unwrap() == bytes && Items::words(&checkpoint.items.item(7).unwrap().unwrap()) == words);
+        }
+        // One bit in the middle of a piece, and a state that is not as long as was said.
+        let mut whole = std::fs::read(folder.newest()).unwrap();
+        let middle = whole.len() / 2;
+        whole[middle] ^= 16;
+        std::fs::write(folder.newest(), &whole).unwrap();
+        assert!(matches!(read_generation(&folder.newest(), HASH), Err(Error::Refused(sentence)) if sentence.contains("digest")));
+        let before = std::fs::read(folder.newest()).unwrap();
+        let short = folder.write(HASH, 2, &[], 80, &mut |take| take(&[0; 72]));
+        assert!(matches!(short, Err(Error::InputOutput(sentence)) if sentence.contains("instead of")));
+        assert!(std::fs::read(folder.newest()).unwrap() == before);
     }
 }

@@ -5,7 +5,11 @@
 //! show that it would notice.
 
 use super::super::local_update::{Local, refuse_unfit, stream_index};
-use super::super::{Sampler, Start, snapshot::Reader, start::initial_configuration};
+use super::super::{
+    Sampler, Start,
+    snapshot::{Reader, TakeWords},
+    start::initial_configuration,
+};
 use crate::error::Result;
 use crate::kernels::byte_law::{Alias, ByteLaw, First};
 use crate::kernels::byte_queue::{ByteQueue, FULL, GROUP, LOW};
@@ -242,14 +246,12 @@ impl<R: Plain> Sampler for LocalUpdate<R> {
     }
 
     /// For each strip the states of the lanes and the bytes of the queues, then the configuration.
-    fn snapshot(&self) -> Vec<u64> {
-        let mut words = Vec::new();
+    fn put_snapshot(&self, take: &mut TakeWords) {
         for source in &self.sources {
-            words.extend(source.lanes.iter().flat_map(Stream::state));
-            source.queues.iter().for_each(|queue| words.extend(ByteQueue::from_bytes(queue.iter().copied()).words()));
+            source.lanes.iter().for_each(|lane| take(&lane.state()));
+            source.queues.iter().for_each(|queue| take(&ByteQueue::from_bytes(queue.iter().copied()).words()));
         }
-        words.extend(self.configuration().words());
-        words
+        take(self.configuration().words());
     }
 
     fn restore(&mut self, words: &[u64]) -> Result<()> {

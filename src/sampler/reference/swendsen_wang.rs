@@ -6,7 +6,10 @@ use crate::kernels::bernoulli::DIGITS;
 use crate::lattice::SquareTorus;
 use crate::measure::Measurement;
 use crate::random::{LaneStream, Purpose};
-use crate::sampler::{Sampler, Start, bond_threshold, initial_configuration, snapshot::Reader};
+use crate::sampler::{
+    Sampler, Start, bond_threshold, initial_configuration,
+    snapshot::{Reader, TakeWords},
+};
 use crate::spins::{Configuration, WORD_BITS};
 
 /// The side of a tile.
@@ -131,10 +134,9 @@ impl Sampler for ReferenceSwendsenWang {
     }
 
     /// The states of the streams, then the configuration.
-    fn snapshot(&self) -> Vec<u64> {
-        let mut words: Vec<u64> = self.streams.iter().flat_map(|stream| stream.state()).collect();
-        words.extend(self.configuration().words());
-        words
+    fn put_snapshot(&self, take: &mut TakeWords) {
+        self.streams.iter().for_each(|stream| take(&stream.state()));
+        take(self.configuration().words());
     }
 
     fn restore(&mut self, words: &[u64]) -> Result<()> {

@@ -4,7 +4,10 @@ use crate::error::Result;
 use crate::lattice::Torus;
 use crate::measure::Measurement;
 use crate::random::{Purpose, Stream};
-use crate::sampler::{Sampler, Start, bond_threshold, initial_configuration, snapshot::Reader};
+use crate::sampler::{
+    Sampler, Start, bond_threshold, initial_configuration,
+    snapshot::{Reader, TakeWords},
+};
 use crate::spins::Configuration;
 
 /// A Wolff chain on spins +1 and -1, with the stream (seed, Reference, chain). A sweep is one cluster.
@@ -61,8 +64,9 @@ impl Sampler for ReferenceWolff {
     }
 
     /// The state of the stream, then the configuration.
-    fn snapshot(&self) -> Vec<u64> {
-        [&self.stream.state(), self.configuration().words()].concat()
+    fn put_snapshot(&self, take: &mut TakeWords) {
+        take(&self.stream.state());
+        take(self.configuration().words());
     }
 
     fn restore(&mut self, words: &[u64]) -> Result<()> {

@@ -1,7 +1,37 @@
 //! What a stage puts into a checkpoint, and takes out of it.
 
-use super::{Reader, misfit};
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// What a rank puts into a checkpoint: items as bytes, number, count and words of each (see [`Items`]).
+pub trait State {
+    /// Hands the bytes over, in pieces: the same bytes every time until something moves.
+    fn put(&self, take: &mut dyn FnMut(&[u8]));
+
+    /// The number of these bytes.
+    fn length(&self) -> u64 {
+        let mut length = 0;
+        self.put(&mut |piece| length += piece.len() as u64);
+        length
+    }
+}
+
+impl State for Items {
+    fn put(&self, take: &mut dyn FnMut(&[u8])) {
+        take(&self.bytes);
+    }
+}
+
+/// Hands words over as bytes.
+pub fn put_words(words: &[u64], take: &mut dyn FnMut(&[u8])) {
+    // Few enough that a short piece does not pay for a long one.
+    const AT_ONCE: usize = 128;
+    let mut bytes = [0; 8 * AT_ONCE];
+    for words in words.chunks(AT_ONCE) {
+        let (bytes, _) = bytes.split_at_mut(8 * words.len());
+        bytes.as_chunks_mut().0.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+        take(bytes);
+    }
+}
 
 /// Numbered sequences of 64-bit words, one after the other as bytes: number, count, words. The items of several ranks, joined in the order of the ranks, are items.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +58,15 @@ impl Items {
         self.bytes.extend(number.to_le_bytes());
         self.bytes.extend((words.len() as u64).to_le_bytes());
         self.bytes.extend_from_slice(words.as_flattened());
+    }
+
+    /// Adds an item whose words `put` hands over in pieces.
+    pub fn push_pieces(&mut self, number: u64, put: impl FnOnce(&mut dyn FnMut(&[u64]))) {
+        self.push(number, []);
+        let place = self.bytes.len();
+        put(&mut |words| put_words(words, &mut |bytes| self.bytes.extend_from_slice(bytes)));
+        let count = (self.bytes.len() - place) as u64 / 8;
+        self.bytes[place - 8..place].copy_from_slice(&count.to_le_bytes());
     }
 
     /// Adds all of other items.
@@ -69,4 +108,26 @@ impl Items {
     pub fn words(item: &[u8]) -> Vec<u64> {
         item.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect()
     }
+}
+
+/// Bytes that have not been read yet.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: u64) -> Result<&'a [u8]> {
+        let length = usize::try_from(length).map_err(|_| misfit())?;
+        let (head, rest) = self.rest.split_at_checked(length).ok_or_else(misfit)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    fn word(&mut self) -> Result<u64> {
+        self.take(8)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).ok_or_else(misfit)
+    }
+}
+
+pub(super) fn misfit() -> Error {
+    Error::Refused("is no checkpoint of kadanoff, though its digest is right: it was not written by this program".to_string())
 }
