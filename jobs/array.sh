@@ -2,7 +2,8 @@
 # Many kadanoff runs that differ in one number: a SLURM job array over seeds, or over sizes.
 #
 #   sbatch --array=1-20 jobs/array.sh my-run.toml seed                 (seed = 1 ... 20)
-#   sbatch --array=64,128,256 jobs/array.sh my-run.toml size           (sizes = [64], sizes = [128], sizes = [256])
+#   sbatch --array=64,128,256 jobs/array.sh my-run.toml size           (sizes = [64], sizes = [128], sizes = [256]; a cluster takes indices up to its MaxArraySize, 1000 unless it was
+#                                                                       changed: `scontrol show config | grep MaxArraySize`; larger sides by jobs of their own)
 #   sbatch --array=1-1000%50 jobs/array.sh my-run.toml seed            (at most fifty at a time)
 #
 # Each task gets a folder and a run file of its own, runs/NAME-seed-7, and goes back into the queue by itself while work is left.

@@ -31,6 +31,8 @@ export HDF5_USE_FILE_LOCKING=${HDF5_USE_FILE_LOCKING:-FALSE}
 run_file=${1:-jobs/mehta-schwab.toml}
 folder=${2:-runs/$(basename "$run_file" .toml)}
 program=${KADANOFF:-target/release/kadanoff}
+# Further options of `kadanoff run`, for example KADANOFF_OPTIONS="--checkpoint-every 5m".
+read -r -a options <<<"${KADANOFF_OPTIONS:-}"
 
 if [[ ! -x $program ]]; then
   echo "There is no $program: build it first (cargo build --release), or name the binary as KADANOFF=/path/to/kadanoff." >&2
@@ -47,7 +49,7 @@ if [[ -z ${SLURM_JOB_END_TIME:-} && -n ${SLURM_JOB_ID:-} ]]; then
   export SLURM_JOB_END_TIME
 fi
 code=0
-srun ${mpi[@]+"${mpi[@]}"} --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}" || code=$?
+srun ${mpi[@]+"${mpi[@]}"} --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$program" run "$run_file" --out "$folder" --threads "${SLURM_CPUS_PER_TASK:-1}" ${options[@]+"${options[@]}"} || code=$?
 
 # The file `stop` in the folder is the wish of a person; all other stops are for the next job to go on from.
 if [[ $code == 75 && -n ${SLURM_JOB_ID:-} && $(tail -n 1 "$folder/log.txt") != *"stop"?" was found"* ]]; then

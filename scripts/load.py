@@ -14,7 +14,11 @@ directory = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 
 # Observables over (size, coupling), each with _errors, _autocorrelation_time, _effective_samples and _exact. In a window every size has couplings of its own: the axis is then
 # `point`, and `coupling` a variable over (size, point).
-sampling = xarray.open_dataset(directory / "results.h5", engine="h5netcdf", group="sampling")
+with h5py.File(directory / "results.h5", "r") as file:
+    was_sampled = "sampling" in file
+if not was_sampled:
+    print("This run has no stage [sample]: there are no observables.")
+sampling = xarray.open_dataset(directory / "results.h5", engine="h5netcdf", group="sampling") if was_sampled else xarray.Dataset({"size": []})
 axis = "coupling" if "coupling" in sampling.dims else "point"
 for size in sampling["size"].values:
     for place in range(sampling.sizes[axis]):
@@ -34,7 +38,7 @@ if path.exists():
             up = numpy.unpackbits(packed, axis=1, count=sites, bitorder="little")
             spins = 2 * up.astype(int).reshape(len(up), *[size] * int(group.attrs["dimension"])) - 1
             # The series over (coupling, chain, draw), where they are kept, say the same of the draw that each configuration was.
-            series = xarray.open_dataset(directory / "results.h5", engine="h5netcdf", group=f"sampling/L{size}")
+            series = xarray.open_dataset(directory / "results.h5", engine="h5netcdf", group=f"sampling/L{size}") if was_sampled else xarray.Dataset()
             if "magnetization" not in series:
                 print(f"{name}: {len(spins)} configurations, first row of the first: {spins.reshape(-1, size)[0]}")
                 continue

@@ -5,6 +5,7 @@
 import sys
 from pathlib import Path
 
+import h5py
 import matplotlib
 import numpy
 import xarray
@@ -15,6 +16,9 @@ import matplotlib.pyplot as pyplot
 directory = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 picture = Path(sys.argv[2]) if len(sys.argv) > 2 else directory / "observables.png"
 
+with h5py.File(directory / "results.h5", "r") as file:
+    if "sampling" not in file:
+        sys.exit("This run has no stage [sample]: there are no observables to plot.")
 sampling = xarray.open_dataset(directory / "results.h5", engine="h5netcdf", group="sampling")
 names = [name for name in sampling if f"{name}_errors" in sampling]
 columns = min(3, len(names))

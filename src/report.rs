@@ -143,7 +143,7 @@ fn sections(record: &RunRecord) -> Vec<Section> {
             sections.push(mapping::section(&renormalization.mappings));
         }
         sections.extend(comparison::sections(renormalization));
-        sections.extend(flow::section(renormalization));
+        sections.extend(flow::section(renormalization, record.training.as_ref().map(|training| training.size)));
         sections.extend(decimation::section(renormalization));
         sections.extend(standards::section(renormalization));
     }

@@ -4,6 +4,9 @@ use super::figure::{Anchor, Drawing};
 use super::number;
 use super::style::{Colour, GRID, INK, MUTED};
 
+/// Labels that a logarithmic axis has at least.
+const FEWEST_TICKS: usize = 3;
+
 /// Size of tick labels and axis labels.
 const SMALL: f64 = 11.0;
 
@@ -74,12 +77,14 @@ impl Scale {
                 _ => &[1.0],
             };
             let every = if factors.len() == 1 { (decades.clone().count() / 7 + 1) as i32 } else { 1 };
-            return decades
+            let ticks: Vec<(f64, String)> = decades
                 .filter(|decade| decade % every == 0)
                 .flat_map(|decade| factors.iter().map(move |factor| factor * 10f64.powi(decade)))
                 .filter(|&value| self.share(value).is_some())
                 .map(|value| (value, power_label(value)))
                 .collect();
+            // A short piece of the scale may hold none of these, or one; steps of equal size are close to even there.
+            return if ticks.len() < FEWEST_TICKS { Scale { logarithmic: false, ..self }.ticks(about.min(5)) } else { ticks };
         }
         let (low, high) = (self.low.min(self.high), self.low.max(self.high));
         let rough = (high - low) / about.max(1) as f64;
@@ -306,6 +311,16 @@ mod tests {
         let scale = Scale::logarithmic([0.002, 30.0]).expect("a scale");
         let labels: Vec<String> = scale.ticks(5).into_iter().map(|(_, label)| label).collect();
         assert_eq!(labels, ["0.01", "0.1", "1", "10"]);
+    }
+
+    #[test]
+    fn short_logarithmic_scales_have_labels_too() {
+        for (low, high) in [(0.81, 0.97), (1.06, 1.8), (0.42, 0.46), (0.31, 0.62), (2.05, 2.9), (1100.0, 1900.0), (5.1, 9.4)] {
+            let ticks = Scale::logarithmic([low, high]).expect("a scale").ticks(5);
+            assert!((3..=8).contains(&ticks.len()), "{low} to {high}: {ticks:?}");
+        }
+        let labels: Vec<String> = Scale::logarithmic([1.1, 1.4]).expect("a scale").ticks(5).into_iter().map(|(_, label)| label).collect();
+        assert_eq!(labels, ["1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6"]);
     }
 
     #[test]

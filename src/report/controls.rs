@@ -7,6 +7,8 @@ use crate::record::{RenormalizationRecord, TableRecord};
 
 /// A layer counts as local if its units hold at least this share of r^2 in the best 8 x 8 window, on average.
 const LOCAL: f64 = 0.5;
+/// That window.
+const WINDOW: usize = 8;
 
 const HEADS: [(&str, &str); 14] = [
     ("units", "units"),
@@ -26,12 +28,12 @@ const HEADS: [(&str, &str); 14] = [
 ];
 
 /// Adds what was asked for.
-pub(super) fn add(section: &mut Section, renormalization: &RenormalizationRecord) {
+pub(super) fn add(section: &mut Section, renormalization: &RenormalizationRecord, side: Option<usize>) {
     if let Some(seeds) = renormalization.table("seeds") {
         section.table(seeds_table(seeds));
     }
     let Some(controls) = renormalization.table("controls") else { return };
-    section.findings.extend(claims(controls));
+    section.findings.extend(claims(controls, side));
     section.paragraph(
         "<b>Controls.</b> The same measures for what a locality or a reconstruction must be told from. <i>Sites shuffled</i>: the same training on configurations whose sites were \
          permuted, all in the same way; a network knows nothing of the lattice but what is in the data, so its fields are scattered, and local again once every site is put back. \
@@ -94,8 +96,8 @@ fn seeds_table(table: &TableRecord) -> Table {
     page
 }
 
-/// What the run reproduces of the paper's claims, with the numbers.
-fn claims(table: &TableRecord) -> Vec<String> {
+/// What the run reproduces of the paper's claims, with the numbers. On a lattice of less than two windows a side even a uniform field has a large share in one, so that nothing is said of locality there.
+fn claims(table: &TableRecord, side: Option<usize>) -> Vec<String> {
     let trained: Vec<usize> = rows_of(table, "trained").collect();
     let number = |row: usize, column: &str| table.get(row, column).map_or(f64::NAN, |pair| pair[0]);
     let share = |name: &str, column: &str| rows_of(table, name).next().map(|row| number(row, column));
@@ -111,7 +113,7 @@ fn claims(table: &TableRecord) -> Vec<String> {
     .into_iter()
     .filter_map(|(name, words)| Some(format!("{} % {words}", percent(share(name, "share_8")?, 1))))
     .collect();
-    if let Some(first) = trained.first() {
+    if let (Some(first), true) = (trained.first(), side.is_some_and(|side| side >= 2 * WINDOW)) {
         let which = match (local.len(), local.len() == trained.len()) {
             (0, _) => "In no layer are the receptive fields local".to_string(),
             (_, true) => "The receptive fields are local in every layer, as the paper says".to_string(),

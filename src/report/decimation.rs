@@ -89,6 +89,10 @@ fn comparison(table: &TableRecord) -> Option<String> {
         let show = |[value, error]: [f64; 2]| if error > 0.0 { with_error(value, error) } else { significant(value, 4) };
         rows.filter_map(|(row, _)| table.get(row, column)).map(show).collect()
     };
+    let row = table.rows.iter().position(|(label, _)| label.contains("trained"))?;
+    if ["correlation", "agreement"].iter().any(|column| of("trained", column).is_empty()) {
+        return None;
+    }
     let mut sentence = format!(
         "Level by level, the correlation of neighbours is {} after decimation and {} in the trained layers; of the spins of the chain {} and {} come back.",
         list(&of("decimation", "correlation")),
@@ -96,7 +100,6 @@ fn comparison(table: &TableRecord) -> Option<String> {
         list(&of("decimation", "agreement")),
         list(&of("trained", "agreement"))
     );
-    let row = table.rows.iter().position(|(label, _)| label.contains("trained"))?;
     if let Some([divergence, error]) = table.get(row, "divergence") {
         sentence.push_str(&format!(
             " The first machine is {} nats from the law of the chain; decimation leaves that law as it is.",

@@ -9,6 +9,7 @@ use super::sizes;
 use super::style::{self, EXACT, INK, MUTED};
 use super::tables;
 use crate::exact::critical_coupling;
+use crate::exact::kaufman::torus;
 use crate::record::{RenormalizationRecord, TableRecord};
 
 /// Differences of so many standard errors count.
@@ -17,7 +18,7 @@ const CLEAR: f64 = 3.0;
 const ZERO: f64 = 0.5;
 
 /// The section, if the flow was followed.
-pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section> {
+pub(super) fn section(renormalization: &RenormalizationRecord, side: Option<usize>) -> Option<Section> {
     let (way, ends, fixed_points) =
         (renormalization.table("flow")?, renormalization.table("flow_ends")?, renormalization.table("flow_fixed_points")?);
     let mut section = Section::new("The flow of the machine");
@@ -31,14 +32,14 @@ pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section
     section.findings.extend(directions(ends));
     section.findings.extend(fixed_point(fixed_points));
     section.findings.extend(thermal(ends));
-    if let Some(drawing) = draw(way, ends) {
+    if let Some(drawing) = draw(way, ends, side) {
         section.figure(
             "flow",
             drawing,
             "Coupling against step of the flow for each start; change of the energy in the first step against the coupling of the start; specific heat at the end beside that of the Ising model.",
             "<b>The flow.</b> (a) Coupling of the Ising model with the energy of the ensemble against the step, one curve a start (step 0 at the left end). (b) Change of the energy per site in the \
-             first step against the coupling of the start; a positive change warms up. (c) Specific heat against coupling at the end of the flow (discs) and, as a curve, of the Ising model at \
-             couplings with the energies met on the way. Bars are standard errors; dashed lines mark <i>K</i><sub>c</sub>.",
+             first step against the coupling of the start; a positive change warms up. (c) Specific heat against coupling at the end of the flow (discs) and, as a curve, of the Ising model on \
+             this lattice. Bars are standard errors; dashed lines mark <i>K</i><sub>c</sub>.",
         );
     }
     section.table(tables::table_with(
@@ -192,7 +193,7 @@ fn curve(way: &TableRecord, start: f64) -> Vec<(f64, [f64; 2])> {
         .collect()
 }
 
-fn draw(way: &TableRecord, ends: &TableRecord) -> Option<Drawing> {
+fn draw(way: &TableRecord, ends: &TableRecord, side: Option<usize>) -> Option<Drawing> {
     let starts: Vec<f64> = (0..ends.rows.len()).filter_map(|row| Some(ends.get(row, "start")?[0])).collect();
     let critical = critical_coupling();
     let curves: Vec<Vec<(f64, [f64; 2])>> = starts.iter().map(|&start| curve(way, start)).collect();
@@ -232,7 +233,7 @@ fn draw(way: &TableRecord, ends: &TableRecord) -> Option<Drawing> {
     legend(&mut drawing, [110.0, 40.0], &names);
     drawing.heading("a", [60.0, 40.0], 13.0, INK, Anchor::Start);
     first_steps(&mut drawing, ends, critical);
-    heats(&mut drawing, way, ends, critical);
+    heats(&mut drawing, way, ends, critical, side);
     Some(drawing)
 }
 
@@ -261,22 +262,28 @@ fn first_steps(drawing: &mut Drawing, ends: &TableRecord, critical: f64) {
     drawing.heading("b", [60.0, 400.0], 13.0, INK, Anchor::Start);
 }
 
-/// Panel (c).
-fn heats(drawing: &mut Drawing, way: &TableRecord, ends: &TableRecord, critical: f64) {
+/// Panel (c). `side`: of the lattice, where it is known.
+fn heats(drawing: &mut Drawing, way: &TableRecord, ends: &TableRecord, critical: f64, side: Option<usize>) {
+    /// Points of the exact curve.
+    const POINTS: usize = 200;
     let pairs = |table: &TableRecord, column: &str| -> Vec<(f64, [f64; 2])> {
         let of_row = |row: usize| Some((table.get(row, "coupling")?[0], table.get(row, column)?));
         (0..table.rows.len()).filter_map(of_row).filter(|(coupling, _)| *coupling > 0.0).collect()
     };
-    let (found, mut ising) = (pairs(ends, "specific_heat_per_site"), pairs(way, "ising_specific_heat"));
-    ising.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (found, met) = (pairs(ends, "specific_heat_per_site"), pairs(way, "ising_specific_heat"));
+    let ends_of = |better: fn(f64, f64) -> f64| found.iter().chain(&met).map(|(coupling, _)| *coupling).chain([critical]).reduce(better);
+    let (Some(low), Some(high)) = (ends_of(f64::min), ends_of(f64::max)) else { return };
+    let at = |point: usize| low * (high / low).powf(point as f64 / POINTS as f64);
+    let heat = |side: usize, coupling: f64| (coupling, torus(side, side, coupling).specific_heat_per_site);
+    let ising: Vec<(f64, f64)> = side.map_or_else(Vec::new, |side| (0..=POINTS).map(|point| heat(side, at(point))).collect());
     let heats =
-        found.iter().flat_map(|(_, [heat, error])| [heat - error, heat + error]).chain(ising.iter().map(|(_, heat)| heat[0])).chain([0.0]);
-    let couplings = found.iter().chain(&ising).map(|(coupling, _)| *coupling).chain([critical]);
+        found.iter().flat_map(|(_, [heat, error])| [heat - error, heat + error]).chain(ising.iter().map(|(_, heat)| *heat)).chain([0.0]);
+    let couplings = [low, high];
     let (Some(x), Some(y)) = (Scale::logarithmic(couplings), Scale::linear(heats)) else { return };
     let panel = Panel { left: 548.0, top: 420.0, right: 904.0, bottom: 650.0, x, y };
     panel.axes(drawing, "coupling K of this energy", "specific heat per site (k_B)");
     panel.landmark(drawing, critical, "K_c");
-    panel.curve(drawing, ising.iter().map(|(coupling, heat)| (*coupling, heat[0])), EXACT, 1.4);
+    panel.curve(drawing, ising, EXACT, 1.4);
     let colour = style::category(0);
     for (coupling, [heat, error]) in &found {
         panel.error_bar(drawing, *coupling, *heat, *error, colour);

@@ -35,7 +35,7 @@ pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section
             "Share of the best window against the penalty for several numbers of configurations, and the penalty at which it crosses one half against the number of configurations.",
             format!(
                 "<b>Penalty and locality.</b> (a) Mean share of Σ<i>r</i>² in the best {window} × {window} window over live units of the first layer against the L1 penalty; each line is one network a point, \
-                 lines of one colour differ in their seed. Networks without live units have no point. (b) Penalty at which the share crosses one half; bars are standard errors over the seeds. Solid: fit of a power; \
+                 lines of one colour differ in their seed. Networks without live units have no point. (b) Where thresholds were found: penalty at which the share crosses one half; bars are standard errors over the seeds. Solid: fit of a power; \
                  dashed: the hypothesis, the noise 0.25 / √<i>N</i> of a correlation."
             ),
         );

@@ -20,7 +20,7 @@ pub(super) fn page(record: &RunRecord, sections: &[Section], warnings: &[String]
     );
     html.push_str(&facts(record));
     html.push_str("</header>\n");
-    html.push_str(&warning_box(warnings));
+    html.push_str(&warning_box(warnings, record.sampling.is_some()));
     let mut numbers = Numbers::default();
     html.push_str(&findings(sections));
     if let Some(table) = speeds(record) {
@@ -88,6 +88,7 @@ fn title(record: &RunRecord) -> String {
     let lattice = match (&record.sampling, &record.training) {
         (Some(sampling), _) if !sampling.sizes.is_empty() => format!("The Ising model on {}", lattices(sampling.geometry, &sampling.sizes)),
         (_, Some(training)) => format!("The Ising model on {0} × {0}", training.size),
+        _ if record.renormalization.is_some() => "The renormalization of the Ising model".to_string(),
         _ => "A run without results yet".to_string(),
     };
     match &record.training {
@@ -160,10 +161,14 @@ fn short_commit(commit: &str) -> String {
     if commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()) { commit[..12].to_string() } else { commit.to_string() }
 }
 
-fn warning_box(warnings: &[String]) -> String {
+fn warning_box(warnings: &[String], has_chains: bool) -> String {
     if warnings.is_empty() {
-        return "<p class=\"clear\">No warnings: no mean over sampled chains deviates from its exact value by more than four standard errors, all numbers are finite, and no chain is too short.</p>\n"
-            .to_string();
+        let why = if has_chains {
+            "no mean over sampled chains deviates from its exact value by more than four standard errors, all numbers are finite, and no chain is too short"
+        } else {
+            "all numbers are finite"
+        };
+        return format!("<p class=\"clear\">No warnings: {why}.</p>\n");
     }
     let items: String = warnings.iter().map(|warning| format!("<li>{warning}</li>\n")).collect();
     format!("<aside class=\"warnings\" role=\"note\">\n<h2>Read this first</h2>\n<ul>\n{items}</ul>\n</aside>\n")

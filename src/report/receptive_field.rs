@@ -12,6 +12,8 @@ const DRAWN_UNITS: usize = 400;
 const LARGEST_PICTURE: usize = 1640;
 /// Logical pixels of a picture along one side at most.
 const LARGEST_WIDTH: f64 = 820.0;
+/// The ratio of sizes of two layers from which on fields are said to grow.
+const GROWTH: f64 = 1.1;
 /// Cells between two fields.
 const GAP: usize = 1;
 const GAP_COLOUR: Colour = [0xb4, 0xbc, 0xc5];
@@ -41,7 +43,7 @@ pub(super) fn section(renormalization: &RenormalizationRecord, training: Option<
     if !layers.is_empty() {
         section.table(table(layers, training));
     }
-    super::controls::add(&mut section, renormalization);
+    super::controls::add(&mut section, renormalization, layers.first().and_then(side_of));
     section
 }
 
@@ -63,13 +65,13 @@ fn locality(layers: &[ReceptiveFieldSummary]) -> Option<String> {
     (!sentences.is_empty()).then(|| format!("The best 8 × 8 window holds on average {}.", list(&sentences)))
 }
 
-/// Whether the fields grow with depth.
+/// Whether the fields grow with depth, each layer's by a tenth at least: a few per cent are nothing, and where they cover the lattice they cannot.
 fn growth(layers: &[ReceptiveFieldSummary]) -> Option<String> {
     let sizes: Vec<f64> = layers.iter().map(|layer| layer.median_participation_ratio).collect();
     if sizes.len() < 2 || sizes.iter().any(|size| !size.is_finite()) {
         return None;
     }
-    let does = if sizes.windows(2).all(|pair| pair[1] > pair[0]) { "grow" } else { "do not grow steadily" };
+    let does = if sizes.windows(2).all(|pair| pair[1] > GROWTH * pair[0]) { "grow" } else { "do not grow steadily" };
     let sizes: Vec<String> = sizes.iter().map(|&size| significant(size, 3)).collect();
     Some(format!("Receptive fields {does} with depth: the median participation ratio is {} sites, from the lattice up.", list(&sizes)))
 }

@@ -21,6 +21,13 @@ const CURVES: [(&str, &str); 4] = [
 pub(super) fn section(record: &RunRecord) -> Option<Section> {
     let times = record.analysis("relaxation_times")?;
     let mut section = Section::new("Relaxation at the critical point");
+    if !CURVES.iter().any(|(column, _)| (0..times.rows.len()).any(|row| times.get(row, column).is_some())) {
+        section.paragraph(
+            "No integrated autocorrelation time at <i>K</i><sub>c</sub> is given: all are shorter than four draws, or not resolved by the length of the chains. A smaller <code>measure_every</code>, or \
+             longer chains, would tell them.",
+        );
+        return Some(section);
+    }
     section.paragraph(
         "Integrated autocorrelation times <i>τ</i> of the ensembles at <i>K</i><sub>c</sub> in sweeps, by the Gamma method. Times shorter than four draws, or not resolved by the length of \
          the chains, are left out. Weighted fits of ln <i>τ</i> against ln <i>L</i> give the dynamic exponent <i>z</i> of <i>τ</i> ~ <i>L</i><sup><i>z</i></sup>; the fit that counts is the \

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The page, written when all else is done.
-const REPORT_FILE: &str = "report.html";
+pub const REPORT_FILE: &str = "report.html";
 /// The file by which people ask a job to stop.
 const STOP_FILE: &str = "stop";
 /// How the lines of `log.txt` begin that say how a job ended; `kadanoff status` looks for them.

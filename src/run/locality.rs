@@ -39,15 +39,17 @@ pub fn tables(beside: &[Beside]) -> Result<Vec<TableRecord>> {
     for one in beside.iter().filter(|one| one.companion.role == Role::Scan) {
         let subject = one.subject();
         let (fields, window) = (receptive_fields(&subject)?.swap_remove(0), window(subject.torus.side()));
-        let live = fields.live.iter().filter(|&&live| live).count().max(1) as f64;
+        let live = fields.live.iter().filter(|&&live| live).count();
+        // Where all units are dead there is nothing to measure.
+        let of_live = |measure: f64| if live > 0 { measure } else { f64::NAN };
         let is_local = |unit: &usize| fields.live[*unit] && fields.measures[*unit].window_share[window] >= LOCAL;
         points.push(Point {
             seed: one.companion.seed_number,
-            l1: f64::from(one.companion.section.l1[0]),
+            l1: as_written(one.companion.section.l1[0]),
             samples: one.companion.section.samples,
-            share: fields.mean_window_share[window],
-            local: (0..fields.units).filter(is_local).count() as f64 / live,
-            participation_ratio: fields.median_participation_ratio,
+            share: of_live(fields.mean_window_share[window]),
+            local: of_live((0..fields.units).filter(is_local).count() as f64 / live as f64),
+            participation_ratio: of_live(fields.median_participation_ratio),
             dead: fields.dead(),
         });
     }
@@ -56,6 +58,11 @@ pub fn tables(beside: &[Beside]) -> Result<Vec<TableRecord>> {
     };
     let (thresholds, seeds) = (thresholds(&points), seeds(&points));
     Ok(vec![scan(&points, WINDOW_SIDES[window(side)]), threshold_table(&thresholds, seeds), fit(&thresholds, seeds)])
+}
+
+/// A number of single precision as people write it: 0.0001, not the nearest binary fraction.
+fn as_written(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
 }
 
 fn scan(points: &[Point], window: usize) -> TableRecord {

@@ -1,6 +1,6 @@
 //! `kadanoff status DIR`: how far a run is, from the small files that its job writes anyway. No lock is taken, no large file is opened, so that the job notices nothing.
 
-use super::desk::{DONE, DONE_IN_PART, FAILED, STOPPED, SUBMITTED};
+use super::desk::{DONE, DONE_IN_PART, FAILED, REPORT_FILE, STOPPED, SUBMITTED};
 use super::{layers, networks, train};
 use crate::config::{Distribute, RunFile};
 use crate::error::Result;
@@ -98,6 +98,10 @@ pub fn look(path: &Path) -> Result<Status> {
     // What was done is not there any more: the same command does it again.
     let state = if state == State::Done && !path.join(RESULTS_FILE).exists() { State::Stopped } else { state };
     let stages = stages(&job, path, note.as_ref());
+    // A job that was to do some stages of a run that was done already leaves nothing to be done.
+    let has_report = !job.report.figures || path.join(REPORT_FILE).exists();
+    let is_whole = has_report && stages.iter().all(|stage| stage.done) && begun.is_some_and(|begun| ended_in_part(&events[begun..]));
+    let state = if state == State::Stopped && is_whole { State::Done } else { state };
     // A note of a stage that is in the files by now, or of a job that has ended, says nothing.
     let current = stages.iter().find(|stage| !stage.done).map(|stage| stage.name.clone());
     let now = note.filter(|note| state == State::Running && current == Some(note.stage.clone()));
@@ -113,14 +117,23 @@ pub fn look(path: &Path) -> Result<Status> {
     })
 }
 
+/// Whether one of the events begins so.
+fn has(events: &[(u64, &str)], starts: &[&str]) -> bool {
+    events.iter().any(|(_, event)| starts.iter().any(|start| event.starts_with(start)))
+}
+
+/// Whether the last job was to do some stages only, and has.
+fn ended_in_part(events: &[(u64, &str)]) -> bool {
+    has(events, &DONE_IN_PART)
+}
+
 /// How the last job ended, by what it wrote down after it had begun.
 fn how_it_ended(events: &[(u64, &str)]) -> State {
-    let last = |starts: &[&str]| events.iter().any(|(_, event)| starts.iter().any(|start| event.starts_with(start)));
-    if last(&DONE) {
+    if has(events, &DONE) {
         State::Done
-    } else if last(&[STOPPED]) || last(&DONE_IN_PART) {
+    } else if has(events, &[STOPPED]) || ended_in_part(events) {
         State::Stopped
-    } else if last(&[FAILED]) {
+    } else if has(events, &[FAILED]) {
         State::Failed
     } else {
         State::Killed
