@@ -87,7 +87,7 @@ pub fn agree<T>(comm: &dyn Comm, own: Result<T>) -> Result<T> {
 const PIECE: usize = 4 << 20;
 
 /// What every rank puts, in rank order and piece by piece, for rank 0 to take: no rank holds more of it than a piece at a time, whatever all of them have together. Collective.
-pub fn gather_pieces(comm: &dyn Comm, put: &dyn Fn(&mut dyn FnMut(&[u8])), take: &mut dyn FnMut(&[u8])) {
+pub fn gather_pieces(comm: &dyn Comm, put: impl FnOnce(&mut dyn FnMut(&[u8])), take: &mut dyn FnMut(&[u8])) {
     if comm.is_root() {
         put(take);
         for rank in 1..comm.size() {

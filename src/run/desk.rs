@@ -251,7 +251,7 @@ impl Desk {
         &mut self,
         stage: Stage,
         length: u64,
-        put: &mut dyn FnMut(&mut dyn FnMut(&[u8])),
+        put: impl FnOnce(&mut dyn FnMut(&[u8])),
         begun: Instant,
         stopping: Option<&str>,
     ) -> Result<()> {

@@ -88,7 +88,7 @@ impl Plan {
     /// The lattice of an ensemble.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a side that no lattice has.
+    /// [`crate::error::Error::Usage`] for a side that no lattice has.
     pub fn torus(&self, ensemble: usize) -> Result<Torus> {
         Torus::new(self.geometry, self.ensembles[ensemble].0)
     }
@@ -140,7 +140,7 @@ impl Plan {
 /// Runs all chains from where an earlier submission left them. Collective; the result, in the order of the chains, is on rank 0 and empty elsewhere.
 ///
 /// # Errors
-/// Whatever a sampler refuses, agreed on by all ranks; [`Error::Stopped`] if the job stops before the end.
+/// Whatever a sampler refuses, agreed on by all ranks; [`crate::error::Error::Stopped`] if the job stops before the end.
 pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
     let comm = session.comm();
     let stored = session.resume_on_root(Stage::Sampling)?;

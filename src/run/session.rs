@@ -151,14 +151,14 @@ impl<'a> Session<'a> {
         let lengths = comm.gather(state.length().to_le_bytes().to_vec()).unwrap_or_default();
         let length = lengths.iter().filter_map(|length| length.first_chunk()).map(|bytes| u64::from_le_bytes(*bytes)).sum();
         let mut is_handed_over = false;
-        let mut put = |take: &mut dyn FnMut(&[u8])| {
+        let put = |take: &mut dyn FnMut(&[u8])| {
             is_handed_over = true;
-            comm::gather_pieces(comm, &|take| state.put(take), take);
+            comm::gather_pieces(comm, |take| state.put(take), take);
         };
-        let written = self.desk.as_mut().map(|desk| desk.keep_checkpoint(stage, length, &mut put, begun, stopping));
+        let written = self.desk.as_mut().map(|desk| desk.keep_checkpoint(stage, length, put, begun, stopping));
         // The ranks without a desk; and whatever could not be written, they are not to wait for one who does not take it.
         if !is_handed_over {
-            comm::gather_pieces(comm, &|take| state.put(take), &mut |_| {});
+            comm::gather_pieces(comm, |take| state.put(take), &mut |_| {});
         }
         comm::agree(comm, written.transpose()).map(drop)
     }

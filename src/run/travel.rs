@@ -185,7 +185,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (mut folder, _) = CheckpointFolder::open(directory.path()).unwrap();
         let state = Begun(units);
-        folder.write(HASH, 1, &[], state.length(), &mut |take| state.put(take)).unwrap();
+        folder.write(HASH, 1, &[], state.length(), |take| state.put(take)).unwrap();
         let mut stored = read_generation(&folder.newest(), HASH).unwrap().items;
         assert_eq!(stored.bytes().unwrap(), bytes(&state));
         assert_eq!(fit(plan, &mut stored).ok(), Some(units.iter().filter(|unit| unit.has_begun()).count()));
@@ -247,7 +247,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (mut folder, _) = CheckpointFolder::open(directory.path()).unwrap();
         let state = Begun(&units);
-        folder.write(HASH, 1, &[], state.length(), &mut |take| state.put(take)).unwrap();
+        folder.write(HASH, 1, &[], state.length(), |take| state.put(take)).unwrap();
         let stored = || read_generation(&folder.newest(), HASH).unwrap().items;
         assert!(matches!(own_units(&fewer, &Solo, Some(stored())), Err(Error::Refused(sentence)) if sentence.contains("has not")));
         assert!(fit(&fewer, &mut stored()).is_err() && fit(&plan, &mut stored()).is_ok());

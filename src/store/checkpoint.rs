@@ -100,7 +100,7 @@ impl CheckpointFolder {
         stage: u64,
         submissions: &[Submission],
         length: u64,
-        put: &mut dyn FnMut(&mut dyn FnMut(&[u8])),
+        put: impl FnOnce(&mut dyn FnMut(&[u8])),
     ) -> Result<u64> {
         // Only this folder: if DIR itself has vanished, that is an error.
         match std::fs::create_dir(&self.path) {
@@ -226,7 +226,7 @@ mod tests {
     fn try_to_write(folder: &mut CheckpointFolder, generation: u64) -> Result<u64> {
         let parts = items(generation);
         let length = parts.iter().map(|part| part.len() as u64).sum();
-        folder.write(HASH, 1, &[], length, &mut |take| parts.iter().for_each(|part| take(part)))
+        folder.write(HASH, 1, &[], length, |take| parts.iter().for_each(|part| take(part)))
     }
 
     fn write(folder: &mut CheckpointFolder, generation: u64) {
@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(state, alike);
         for pieces in [1, 4097, PIECE, 2 * PIECE, 4 * PIECE] {
             let bytes = state.clone().into_bytes();
-            folder.write(HASH, 2, &[], state.length(), &mut |take| bytes.chunks(pieces).for_each(|piece| take(piece))).unwrap();
+            folder.write(HASH, 2, &[], state.length(), |take| bytes.chunks(pieces).for_each(take)).unwrap();
             let mut checkpoint = read_generation(&folder.newest(), HASH).unwrap();
             assert!(checkpoint.items.bytes().unwrap() == bytes && Items::words(&checkpoint.items.item(7).unwrap().unwrap()) == words);
         }
@@ -377,7 +377,7 @@ mod tests {
         std::fs::write(folder.newest(), &whole).unwrap();
         assert!(matches!(read_generation(&folder.newest(), HASH), Err(Error::Refused(sentence)) if sentence.contains("digest")));
         let before = std::fs::read(folder.newest()).unwrap();
-        let short = folder.write(HASH, 2, &[], 80, &mut |take| take(&[0; 72]));
+        let short = folder.write(HASH, 2, &[], 80, |take| take(&[0; 72]));
         assert!(matches!(short, Err(Error::InputOutput(sentence)) if sentence.contains("instead of")));
         assert!(std::fs::read(folder.newest()).unwrap() == before);
     }
