@@ -127,11 +127,22 @@ pub fn report_again(directory: &Path) -> Result<PathBuf> {
     let _kept_out = crate::store::lock::keep_jobs_out(directory)?;
     let mut record = crate::store::read_run(directory)?;
     // The text was accepted when the run began; what it asks of the analysis is all that is wanted of it here.
-    let wanted = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).map_or(true, |job| job.report.scaling);
+    let job = RunFile::parse_for(&record.provenance.run_file, "run.toml", None).ok();
+    let wanted = job.as_ref().is_none_or(|job| job.report.scaling);
     let kept = directory.join(crate::store::CONFIGURATIONS_FILE);
-    let configurations = if kept.exists() { crate::store::read_configurations(&kept)?.1 } else { Vec::new() };
-    // What was found from series that are gone stays as it is.
-    if let Some(sampling) = record.sampling.as_ref().filter(|sampling| !sampling.is_of_histograms()) {
+    let configurations = if kept.exists() {
+        let (provenance, sets) = crate::store::read_configurations(&kept)?;
+        provenance.must_be_of_the_run_of(&record.provenance, &kept)?;
+        sets
+    } else {
+        Vec::new()
+    };
+    // What was found from series or configurations that are not here stays as it is; and what was not yet looked for is the next job's, which decides then what it keeps of the series.
+    let keeps_none = job.as_ref().and_then(|job| job.sample.as_ref()).is_some_and(|section| section.configurations == 0);
+    let was_analysed =
+        record.scaling.is_some() || !record.analyses.is_empty() || record.training.is_some() || record.renormalization.is_some();
+    let is_at_hand = was_analysed && (keeps_none || !configurations.is_empty());
+    if let Some(sampling) = record.sampling.as_ref().filter(|sampling| is_at_hand && !sampling.is_of_histograms()) {
         let none = Notes::new(BTreeMap::new(), 1, progress::Progress::new("", "parts", 1, false));
         let (scaling, analyses) = analysis::all(sampling, &configurations, wanted, &none)?;
         if scaling != record.scaling || analyses != record.analyses {

@@ -189,6 +189,15 @@ fn files_of_another_run_are_refused_and_left_alone() {
         }
         let said = code(&run.command(kadanoff()).output().unwrap(), 3);
         assert!(said.contains(names[0]) && said.contains("belongs to another run") && said.contains("seed 12"), "{said}");
+        let mut others = vec![vec!["export", "--to", "numpy"]];
+        if names[0] == "configurations.h5" {
+            others.push(vec!["report"]);
+        }
+        for other in others {
+            let said = code(&kadanoff().args(&other).arg(&run.directory).stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap(), 3);
+            assert!(said.contains("belongs to another run") && said.contains("seed 12"), "{other:?}: {said}");
+        }
+        assert!(!run.directory.join("run.npz").exists());
         assert_eq!(own(names[0]), std::fs::read(other.directory.join(names[0])).unwrap());
         std::fs::write(run.directory.join(names[0]), &before[place]).unwrap();
     }

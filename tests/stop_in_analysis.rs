@@ -80,6 +80,13 @@ fn jobs_shorter_than_the_analysis_come_to_its_end_with_the_same_bits() {
         command.args(["--checkpoint-every", "10ms"]).env("KADANOFF_FAULT", format!("kill@answer:{}", 5 * pass));
         assert!(!command.output().unwrap().status.success());
     }
+    // A report between two jobs leaves to the next one what is still to be found.
+    succeed(kadanoff().arg("report").arg(&killed).stdout(Stdio::null()));
     succeed(&mut run(&job, &killed, kadanoff()));
     assert!(outcome(&killed) == outcome(&whole), "kills in the analysis changed its result");
+    // Nor does one where the configurations are elsewhere change what was found.
+    std::fs::rename(killed.join("configurations.h5"), folder.path().join("configurations.h5")).unwrap();
+    succeed(kadanoff().arg("report").arg(&killed).stdout(Stdio::null()));
+    std::fs::rename(folder.path().join("configurations.h5"), killed.join("configurations.h5")).unwrap();
+    assert!(outcome(&killed) == outcome(&whole), "a report without configurations changed the analysis");
 }

@@ -275,16 +275,19 @@ fn wrong_set(set: &ConfigurationSet, wanted: usize, record: Option<&RunRecord>) 
 fn summary(path: &Path, record: Option<&RunRecord>, report: Report) {
     let file = path.join(store::SUMMARY_FILE);
     let Some(record) = record else { return };
-    let read = std::fs::read(&file).map_err(|why| format!("cannot read {}: {why}", file.display()));
+    let read = store::directory::regular_bytes(&file).map_err(|why| format!("cannot read {}: {why}", file.display()));
     let found: std::result::Result<serde_json::Value, String> =
         read.and_then(|text| serde_json::from_slice(&text).map_err(|why| format!("{} is no JSON: {why}", file.display())));
-    let again = format!("kadanoff report {} writes it again", path.display());
+    let is_at_work = store::lock::holder(path).is_some_and(|(_, lives)| lives != Some(false));
+    let again = format!("kadanoff report {}, or the command of the run, writes it again", path.display());
     // As text and back, so that numbers which JSON cannot hold are null on both sides.
     let expected: serde_json::Value = serde_json::from_str(&store::summary::summary(record).to_string()).unwrap_or_default();
     report(
         store::SUMMARY_FILE,
         match found {
             Ok(found) if found == expected => Ok("as results.h5 says".to_string()),
+            // The files are replaced one after the other.
+            Ok(_) if is_at_work => Ok("of a moment before or after results.h5: a job is at work".to_string()),
             Ok(_) => Err(vec![format!("{} says other things than {}: {again}", file.display(), store::RESULTS_FILE)]),
             Err(sentence) => Err(vec![format!("{sentence}: {again}")]),
         },

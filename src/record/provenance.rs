@@ -1,6 +1,8 @@
 //! Where the numbers of a run came from, and whether two files are of one run.
 
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Where the numbers came from. Every file carries it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,25 @@ impl Provenance {
     /// Whether both are of one run, that is, of one run file and one seed, whatever the program and the submissions.
     pub fn is_of_the_run_of(&self, other: &Provenance) -> bool {
         (&self.run_file_hash, self.seed) == (&other.run_file_hash, other.seed)
+    }
+
+    /// Refuses this, found in `file`, which somebody has put in the place of ours, if it is of another run.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub fn must_be_of_the_run_of(&self, ours: &Provenance, file: &Path) -> Result<()> {
+        if self.is_of_the_run_of(ours) {
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
+            "{} belongs to another run: its run file has the BLAKE3 hash {} and seed {}, that of this directory {} and {}. Put back the file of this run, or move this one away to do its part of \
+             the work anew",
+            file.display(),
+            self.run_file_hash,
+            self.seed,
+            ours.run_file_hash,
+            ours.seed
+        )))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernels::InstructionSet;
 use crate::record::provenance::{self, Provenance, Submission};
 use crate::record::{RenormalizationRecord, RunRecord, SamplingRecord, Scaling, TableRecord, TrainingRecord};
-use crate::store::checkpoint::{CheckpointFolder, StoredItems};
+use crate::store::checkpoint::{Checkpoint, CheckpointFolder, StoredItems};
 use crate::store::{self, ConfigurationSet, RunDirectory};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -72,13 +72,14 @@ impl Desk {
         let (checkpoints, mut notes) = CheckpointFolder::open(directory.path())?;
         let begun = directory.file(store::RESULTS_FILE).exists();
         let mut record = if begun { store::read_run(directory.path())? } else { empty_record(job) };
-        belongs(&record.provenance, job, &directory.file(store::RESULTS_FILE))?;
+        let ours = Provenance::new(&job.text, job.seed);
+        record.provenance.must_be_of_the_run_of(&ours, &directory.file(store::RESULTS_FILE))?;
         let kept = directory.file(store::CONFIGURATIONS_FILE);
         let taken_in = job.train.as_ref().is_some_and(|section| section.foreign.is_some());
         let mut configurations = Vec::new();
         if (record.sampling.is_some() || taken_in) && kept.exists() {
             let (provenance, sets) = store::read_configurations(&kept)?;
-            belongs(&provenance, job, &kept)?;
+            provenance.must_be_of_the_run_of(&ours, &kept)?;
             configurations = sets;
         }
         if record.sampling.is_some() && configurations.is_empty() && job.sample.as_ref().is_some_and(|section| section.configurations > 0) {
@@ -229,6 +230,12 @@ impl Desk {
         let (checkpoint, warning) = self.checkpoints.read(self.run_file_hash())?;
         if let Some(warning) = warning {
             self.say(&format!("warning: {warning}"))?;
+        }
+        let is_earlier = |checkpoint: &Checkpoint| stage == Stage::Sampling && checkpoint.stage != stage as u64;
+        if checkpoint.as_ref().is_some_and(is_earlier) {
+            // The files of the sampling were taken away. What a later stage had done would be taken for proof that the stages between are done.
+            self.say("the checkpoint of a later stage is dropped, since the sampling is done again")?;
+            self.drop_checkpoints()?;
         }
         let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.stage == stage as u64) else { return Ok(None) };
         // The files of the run know only the submissions before the last finished stage.
@@ -389,23 +396,6 @@ impl Desk {
 
 fn rest_of(intact: bool) -> &'static str {
     if intact { "; the one before is intact, and the same command goes on from it" } else { ", and no older checkpoint is there" }
-}
-
-/// Refuses a file of another run, which somebody has put in the place of ours.
-fn belongs(provenance: &Provenance, job: &RunFile, file: &Path) -> Result<()> {
-    let ours = Provenance::new(&job.text, job.seed);
-    if provenance.is_of_the_run_of(&ours) {
-        return Ok(());
-    }
-    Err(Error::Refused(format!(
-        "{} belongs to another run: its run file has the BLAKE3 hash {} and seed {}, that of this directory {} and {}. Put back the file of this run, or move this one away to do its part of \
-         the work anew",
-        file.display(),
-        provenance.run_file_hash,
-        provenance.seed,
-        ours.run_file_hash,
-        ours.seed
-    )))
 }
 
 /// Removes a file; whether it was there and is not any more.

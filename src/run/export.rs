@@ -5,7 +5,8 @@ use crate::config::{RunFile, TrainSection};
 use crate::error::{Error, Result};
 use crate::rbm::deep::{self, ActivationKind};
 use crate::rbm::{Matrix, Rbm, TrainingData};
-use crate::record::LayerRecord;
+use crate::record::provenance::Provenance;
+use crate::record::{LayerRecord, TrainingRecord};
 use crate::spins::BitMatrix;
 use crate::store::export::{Array, HyperParameters, write_npz, write_rbms};
 use crate::store::{self, ConfigurationSet};
@@ -22,8 +23,7 @@ pub fn to_rbms(path: &Path, layer: usize, out: Option<&Path>) -> Result<(PathBuf
     let job = super::accepted_run_file(path)?;
     let section =
         job.train.as_ref().ok_or_else(|| Error::Usage(format!("{} has no section [train]: there is no network to export", job.name)))?;
-    let trained =
-        if path.join(store::NETWORK_FILE).exists() { store::read_network(&path.join(store::NETWORK_FILE))?.1.layers } else { Vec::new() };
+    let trained = own_network(path, &job)?.map_or_else(Vec::new, |trained| trained.layers);
     let Some(record) = layer.checked_sub(1).and_then(|index| trained.get(index)) else {
         return Err(Error::Usage(format!(
             "layer {layer} of {} is not there: {} of {} layers are trained so far",
@@ -32,7 +32,7 @@ pub fn to_rbms(path: &Path, layer: usize, out: Option<&Path>) -> Result<(PathBuf
             section.layers.len()
         )));
     };
-    let sets = store::read_configurations(&path.join(store::CONFIGURATIONS_FILE))?.1;
+    let sets = own_configurations(path, &job)?;
     let chains = chains(&job, section, &trained[..layer - 1], &sets)?;
     let about = HyperParameters {
         epochs: record.epochs.len(),
@@ -45,6 +45,25 @@ pub fn to_rbms(path: &Path, layer: usize, out: Option<&Path>) -> Result<(PathBuf
     let file = out.map_or_else(|| path.join(format!("rbms-layer{layer}.h5")), Path::to_path_buf);
     write_rbms(&file, record, &chains, about)?;
     Ok((file, about.epochs.max(1)))
+}
+
+/// The networks of this run, if there are any yet.
+fn own_network(path: &Path, job: &RunFile) -> Result<Option<TrainingRecord>> {
+    let file = path.join(store::NETWORK_FILE);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let (provenance, trained) = store::read_network(&file)?;
+    provenance.must_be_of_the_run_of(&Provenance::new(&job.text, job.seed), &file)?;
+    Ok(Some(trained))
+}
+
+/// The configurations of this run.
+fn own_configurations(path: &Path, job: &RunFile) -> Result<Vec<ConfigurationSet>> {
+    let file = path.join(store::CONFIGURATIONS_FILE);
+    let (provenance, sets) = store::read_configurations(&file)?;
+    provenance.must_be_of_the_run_of(&Provenance::new(&job.text, job.seed), &file)?;
+    Ok(sets)
 }
 
 /// The held-out configurations as states of the visible units of the layer above `below`.
@@ -71,16 +90,10 @@ fn chains(job: &RunFile, section: &TrainSection, below: &[LayerRecord], sets: &[
 /// # Errors
 /// [`Error::Usage`] if there is nothing yet, or too much for the format; [`Error::Refused`] for damaged files; [`Error::InputOutput`].
 pub fn to_numpy(path: &Path, out: Option<&Path>) -> Result<(PathBuf, Vec<String>)> {
-    super::accepted_run_file(path)?;
+    let job = super::accepted_run_file(path)?;
     let kept = path.join(store::CONFIGURATIONS_FILE);
-    let sets = if kept.exists() { store::read_configurations(&kept)?.1 } else { Vec::new() };
-    let network = path.join(store::NETWORK_FILE);
-    let (layers, companions) = if network.exists() {
-        let trained = store::read_network(&network)?.1;
-        (trained.layers, trained.companions)
-    } else {
-        (Vec::new(), Vec::new())
-    };
+    let sets = if kept.exists() { own_configurations(path, &job)? } else { Vec::new() };
+    let (layers, companions) = own_network(path, &job)?.map_or_else(Default::default, |trained| (trained.layers, trained.companions));
     let mut arrays = Vec::new();
     for set in &sets {
         let name = |what: &str| format!("{what}_L{}_K{}", set.size, set.coupling);

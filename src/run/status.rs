@@ -143,7 +143,7 @@ fn how_it_ended(events: &[(u64, &str)]) -> State {
 fn stages(job: &RunFile, path: &Path, note: Option<&ProgressNote>) -> Vec<StageStatus> {
     // The summary is replaced whole after every stage and every layer, and says which of them are in the files.
     let summary: serde_json::Value =
-        std::fs::read(path.join(SUMMARY_FILE)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        directory::regular_bytes(&path.join(SUMMARY_FILE)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
     let stage = |name: String, done: bool| {
         let share = note.filter(|note| note.stage == name && note.total > 0).map_or(0.0, |note| note.done as f64 / note.total as f64);
         StageStatus { name, done, progress: if done { 1.0 } else { share } }

@@ -118,7 +118,10 @@ fn read_set(group: &GroupReader) -> Result<ConfigurationSet> {
     let (size, coupling) = (group.count("size")?, group.number("coupling")?);
     let geometry = super::geometry(group)?;
     let (rows, sites) = (group.count("configurations")?, group.count("sites")?);
-    if rows == 0 || sites == 0 {
+    if rows > 0 && sites == 0 {
+        return Err(group.wrong("sites", format!("{rows} configurations of no sites")));
+    }
+    if rows == 0 {
         return Ok(ConfigurationSet {
             geometry,
             size,

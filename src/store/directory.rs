@@ -89,6 +89,18 @@ pub fn run_file(path: &Path) -> Result<String> {
     }
 }
 
+/// The bytes of a file of ours, which may be long. What is no regular file is not opened.
+///
+/// # Errors
+/// Those of the system.
+pub fn regular_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    if std::fs::metadata(path)?.is_file() {
+        std::fs::read(path)
+    } else {
+        Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file"))
+    }
+}
+
 /// The text of a small file of ours, or none where there is no file. Pipes and devices under its name are not opened: to read them may take for ever.
 ///
 /// # Errors

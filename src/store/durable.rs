@@ -59,6 +59,12 @@ pub fn replace(path: &Path, needed: u64, fill: impl FnOnce(&Path) -> Result<()>)
 /// As for [`replace`]; the old file is intact under one of its two names.
 pub fn replace_keeping(path: &Path, kept: Option<&Path>, needed: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let folder = folder_of(path);
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        return Err(Error::InputOutput(format!(
+            "{} is there and is no regular file: it was left as it is; give another name",
+            path.display()
+        )));
+    }
     let temporary = Temporary::create(path, folder)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let passing = |step: &str, doing: &str| fault::point(&format!("{step}-{name}")).map_err(|why| Error::file(doing, path, why));

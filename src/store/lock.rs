@@ -64,8 +64,11 @@ impl std::fmt::Display for Owner {
 /// Who says that they work in a directory, and whether they are seen to live: yes or no on this host, unknown (`None`) on another one. The lock is not touched, so that
 /// looking disturbs nobody.
 pub fn holder(directory: &Path) -> Option<(Owner, Option<bool>)> {
-    let owner =
-        [LOCK_FILE, OWNER_FILE].iter().find_map(|name| File::open(directory.join(name)).ok().and_then(|mut file| read(&mut file)))?;
+    let owner = [LOCK_FILE, OWNER_FILE]
+        .iter()
+        .map(|name| directory.join(name))
+        .filter(|path| path.is_file())
+        .find_map(|path| read(&mut File::open(path).ok()?))?;
     let lives = (owner.host == Owner::this_process().host).then(|| alive(owner.process));
     Some((owner, lives))
 }

@@ -1,5 +1,6 @@
 //! `summary.json`: the numbers of a run without its long arrays, for a person and for a script. A number that does not exist is null.
 
+use super::directory::regular_bytes;
 use super::{FORMAT_VERSION, durable};
 use crate::error::{Error, Result};
 use crate::record::{
@@ -23,7 +24,7 @@ pub fn write_summary(path: &Path, record: &RunRecord) -> Result<()> {
 /// [`Error::Bug`].
 pub fn is_summary_of(path: &Path, record: &RunRecord) -> Result<bool> {
     let text = text(record)?;
-    Ok(std::fs::read(path).is_ok_and(|found| found == text.as_bytes()))
+    Ok(regular_bytes(path).is_ok_and(|found| found == text.as_bytes()))
 }
 
 fn text(record: &RunRecord) -> Result<String> {

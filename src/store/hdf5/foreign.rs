@@ -3,7 +3,7 @@
 use super::library::filters::Filter;
 use super::library::types::TypeDescriptor;
 use super::library::{self, Dataset, LinkType};
-use super::{block_ranges, explain, first_dimension};
+use super::{block_ranges, explain, first_dimension, reader};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -62,6 +62,12 @@ pub fn read_numbers(path: &Path, name: &str, taker: &mut dyn Rows) -> Result<()>
     }
     if !dataset.filters().iter().all(|filter| matches!(filter, Filter::Deflate(_) | Filter::Shuffle | Filter::Fletcher32)) {
         return Err(refuse("it is compressed by another filter than deflate (gzip)".to_string()));
+    }
+    if reader::claims_too_much(&dataset, &shape, kind.size()) {
+        let stored = dataset.storage_size();
+        return Err(refuse(format!(
+            "its shape {shape:?}, or the chunks in which it is stored, are more than the {stored} bytes stored can hold"
+        )));
     }
     let (rows, width) = taker.begin(&shape, kind == TypeDescriptor::Unsigned(library::types::IntSize::U1))?;
     let mut part = shape.clone();
