@@ -63,7 +63,7 @@ pub fn read_numbers(path: &Path, name: &str, taker: &mut dyn Rows) -> Result<()>
     if !dataset.filters().iter().all(|filter| matches!(filter, Filter::Deflate(_) | Filter::Shuffle | Filter::Fletcher32)) {
         return Err(refuse("it is compressed by another filter than deflate (gzip)".to_string()));
     }
-    if reader::claims_too_much(&dataset, &shape, kind.size()) {
+    if reader::claims_too_much(&dataset, &shape, kind.size(), false) {
         let stored = dataset.storage_size();
         return Err(refuse(format!(
             "its shape {shape:?}, or the chunks in which it is stored, are more than the {stored} bytes stored can hold"

@@ -82,13 +82,13 @@ fn refused(path: &Path, name: &str, why: impl std::fmt::Display) -> Error {
     Error::Refused(format!("{name} of {} was refused: {why}; move the file away and run the same command again", path.display()))
 }
 
-/// Whether a data set of elements of `size` bytes says that it holds more than what is stored of it can be, or that it is stored in pieces that are larger than itself. One that may grow may have such
-/// pieces, of moderate size.
-pub fn claims_too_much(dataset: &Dataset, shape: &[usize], size: usize) -> bool {
+/// Whether a data set of elements of `size` bytes says that it holds more than what is stored of it can be, or that it is stored in pieces that are larger than itself. One of another program that
+/// may grow may have such pieces, of moderate size; ours never grow.
+pub fn claims_too_much(dataset: &Dataset, shape: &[usize], size: usize, is_ours: bool) -> bool {
     let bytes = |extents: &[usize]| extents.iter().try_fold(size as u64, |bytes, &extent| bytes.checked_mul(extent as u64));
     let storage = dataset.storage_size().saturating_mul(LARGEST_COMPRESSION).max(HARMLESS_BYTES);
     let fits = |chunk: &[usize]| {
-        let is_moderate = dataset.is_resizable() && bytes(chunk).is_some_and(|bytes| bytes <= LARGEST_SPARE_CHUNK);
+        let is_moderate = !is_ours && dataset.is_resizable() && bytes(chunk).is_some_and(|bytes| bytes <= LARGEST_SPARE_CHUNK);
         chunk.len() == shape.len() && (is_moderate || chunk.iter().zip(shape).all(|(part, whole)| part <= whole))
     };
     !(bytes(shape).is_some_and(|bytes| bytes <= storage) && dataset.chunk().is_none_or(|chunk| fits(&chunk)))
@@ -156,7 +156,7 @@ impl GroupReader {
         if !dataset.filters().iter().all(|filter| matches!(filter, Filter::Deflate(_) | Filter::Shuffle | Filter::Fletcher32)) {
             return Err(self.refuse(name, "it uses a filter that kadanoff never writes"));
         }
-        if claims_too_much(&dataset, &shape, expected.size()) {
+        if claims_too_much(&dataset, &shape, expected.size(), true) {
             return Err(
                 self.refuse(name, format!("its shape {shape:?} claims more than the {} bytes stored can hold", dataset.storage_size()))
             );
