@@ -231,8 +231,8 @@ impl Desk {
         if let Some(warning) = warning {
             self.say(&format!("warning: {warning}"))?;
         }
-        let is_earlier = |checkpoint: &Checkpoint| stage == Stage::Sampling && checkpoint.stage != stage as u64;
-        if checkpoint.as_ref().is_some_and(is_earlier) {
+        let is_of_a_later_stage = |checkpoint: &Checkpoint| stage == Stage::Sampling && checkpoint.stage != stage as u64;
+        if checkpoint.as_ref().is_some_and(is_of_a_later_stage) {
             // The files of the sampling were taken away. What a later stage had done would be taken for proof that the stages between are done.
             self.say("the checkpoint of a later stage is dropped, since the sampling is done again")?;
             self.drop_checkpoints()?;

@@ -6,7 +6,7 @@
 use super::local_update::stream_index;
 use super::{
     Sampler, Start,
-    snapshot::{Reader, TakeWords},
+    snapshot::{Reader, TakeWords, put_source},
     start::initial_configuration,
 };
 use crate::error::{Error, Result};
@@ -196,7 +196,7 @@ impl<R: Named> Sampler for DomainUpdate<R> {
 
     /// For each strip the state of the lanes and what waits in its queues; then the configuration.
     fn put_snapshot(&self, take: &mut TakeWords) {
-        self.sources.iter().for_each(|source| put_source(source, take));
+        self.sources.iter().for_each(|source| put_source(source.lanes, &source.queues, take));
         take(self.configuration().words());
     }
 
@@ -208,12 +208,6 @@ impl<R: Named> Sampler for DomainUpdate<R> {
         self.domains.set_configuration(&reader.configuration(self.domains.torus())?);
         reader.end()
     }
-}
-
-/// Hands over a source of random bits: the state of the lanes, then what waits in its queues.
-pub(super) fn put_source(source: &Source, take: &mut TakeWords) {
-    take(&LaneStream { lanes: source.lanes }.state());
-    source.queues.iter().for_each(|queue| take(&queue.words()));
 }
 
 /// What [`put_source`] wrote.

@@ -1,12 +1,12 @@
 //! 512 chains of one coupling across the bits of words, on any lattice: the square one by [`super::replicas`], chains and cubic lattices by [`DomainGroup`] here. A ladder of
 //! couplings ([`super::tempering`]) is made of these.
 
-use super::domains::{Named, put_source, read_source};
+use super::domains::{Named, read_source};
 use super::local_update::refuse_unfit;
 use super::replicas::ReplicaGroup;
 use super::{
     Start,
-    snapshot::{Reader, TakeWords},
+    snapshot::{Reader, TakeWords, put_source},
 };
 use crate::elementary::sine_and_cosine;
 use crate::error::{Error, Result};
@@ -267,7 +267,7 @@ impl LaneGroup {
         match self {
             LaneGroup::Square(group) => group.put_snapshot(take),
             LaneGroup::Domains(group) => {
-                put_source(&group.source, take);
+                put_source(group.source.lanes, &group.source.queues, take);
                 group.domains.colours.iter().flatten().for_each(|word| take(&word.0));
             }
         }

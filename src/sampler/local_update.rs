@@ -123,7 +123,7 @@ impl<R: Local> Sampler for LocalUpdate<R> {
 
     /// For each strip the state of the lanes and what waits in its queues; then the lines of both colours.
     fn put_snapshot(&self, take: &mut TakeWords) {
-        self.sources.iter().for_each(|source| put_source(source, take));
+        self.sources.iter().for_each(|source| put_source(source.lanes, &source.queues, take));
         self.board.put_words(take);
     }
 

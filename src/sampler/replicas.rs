@@ -145,7 +145,7 @@ impl ReplicaGroup {
 
     /// Hands over all that the rest of the chains depends on: the state of the lanes, the queues, the words of the sites.
     pub fn put_snapshot(&self, take: &mut TakeWords) {
-        put_source(&self.source, take);
+        put_source(self.source.lanes, &self.source.queues, take);
         self.replicas.words().iter().for_each(|word| take(&word.0));
     }
 

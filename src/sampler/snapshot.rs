@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::byte_queue::ByteQueue;
+use crate::kernels::generator::Lanes;
 use crate::kernels::local_update::Source;
 use crate::lattice::Torus;
 use crate::random::{LaneStream, Stream};
@@ -105,10 +106,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Hands over a source of random bits: the state of the lanes, then what waits in its queues.
-pub fn put_source(source: &Source, take: &mut TakeWords) {
-    take(&LaneStream { lanes: source.lanes }.state());
-    source.queues.iter().for_each(|queue| take(&queue.words()));
+/// Hands over a source of random bits: the state of its lanes, then what waits in its queues.
+pub fn put_source(lanes: Lanes, queues: &[ByteQueue], take: &mut TakeWords) {
+    take(&LaneStream { lanes }.state());
+    queues.iter().for_each(|queue| take(&queue.words()));
 }
 
 /// Hands over words that lie nowhere side by side.

@@ -60,28 +60,9 @@ impl Items {
         self.bytes.extend_from_slice(words.as_flattened());
     }
 
-    /// Adds an item whose words `put` hands over in pieces.
-    pub fn push_pieces(&mut self, number: u64, put: impl FnOnce(&mut dyn FnMut(&[u64]))) {
-        self.push(number, []);
-        let place = self.bytes.len();
-        put(&mut |words| put_words(words, &mut |bytes| self.bytes.extend_from_slice(bytes)));
-        let count = (self.bytes.len() - place) as u64 / 8;
-        self.bytes[place - 8..place].copy_from_slice(&count.to_le_bytes());
-    }
-
     /// Adds all of other items.
     pub fn append(&mut self, other: &Items) {
         self.bytes.extend_from_slice(&other.bytes);
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Items that are such bytes already.
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Items { bytes }
     }
 
     /// The bytes.
