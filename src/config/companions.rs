@@ -8,6 +8,9 @@ use super::{RunFile, TrainSection};
 use crate::rbm::{Method, options::EPOCHS_END};
 use crate::rg::{Control, control_stream};
 
+/// Networks of a scan, at most.
+const MOST_OF_A_SCAN: usize = 10_000;
+
 /// `scan = { l1 = [...], samples = [...] }`: one-layer networks for every pair, judged by how local their receptive fields are.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct ScanSection {
@@ -84,6 +87,7 @@ pub(super) fn read_scan(
     samples: Option<usize>,
     minibatch: Option<usize>,
     epochs: Option<&[usize]>,
+    seeds: Option<usize>,
     fresh: bool,
 ) -> Option<Option<ScanSection>> {
     const KEYS: &[&str] = &["l1", "samples"];
@@ -100,6 +104,15 @@ pub(super) fn read_scan(
             field.distinct("numbers of configurations", |field| field.count(&words, least..=most))
         });
         let scan = ScanSection { l1: l1?, samples: counts? };
+        let (pairs, seeds) = (scan.l1.len() * scan.samples.len(), seeds.unwrap_or(1));
+        if pairs * seeds > MOST_OF_A_SCAN {
+            return field.refuse(&format!(
+                "{} penalties for each of {} numbers of configurations and {seeds} seeds are {} networks, and a scan has at most {MOST_OF_A_SCAN}: write fewer of them",
+                scan.l1.len(),
+                scan.samples.len(),
+                pairs * seeds
+            ));
+        }
         if let (Some(all), Some(minibatch), Some(&[epochs, ..])) = (samples, minibatch, epochs)
             && let mut wanted = scan.samples.iter().map(|&few| (few, reduced_epochs(epochs, all, few, minibatch)))
             && let Some((few, wanted)) = wanted.find(|(_, wanted)| *wanted as u64 >= EPOCHS_END)
@@ -249,6 +262,9 @@ mod tests {
         assert!(refused("scan = { l1 = [1e-3, 1e-3], samples = [100] }\n").contains("twice"));
         assert!(refused("scan = { l1 = [1e-3] }\n").contains("samples is missing"));
         assert!(refused("seeds = 0\n").contains("from 1 to 100"));
+        let many: Vec<String> = (1..=500).map(|number| format!("{number}e-6")).collect();
+        let scan = format!("seeds = 3\nscan = {{ l1 = [{}], samples = [100, 200, 300, 400, 500, 600, 700] }}\n", many.join(", "));
+        assert!(refused(&scan).contains("10500 networks"));
         let fresh = JOB.replace("held_out = 100", "data = \"fresh\"\nsamples = 1000");
         let sentence =
             RunFile::parse_for(&format!("{fresh}[renormalize]\ncontrols = true\n"), "job.toml", None).expect_err("fresh").to_string();

@@ -36,6 +36,8 @@ const ALGORITHMS: &[(&str, Algorithm)] = &[
 
 /// Longer runs than this would take centuries.
 const MOST_SWEEPS: u64 = 1_000_000_000_000;
+/// The chains of a run file, at most: each has an entry in lists of every rank.
+const MOST_CHAINS: usize = 10_000_000;
 
 /// How the spins of several chains lie in memory: `layout`. It changes which random numbers they get, and so the results, but not their law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -260,6 +262,7 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>) -> Optio
     }
     refuse_unfit_for_bits(section, &section_read, lattice);
     refuse_too_large(section, &section_read, lattice);
+    refuse_too_many(section, &section_read, lattice);
     refuse_frozen(section, &section_read, lattice);
     Some(section_read)
 }
@@ -282,6 +285,21 @@ fn refuse_too_large(section: &Section, sample: &SampleSection, lattice: Option<&
     let tori = lattice.sizes.iter().filter_map(|&size| Torus::new(lattice.geometry, size).ok());
     if let Some(sentence) = tori.filter_map(|torus| sampler::refuse_too_large(sample.algorithm, torus)).next() {
         section.refuse("algorithm", &sentence);
+    }
+}
+
+/// Says that there are more chains than anybody can list.
+fn refuse_too_many(section: &Section, sample: &SampleSection, lattice: Option<&LatticeSection>) {
+    let ensembles = lattice.map_or(0, |lattice| lattice.sizes.iter().map(|&size| sample.couplings_of(size).len()).sum());
+    if ensembles.saturating_mul(sample.replicas) > MOST_CHAINS {
+        section.refuse(
+            "replicas",
+            &format!(
+                "{} of each of {ensembles} ensembles (sizes and couplings) are more than {MOST_CHAINS} chains: write at most {}, or several run files",
+                sample.replicas,
+                MOST_CHAINS / ensembles
+            ),
+        );
     }
 }
 

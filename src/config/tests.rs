@@ -302,6 +302,9 @@ fn lattices_beyond_the_memory_ask_for_smaller_sizes() {
     let text = "seed = 1\n[lattice]\nsizes = [65534]\n[sample]\ncouplings = [0.4]\nalgorithm = \"metropolis\"\nreplicas = 1\nthermalization = 0\nsweeps = 1\n";
     let error = RunFile::parse_for(text, "run.toml", Some(1 << 20)).expect_err("too large").to_string();
     assert!(error.contains("run.toml:6: the run needs") && error.contains("available are 1.0 MiB: write smaller sizes"), "{error}");
+    let many = text.replace("65534", "4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24").replace("replicas = 1\n", "replicas = 1000000\n");
+    let error = RunFile::parse_for(&many, "run.toml", None).expect_err("too many").to_string();
+    assert!(error.contains("run.toml:7: ") && error.contains("write at most 909090"), "{error}");
 }
 
 /// Refused where the algorithm is written, or else where its section begins, before anything is built.

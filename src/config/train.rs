@@ -224,7 +224,8 @@ pub(super) fn read(section: &Section, lattice: Option<&LatticeSection>, sample: 
     }
     let other_methods = companions::read_methods(section, learning.as_ref().map(|learning| learning.method));
     let seeds = companions::read_seeds(section);
-    let scan = companions::read_scan(section, data.map(|(_, samples, _)| samples), minibatch, epochs.as_deref(), fresh == Some(true));
+    let scan =
+        companions::read_scan(section, data.map(|(_, samples, _)| samples), minibatch, epochs.as_deref(), seeds, fresh == Some(true));
     let ((size, couplings), (held_out, samples, fresh_sweeps)) = (source?, data?);
     fresh?;
     // Centred where it helps, which is wherever the coordinates matter (README, [train]).
