@@ -101,12 +101,15 @@ impl Observer {
     /// factor F at k = 2 pi / L, from which the second-moment correlation length comes. The magnetizations of columns, rows and layers are exact integers; the sums over the
     /// phases run in a fixed order, so that the number is the same everywhere.
     pub fn wave_power(&self, set: InstructionSet) -> f64 {
-        let along = |up: &[u32]| profile::power(set, up, &self.cosine, &self.sine);
+        // Where all counts are equal there is no wave. On odd sides, where no two phases are opposite, the sum over the phases would leave rounding errors, and a correlation length of 10^15 made of them.
+        let if_any = |up: &[u32], power: f64| if up.iter().all(|count| *count == up[0]) { 0.0 } else { power };
+        let along = |up: &[u32]| if_any(up, profile::power(set, up, &self.cosine, &self.sine));
         match self.torus.dimension() {
             1 => along(&self.counters.columns),
             2 => {
-                let [columns, rows] = profile::power_of_both(set, &self.counters.columns, &self.counters.rows, &self.cosine, &self.sine);
-                0.5 * (columns + rows)
+                let Counters { columns, rows, .. } = &self.counters;
+                let [along_rows, along_columns] = profile::power_of_both(set, columns, rows, &self.cosine, &self.sine);
+                0.5 * (if_any(columns, along_rows) + if_any(rows, along_columns))
             }
             _ => (along(&self.counters.columns) + along(&self.counters.rows) + along(&self.layers)) / 3.0,
         }

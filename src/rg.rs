@@ -88,7 +88,7 @@ impl Tally {
         self.count
     }
 
-    /// The mean and its standard error, both divided by `unit`. The error takes the values for independent; it is 0 for a single value, and both are 0 for none.
+    /// The mean and its standard error, both divided by `unit`. The error takes the values for independent; a single value does not tell it, so that it is infinite. Both are 0 for none.
     pub fn mean_and_error(&self, unit: f64) -> [f64; 2] {
         if self.count == 0 {
             return [0.0, 0.0];
@@ -97,7 +97,7 @@ impl Tally {
         // n * sum of squares - square of sum is an exact integer: no cancellation however small the spread.
         let spread = count * self.sum_of_squares - self.sum * self.sum;
         let number = self.count as f64;
-        let error = if self.count > 1 { (spread as f64 / (number * number * (number - 1.0))).sqrt() } else { 0.0 };
+        let error = if self.count > 1 { (spread as f64 / (number * number * (number - 1.0))).sqrt() } else { f64::INFINITY };
         [self.sum as f64 / number / unit, error / unit]
     }
 }
@@ -125,6 +125,7 @@ mod tests {
         let (mut left, right): (Tally, Tally) = ([1, 2].into_iter().collect(), [6, 3].into_iter().collect());
         left.merge(&right);
         assert_eq!(left, tally);
+        assert_eq!([7].into_iter().collect::<Tally>().mean_and_error(2.0), [3.5, f64::INFINITY]);
     }
 
     #[test]

@@ -182,10 +182,10 @@ fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
     let mut outcome = sample::run(&plan, session)?;
     session.note_work();
-    session.on_root(|desk| {
+    session.on_root_until_signal(|desk, go_on| {
         let (record, configurations) = (sample::record(&plan, &mut outcome), sample::configurations(&plan, &outcome));
         drop(outcome);
-        desk.keep_sampling(record, configurations)
+        desk.keep_sampling(record, configurations, go_on)
     })?;
     Ok(())
 }
@@ -227,9 +227,9 @@ fn analyse_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
 fn take_in_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some((section, foreign)) = job.train.as_ref().and_then(|section| Some((section, section.foreign.as_ref()?))) else { return Ok(()) };
     session
-        .on_root(|desk| {
+        .on_root_until_signal(|desk, go_on| {
             if desk.configurations.is_empty() {
-                foreign_data::take_in(job, section, foreign, desk)?;
+                foreign_data::take_in(job, section, foreign, desk, go_on)?;
             }
             // A job that was killed before its first layer was saved has left the configurations alone.
             if let (None, Some(set)) = (desk.record.analysis(foreign_data::TABLE), desk.configurations.first()) {

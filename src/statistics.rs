@@ -126,15 +126,19 @@ pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[
         let error = if blocks.len() >= FEWEST_BLOCKS { jackknife.error } else { influence.error };
         Estimate { mean: jackknife.mean, error, ..influence }
     };
-    let specific_heat = secondary(energy_fluctuation, &|moments| coupling * coupling * moments.energy_variance() / sites);
+    // Two draws are equally far from their mean, whatever they are: that says nothing of the error of their variance.
+    let nothing_known = energy_fluctuation.error == 0.0 && energy.error > 0.0;
+    let fluctuation = if nothing_known { Estimate { error: f64::INFINITY, ..energy_fluctuation } } else { energy_fluctuation };
+    let specific_heat = secondary(fluctuation, &|moments| coupling * coupling * moments.energy_variance() / sites);
     let binder = secondary(binder_influence, &Moments::binder_cumulant);
 
     // In the cold a single block may have all the waves there are: without it nothing is known of the length, and so with it.
     let is_finite = |estimate: &Estimate| estimate.mean.is_finite() && estimate.error.is_finite();
     let excess = ratio_influence.map(|influence| secondary(influence, &|moments| moments.mean_square() / moments.mean_wave_power() - 1.0));
     let length = excess.filter(is_finite).map(|excess| {
-        let length = length_of_excess(side, excess);
-        let is_sure = excess.error > 0.0 && is_sure(&excess);
+        let [mean, error] = length_of_excess(side, [excess.mean, excess.error]);
+        let length = Estimate { mean, error, ..excess };
+        let is_sure = excess.error > 0.0 && is_sure([excess.mean, excess.error]);
         if is_sure { secondary(length, &|moments| moments.correlation_length_over_side(side)) } else { length }
     });
     let length = length.filter(is_finite);
@@ -157,25 +161,39 @@ pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[
     named.collect()
 }
 
+/// xi / L with its error from independent blocks of draws; not a number where nothing is known of it.
+pub fn correlation_length_of_blocks(side: usize, blocks: &[Moments]) -> [f64; 2] {
+    let jackknife = |quantity: &dyn Fn(&Moments) -> f64| {
+        let found = jackknife::estimate(blocks, quantity);
+        [found.mean, found.error]
+    };
+    let excess = jackknife(&|moments| moments.mean_square() / moments.mean_wave_power() - 1.0);
+    let length =
+        if is_sure(excess) { jackknife(&|moments| moments.correlation_length_over_side(side)) } else { length_of_excess(side, excess) };
+    if length.iter().all(|number| number.is_finite()) { length } else { [f64::NAN; 2] }
+}
+
 /// Whether an excess of `<M^2>/<P>` over 1 is so far above zero, four standard errors, that its root is as good as normally distributed. Below, the bias of the root, of the order
 /// error^2 / excess^(3/2), is not to be corrected.
-fn is_sure(excess: &Estimate) -> bool {
-    excess.mean > 4.0 * excess.error
+fn is_sure([excess, error]: [f64; 2]) -> bool {
+    excess > 4.0 * error
 }
 
 /// xi / L of an excess: the plain root. Its error is that of linear propagation where the excess is [sure](is_sure), else so large that no true value is more errors away than its square is:
 /// |sqrt x - sqrt y| is at most |x - y| / sqrt x. An excess that is not above its error gives the root of that error, which says how much there may be.
-fn length_of_excess(side: usize, excess: Estimate) -> Estimate {
+fn length_of_excess(side: usize, [excess, error]: [f64; 2]) -> [f64; 2] {
+    if !(excess.is_finite() && error.is_finite()) {
+        return [f64::NAN; 2];
+    }
     let scale = 0.5 / (side as f64 * (std::f64::consts::PI / side as f64).sin());
-    let length = scale * excess.mean.max(0.0).sqrt();
-    let error = if is_sure(&excess) {
-        excess.error * length / (2.0 * excess.mean)
-    } else if excess.error > 0.0 {
-        scale * excess.error / excess.mean.max(excess.error).sqrt()
+    let length = scale * excess.max(0.0).sqrt();
+    if is_sure([excess, error]) {
+        [length, error * length / (2.0 * excess)]
+    } else if error > 0.0 {
+        [length, scale * error / excess.max(error).sqrt()]
     } else {
-        0.0
-    };
-    Estimate { mean: length, error, ..excess }
+        [length, 0.0]
+    }
 }
 
 /// One floating number a draw, chain by chain.

@@ -178,6 +178,11 @@ fn packed_wolff_samples_the_law() {
     let mut sweeps = Wolff::new(torus(), 0.2, Start::Hot, 42, 2).expect("valid");
     assert_fair("packed Wolff by sweeps", 0.2, &draw(&mut sweeps, 20_000, 25));
     assert!(sweeps.clusters_per_sweep() > 3, "clusters of a fifth of the sites make several a sweep");
+    // Without a coupling every cluster is one site: an even number of them keeps the parity of the spins up, and sees only half of the law.
+    let mut sweeps = Wolff::new(torus(), 0.0, Start::Hot, 42, 3).expect("valid");
+    assert_fair("packed Wolff by sweeps", 0.0, &draw(&mut sweeps, 20_000, 10));
+    let mut single = SingleClusters(Wolff::new(torus(), 0.0, Start::Hot, 42, 4).expect("valid"));
+    assert_caught("a fixed even number of clusters", 0.0, &draw(&mut single, 20_000, 40));
 }
 
 /// The chains on each set of instructions (`tests/agreement.rs` shows that they are the same chains).

@@ -217,6 +217,37 @@ fn a_signal_while_figures_are_drawn_is_a_stop_like_any_other() {
 }
 
 #[test]
+fn a_signal_while_configurations_are_written_is_a_stop_like_any_other() {
+    let run = Run::new(JOB);
+    let said = code(&run.with_fault("SIGTERM@block:1"), 75);
+    assert!(said.contains("SIGTERM came") && said.contains("the same command goes on"), "{said}");
+    assert!(!run.directory.join("configurations.h5").exists());
+    run.goes_on("a signal while configurations were written");
+}
+
+/// 36 MiB of configurations, and no checkpoint is due for an hour.
+#[test]
+fn before_many_configurations_are_written_their_chains_are_kept() {
+    let run = Run::new(
+        "seed = 11\n[lattice]\nsizes = [1024]\n[sample]\ncouplings = [0.3]\nalgorithm = \"metropolis\"\nreplicas = 2\nthermalization = 0\nsweeps = 144\nconfigurations = 288\n[report]\nfigures = false\n",
+    );
+    let job = |directory: &Path, fault: &str| {
+        let mut command = kadanoff();
+        command.arg("run").arg(&run.job).arg("--out").arg(directory).args(["--until", "sampling"]);
+        command.env("KADANOFF_FAULT", fault).stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap()
+    };
+    let said = code(&job(&run.directory, "SIGTERM@block:1"), 75);
+    assert!(said.contains("SIGTERM came; a checkpoint of"), "{said}");
+    let said = code(&job(&run.directory, "SIGTERM@block:3"), 75);
+    assert!(said.contains("going on from the checkpoint") && !run.directory.join("configurations.h5").exists(), "{said}");
+    code(&job(&run.directory, ""), 75);
+    let whole = run.folder.path().join("whole");
+    code(&job(&whole, ""), 75);
+    let configurations = |directory: &Path| kadanoff::store::read_configurations(&directory.join("configurations.h5")).unwrap().1;
+    assert!(configurations(&run.directory) == configurations(&whole));
+}
+
+#[test]
 fn a_report_is_not_made_beside_a_job_at_work() {
     let run = Run::new(JOB);
     succeed(run.command(kadanoff()).args(["--until", "sampling"]));

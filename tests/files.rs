@@ -20,7 +20,7 @@ fn written() -> (tempfile::TempDir, RunRecord, Vec<ConfigurationSet>) {
     let mut record = record();
     let sets = configurations(&mut record);
     store::write_run(folder.path(), &record).unwrap();
-    store::write_configurations(&folder.path().join(store::CONFIGURATIONS_FILE), &record.provenance, &sets).unwrap();
+    store::write_configurations(&folder.path().join(store::CONFIGURATIONS_FILE), &record.provenance, &sets, &|| Ok(())).unwrap();
     store::write_links(folder.path(), &record.provenance).unwrap();
     (folder, record, sets)
 }
@@ -167,7 +167,7 @@ fn large_arrays_are_written_in_chunks() {
         chains: (0..4000).collect(),
         draws: (0..4000).rev().collect(),
     }];
-    store::write_configurations(&path, &record().provenance, &sets).unwrap();
+    store::write_configurations(&path, &record().provenance, &sets, &|| Ok(())).unwrap();
     assert_eq!(store::read_configurations(&path).unwrap().1, sets);
     let mut record = record();
     let draws = 100_000;

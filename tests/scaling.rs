@@ -7,7 +7,7 @@ use kadanoff::ledger::Ledger;
 use kadanoff::measure::{Observer, Series};
 use kadanoff::sampler::{Algorithm, Start, build};
 use kadanoff::statistics::reweighting::{Begin, Histograms};
-use kadanoff::statistics::scaling::{SizeData, analyse, analyse_on};
+use kadanoff::statistics::scaling::{FEWEST_BLOCKS, SizeData, analyse, analyse_on};
 use kadanoff::statistics::{self, chi_squared};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -218,4 +218,22 @@ fn small_lattices_give_the_critical_point_within_errors() {
     assert!(analyse(&data[..2]).is_none());
     let lone: Vec<SizeData> = data.iter().map(|size| SizeData { size: size.size, ensembles: size.ensembles[..1].to_vec() }).collect();
     assert!(analyse(&lone).is_none());
+    // Thirty draws a chain, each fifty times: 1500 that know no more than thirty, and so no 48 blocks.
+    let repeated = |chain: &Series| -> Series {
+        let places = || (0..1500).map(|draw| draw / 50);
+        Series {
+            energy: places().map(|draw| chain.energy[draw]).collect(),
+            magnetization: places().map(|draw| chain.magnetization[draw]).collect(),
+            wave_power: places().map(|draw| chain.wave_power[draw]).collect(),
+            ..Series::default()
+        }
+    };
+    let sticky: Vec<Vec<Vec<Series>>> =
+        series.iter().map(|(_, _, all)| all.iter().map(|chains| chains.iter().map(repeated).collect()).collect()).collect();
+    let of_sticky = series.iter().zip(&sticky).map(|((size, couplings, _), all)| SizeData {
+        size: *size,
+        ensembles: couplings.iter().copied().zip(all.iter().map(Vec::as_slice)).collect(),
+    });
+    let found = analyse(&of_sticky.collect::<Vec<_>>()).expect("it says that it has no results");
+    assert!(found.blocks < FEWEST_BLOCKS && found.results.is_empty() && found.curves.is_empty(), "{} blocks", found.blocks);
 }

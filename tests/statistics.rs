@@ -7,7 +7,7 @@ use kadanoff::exact::enumeration::Census;
 use kadanoff::lattice::SquareTorus;
 use kadanoff::measure::{Measurement, Series};
 use kadanoff::random::{Purpose, Stream};
-use kadanoff::statistics;
+use kadanoff::statistics::{self, jackknife};
 
 const SIDE: usize = 4;
 const COUPLING: f64 = 0.408;
@@ -95,7 +95,7 @@ fn a_correlation_length_below_its_noise_claims_nothing() {
     let scale = 0.5 / (SIDE as f64 * (std::f64::consts::PI / SIDE as f64).sin());
     let mut stream = Stream::new(2005, Purpose::Check, 0);
     for excess in [0.0, 1e-4, 1e-2, 0.5] {
-        let mut pulls = Vec::new();
+        let (mut pulls, mut of_blocks) = (Vec::new(), Vec::new());
         for _ in 0..200 {
             let mut chain = || {
                 let magnetization = (0..500).map(|_| (1e3 * (sites * (1.0 + excess)).sqrt() * stream.normal()).round() as i64).collect();
@@ -108,14 +108,20 @@ fn a_correlation_length_below_its_noise_claims_nothing() {
             let length = found.iter().find(|one| one.name == "correlation_length_over_side").expect("the waves are there").estimate;
             assert!(length.error > 0.0 && length.error.is_finite(), "excess {excess}: {length:?}");
             pulls.push((length.mean - scale * excess.sqrt()) / length.error);
+            // The same from blocks that are known to be independent.
+            let [mean, error] = statistics::correlation_length_of_blocks(SIDE, &jackknife::blocks(&chains, 50.0));
+            assert!(mean >= 0.0 && error > 0.0, "excess {excess}: {mean} +- {error}");
+            of_blocks.push((mean - scale * excess.sqrt()) / error);
         }
-        let largest = pulls.iter().fold(0f64, |largest, pull| largest.max(pull.abs()));
-        let variance = pulls.iter().map(|pull| pull * pull).sum::<f64>() / pulls.len() as f64;
-        println!("excess {excess}: largest pull {largest:.2}, variance {variance:.3}");
-        if excess < 0.1 {
-            assert!(largest < 3.0 && variance < 1.5, "excess {excess}: {largest}, {variance}");
-        } else {
-            assert!(largest < 4.5 && (variance - 1.0).abs() < 0.4, "excess {excess}: {largest}, {variance}");
+        for pulls in [pulls, of_blocks] {
+            let largest = pulls.iter().fold(0f64, |largest, pull| largest.max(pull.abs()));
+            let variance = pulls.iter().map(|pull| pull * pull).sum::<f64>() / pulls.len() as f64;
+            println!("excess {excess}: largest pull {largest:.2}, variance {variance:.3}");
+            if excess < 0.1 {
+                assert!(largest < 3.0 && variance < 1.5, "excess {excess}: {largest}, {variance}");
+            } else {
+                assert!(largest < 4.5 && (variance - 1.0).abs() < 0.4, "excess {excess}: {largest}, {variance}");
+            }
         }
     }
 }
@@ -131,6 +137,20 @@ fn a_length_that_hangs_on_one_draw_is_left_out() {
     };
     let found = statistics::observables(SIDE, 1.4, &[chain(4.0), chain(0.0), chain(0.0)]);
     assert!(found.len() == 6 && found.iter().all(|one| one.estimate.mean.is_finite() && one.estimate.error.is_finite()), "{found:?}");
+}
+
+/// Two draws are equally far from their mean: nothing is known of the error of their variance, which is not the same as no error.
+#[test]
+fn two_draws_do_not_tell_the_error_of_a_specific_heat() {
+    let chain = Series { energy: vec![-32, -24], magnetization: vec![16, 14], ..Series::default() };
+    let found = statistics::observables(SIDE, 0.4, &[chain]);
+    let heat = found.iter().find(|one| one.name == "specific_heat_per_site").expect("it is there").estimate;
+    assert!(heat.mean > 0.0 && heat.error == f64::INFINITY, "{heat:?}");
+    // Two energies in turn over many blocks: the jackknife knows.
+    let chain = Series { energy: [-32, -24].repeat(500), magnetization: vec![16; 1000], ..Series::default() };
+    let found = statistics::observables(SIDE, 0.4, &[chain]);
+    let heat = found.iter().find(|one| one.name == "specific_heat_per_site").expect("it is there").estimate;
+    assert!((heat.mean - 0.16).abs() < 1e-3 && heat.error < 1e-3, "{heat:?}");
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn fault_13_31_32_check_finds_every_damage_and_says_where() {
         &|path| {
             let (origin, mut sets) = kadanoff::store::read_configurations(path).unwrap();
             sets[1].spins.row_mut(5)[0] ^= 1;
-            kadanoff::store::write_configurations(path, &origin, &sets).unwrap();
+            kadanoff::store::write_configurations(path, &origin, &sets, &|| Ok(())).unwrap();
         },
         "another magnetization",
     );

@@ -3,14 +3,16 @@
 use super::axes::{Panel, Scale};
 use super::figure::{Anchor, Drawing};
 use super::html::Section;
-use super::number::{fixed, significant, thousands, with_error};
+use super::number::{significant, thousands, with_error};
 use super::sizes;
 use super::style::{self, INK, MUTED};
 use super::{controls, tables};
 use crate::record::{RenormalizationRecord, TableRecord};
 
-/// Deviations from the hypothesis beyond so many standard errors refute it.
-const REFUTED: f64 = 4.0;
+/// A hypothesis under which the thresholds have a smaller probability is refuted.
+const REFUTED: f64 = 1e-4;
+/// One under which the exponent has at least this probability agrees.
+const AGREES: f64 = 0.05;
 /// A fit whose chi^2 has a smaller probability is called bad.
 const BAD_FIT: f64 = 0.01;
 
@@ -53,10 +55,12 @@ pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section
         section.table(tables::table_with(
             fit,
             "Fits of the threshold by a power of the number of configurations. The errors of the thresholds are their spread over the seeds, pooled; that of the exponent is stretched where \
-             χ² is larger than its degrees of freedom.",
+             χ² is larger than its degrees of freedom. Probabilities are those of Fisher’s law, because a few seeds do not know their spread well. The seeds see the same configurations: what other \
+             configurations would change is not in the errors.",
             "fit",
             &[
                 ("exponent", "exponent"),
+                ("probability", "probability if it is −1/2"),
                 ("prefactor", "prefactor"),
                 ("chi_squared", "χ²"),
                 ("degrees_of_freedom", "degrees of freedom"),
@@ -74,20 +78,21 @@ pub(super) fn section(renormalization: &RenormalizationRecord) -> Option<Section
 }
 
 fn verdict(fit: &TableRecord) -> Option<String> {
-    let ([exponent, error], deviation) = (fit.get(0, "exponent")?, fit.get(0, "deviation")?[0]);
-    let [probability, _] = fit.get(0, "p_value")?;
-    let holds = match deviation.abs() {
-        off if off <= 2.0 => "agrees with the hypothesis of −1/2".to_string(),
-        off if off <= REFUTED => format!("is {} errors from the hypothesis of −1/2, which is left open", fixed(off, 1)),
-        off => {
-            format!("is {} errors from −1/2: the hypothesis of a threshold at the noise of correlations does not hold here", fixed(off, 1))
-        }
+    let [exponent, error] = fit.get(0, "exponent")?;
+    let probability = |row: usize, column: &str| fit.get(row, column).map(|pair| pair[0]);
+    let (of_power, of_exponent, of_hypothesis) = (probability(0, "p_value")?, probability(0, "probability")?, probability(1, "p_value")?);
+    let holds = if of_hypothesis < REFUTED {
+        format!("does not hold here: thresholds that follow it have a probability of {}", significant(of_hypothesis, 2))
+    } else if of_exponent < AGREES {
+        format!("is left open: such an exponent has a probability of {} if it holds", significant(of_exponent, 2))
+    } else {
+        "agrees".to_string()
     };
     Some(format!(
-        "The penalty that makes the first layer local goes as the number of configurations to the power {}, which {holds}{}.",
+        "The penalty that makes the first layer local goes as the number of configurations to the power {}{}. The hypothesis of −1/2 {holds}.",
         with_error(exponent, error),
-        if probability < BAD_FIT {
-            format!("; no single power describes it (probability {})", significant(probability, 2))
+        if of_power < BAD_FIT {
+            format!(", though no single power describes it (probability {})", significant(of_power, 2))
         } else {
             String::new()
         }

@@ -31,7 +31,7 @@ pub(super) fn section(record: &RunRecord) -> Option<Section> {
     section.paragraph(
         "Integrated autocorrelation times <i>τ</i> of the ensembles at <i>K</i><sub>c</sub> in sweeps, by the Gamma method. Times shorter than four draws, or not resolved by the length of \
          the chains, are left out. Weighted fits of ln <i>τ</i> against ln <i>L</i> give the dynamic exponent <i>z</i> of <i>τ</i> ~ <i>L</i><sup><i>z</i></sup>; the fit that counts is the \
-         first, from the smallest sizes on, whose <i>χ</i>² has a probability of at least 0.1.",
+         first, from the smallest sizes on, whose <i>χ</i>² has a probability of at least 0.01.",
     );
     let powers = record.analysis("dynamic_exponent");
     section.findings.extend(powers.and_then(finding));

@@ -8,7 +8,7 @@ use super::number::{DASH, fixed, list, significant, with_error};
 use super::sizes;
 use super::style::{self, EXACT, INK, MUTED};
 use crate::lattice::Geometry;
-use crate::statistics::scaling::{ACCEPTED, Curves, Peak, Scaling, ScalingFit, ScalingResult, WithError};
+use crate::statistics::scaling::{ACCEPTED, BLOCK_LENGTH, Curves, Peak, Scaling, ScalingFit, ScalingResult, WithError};
 
 /// The section of the analysis across sizes.
 pub(super) fn section(scaling: &Scaling) -> Section {
@@ -44,7 +44,7 @@ fn introduction(scaling: &Scaling) -> String {
     format!(
         "The draws of all couplings of a size are joined into one ensemble (multi-histogram reweighting), which gives every observable and its derivative in <i>K</i> as a function of <i>K</i>. \
          Fits allow one correction <i>L</i><sup>−{}</sup>{}. The fit that counts is the one with \
-         correction from the smallest size on whose χ² has a probability of at least {}. Errors are those of a jackknife of the whole analysis over {} blocks; beside them stand those of a bootstrap of the same analysis over the same blocks, with the chosen fits. No exact value was used but the exponents of the corrections; \
+         correction from the smallest size on whose χ² has a probability of at least {}. Errors are those of a jackknife of the whole analysis, slopes and weights of the fits included, over {} blocks of at least {} autocorrelation times; beside them stand those of a bootstrap of the same analysis over the same blocks; both keep the smallest sizes that were chosen. No exact value was used but the exponents of the corrections; \
          the sizes are {}.",
         significant(scaling.correction_exponent, 4),
         if scaling.geometry == Geometry::Cubic {
@@ -54,6 +54,7 @@ fn introduction(scaling: &Scaling) -> String {
         },
         significant(ACCEPTED, 1),
         scaling.blocks,
+        significant(BLOCK_LENGTH, 2),
         list(&scaling.curves.iter().map(|curves| curves.size.to_string()).collect::<Vec<String>>())
     )
 }

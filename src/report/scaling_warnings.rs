@@ -4,10 +4,13 @@ use super::ensemble::LARGE_DEVIATION;
 use super::html::escape;
 use super::number::{fixed, list, significant};
 use super::scaling::known;
-use crate::statistics::scaling::{ACCEPTED, Scaling, ScalingResult};
+use crate::statistics::scaling::{ACCEPTED, BLOCK_LENGTH, FEWEST_BLOCKS, Scaling, ScalingResult};
 
 /// Sentences for the top of the page.
 pub(super) fn warnings(scaling: &Scaling) -> Vec<String> {
+    if scaling.blocks < FEWEST_BLOCKS && scaling.results.is_empty() {
+        return vec![too_few_draws(scaling.blocks)];
+    }
     let unfit: Vec<String> = scaling
         .fits
         .iter()
@@ -31,6 +34,15 @@ pub(super) fn warnings(scaling: &Scaling) -> Vec<String> {
         format!("<b>Finite-size scaling is more than four standard errors from the {} value:</b> {}.", known(scaling), list(&off))
     });
     [does_not_bracket(scaling), unfit, off, apart(scaling)].into_iter().flatten().collect()
+}
+
+fn too_few_draws(blocks: usize) -> String {
+    format!(
+        "<b>No finite-size scaling:</b> the chains of the ensemble with the longest memory can be cut into {blocks} block{} of {} autocorrelation times, and error bars need {FEWEST_BLOCKS}. Draw longer \
+         chains, or more of them.",
+        if blocks == 1 { "" } else { "s" },
+        significant(BLOCK_LENGTH, 2)
+    )
 }
 
 /// Whether no two sizes cross within the couplings that were sampled.
@@ -105,5 +117,7 @@ mod tests {
         assert!(unfit.len() == 1 && unfit[0].contains("No acceptable fit"), "{unfit:?}");
         let outside = warnings(&scaling(1e-260, 0.4286, Vec::new()));
         assert!(outside.len() == 3 && outside[0].contains("do not bracket"), "{outside:?}");
+        let few = warnings(&Scaling { blocks: 8, results: Vec::new(), ..scaling(0.3, 0.4408, Vec::new()) });
+        assert!(few.len() == 1 && few[0].contains("into 8 blocks of 10 autocorrelation times, and error bars need 24"), "{few:?}");
     }
 }

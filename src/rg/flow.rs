@@ -12,6 +12,7 @@ use crate::measure::{Measurement, Observer, Series};
 use crate::rbm::Rbm;
 use crate::rbm::gibbs::GibbsChains;
 use crate::spins::BitMatrix;
+use crate::statistics;
 use crate::statistics::jackknife::{self, Moments};
 use rayon::prelude::*;
 
@@ -42,7 +43,7 @@ pub struct Point {
     pub absolute_magnetization: [f64; 2],
     /// `<M^2>/N^2`.
     pub magnetization_squared: [f64; 2],
-    /// Second-moment correlation length in lattice units.
+    /// Second-moment correlation length in lattice units; not a number where no configuration has a wave.
     pub correlation_length: [f64; 2],
     /// The coupling at which the Ising model has this energy, with the error that the energy has; none where no coupling has it.
     pub coupling: Option<[f64; 2]>,
@@ -165,7 +166,7 @@ fn point(step: usize, parts: &[Series], torus: SquareTorus) -> Point {
         energy_variance,
         absolute_magnetization: mean_of_parts(&absolute),
         magnetization_squared: estimate(&|moments| moments.mean_square() / (sites * sites)),
-        correlation_length: estimate(&|moments| moments.correlation_length_over_side(torus.side()) * torus.side() as f64),
+        correlation_length: statistics::correlation_length_of_blocks(torus.side(), &blocks).map(|part| part * torus.side() as f64),
         coupling: reading.map(|reading| [reading.coupling, energy[1] * reading.slope.abs()]),
         specific_heat: reading.map(|reading| {
             // The coupling is read off the same energies: what its error adds to that of the variance is in the differences of the parts.
@@ -270,6 +271,9 @@ mod tests {
                 sums[0] * sums[0] + sums[1] * sums[1]
             };
             assert!((power - (wave(true) + wave(false)) / 2.0).abs() < 1e-9);
+            // Where all columns and rows are alike there is no wave at all, not one of rounding errors.
+            let alike = Configuration::from_words(torus, vec![u64::MAX; torus.sites().div_ceil(64)]);
+            assert_eq!(measure(alike.bits(), torus, &mut Observer::new(torus)).1, 0.0, "side {side}");
         }
     }
 

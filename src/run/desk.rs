@@ -145,11 +145,16 @@ impl Desk {
     /// Puts configurations of another program into the files, from where the run goes on.
     ///
     /// # Errors
-    /// [`Error::InputOutput`].
-    pub fn keep_foreign(&mut self, set: ConfigurationSet, what: &str) -> Result<()> {
+    /// [`Error::InputOutput`]; what `go_on` fails with, which is asked while they are written.
+    pub fn keep_foreign(&mut self, set: ConfigurationSet, what: &str, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
         self.configurations = vec![set];
-        store::write_configurations(&self.directory.file(store::CONFIGURATIONS_FILE), &self.record.provenance, &self.configurations)?;
+        self.write_configurations(go_on)?;
         self.say(what)
+    }
+
+    fn write_configurations(&self, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
+        let path = self.directory.file(store::CONFIGURATIONS_FILE);
+        store::write_configurations(&path, &self.record.provenance, &self.configurations, go_on)
     }
 
     /// Whether the samples are still to be analysed: not where a later stage has begun, though runs of older versions have then no table of the analysis.
@@ -169,11 +174,16 @@ impl Desk {
     /// Puts the sampling stage into the files: configurations first, so that a recorded stage has them.
     ///
     /// # Errors
-    /// [`Error::InputOutput`].
-    pub fn keep_sampling(&mut self, record: SamplingRecord, configurations: Vec<ConfigurationSet>) -> Result<()> {
+    /// [`Error::InputOutput`]; what `go_on` fails with, which is asked while configurations are written.
+    pub fn keep_sampling(
+        &mut self,
+        record: SamplingRecord,
+        configurations: Vec<ConfigurationSet>,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<()> {
         self.configurations = configurations;
         if !self.configurations.is_empty() {
-            store::write_configurations(&self.directory.file(store::CONFIGURATIONS_FILE), &self.record.provenance, &self.configurations)?;
+            self.write_configurations(go_on)?;
         }
         self.record.sampling = Some(record);
         self.save("sampling done")?;
@@ -325,11 +335,11 @@ impl Desk {
         job.report.figures && !self.directory.file(REPORT_FILE).exists()
     }
 
-    /// Writes the report, unless it is there and nothing was done in this submission; tells people where it is. `signal` is looked at between figures, and says which one came.
+    /// Writes the report, unless it is there and nothing was done in this submission; tells people where it is. `go_on` is asked between figures.
     ///
     /// # Errors
-    /// [`Error::InputOutput`]; [`Error::Stopped`] if a signal comes before the page is there: the next job makes it.
-    pub fn finish(&mut self, job: &RunFile, signal: &dyn Fn() -> Option<&'static str>) -> Result<()> {
+    /// [`Error::InputOutput`]; what `go_on` fails with before the page is there: the next job makes it.
+    pub fn finish(&mut self, job: &RunFile, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
         if self.saved.is_none() && self.is_half_saved()? {
             self.save("files of an interrupted job completed")?;
         }
@@ -342,12 +352,9 @@ impl Desk {
         if job.report.figures {
             let go_on = || {
                 crate::fault::point("figure").map_err(|why| Error::InputOutput(format!("cannot draw a figure: {why}")))?;
-                signal().map_or(Ok(()), |reason| Err(Error::Stopped(reason.to_string())))
+                go_on()
             };
-            let files = match crate::report::write_report(self.directory.path(), &self.record, &go_on) {
-                Err(Error::Stopped(reason)) => return Err(Error::Stopped(self.say_stopped(&reason)?)),
-                written => written?,
-            };
+            let files = crate::report::write_report(self.directory.path(), &self.record, &go_on)?;
             self.say(&format!("the report is at {}", files.page.display()))?;
         }
         self.say(&format!("{}{}", DONE[0], self.directory.path().display()))

@@ -12,14 +12,20 @@ use crate::statistics::autocorrelation;
 use crate::store::{ConfigurationSet, read_foreign};
 use std::path::{Path, PathBuf};
 
-/// Takes them in, and says so with their magnetization.
+/// Takes them in, and says so with their magnetization. `go_on` is asked now and then.
 ///
 /// # Errors
-/// [`crate::error::Error::Refused`] if the file does not hold them; [`crate::error::Error::InputOutput`].
-pub fn take_in(job: &RunFile, section: &TrainSection, foreign: &ForeignSection, desk: &mut Desk) -> Result<()> {
+/// [`crate::error::Error::Refused`] if the file does not hold them; [`crate::error::Error::InputOutput`]; what `go_on` fails with.
+pub fn take_in(
+    job: &RunFile,
+    section: &TrainSection,
+    foreign: &ForeignSection,
+    desk: &mut Desk,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<()> {
     let file = beside(&job.name, &foreign.file);
     let sites = section.size * section.size;
-    let spins = read_foreign(&file, foreign.path.as_deref(), sites, foreign.configurations)?;
+    let spins = read_foreign(&file, foreign.path.as_deref(), sites, foreign.configurations, go_on)?;
     let up: u64 = spins.words().iter().map(|word| u64::from(word.count_ones())).sum();
     let what = format!(
         "took {} configurations of {sites} spins from {}, {:.4} of them up",
@@ -37,7 +43,7 @@ pub fn take_in(job: &RunFile, section: &TrainSection, foreign: &ForeignSection, 
         chains: vec![0; foreign.configurations],
         draws: numbers.collect(),
     };
-    desk.keep_foreign(set, &what)
+    desk.keep_foreign(set, &what, go_on)
 }
 
 /// The table of the group `/analyses`.

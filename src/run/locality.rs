@@ -9,6 +9,7 @@ use crate::config::Role;
 use crate::error::Result;
 use crate::record::{Cell, TableRecord};
 use crate::rg::receptive_field::WINDOW_SIDES;
+use crate::statistics::confidence::{two_sided, variance_ratio};
 use crate::statistics::least_squares::LeastSquares;
 
 /// The mean share of the window that a layer must have to count as local.
@@ -122,11 +123,11 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Variance of one seed around the mean of its number of configurations, all numbers together: three seeds alone know their own spread badly.
-fn pooled_variance(thresholds: &[(usize, Vec<f64>)]) -> f64 {
+/// Variance of one seed around the mean of its number of configurations, all numbers together: three seeds alone know their own spread badly. With its degrees of freedom, which are few all the same.
+fn pooled_variance(thresholds: &[(usize, Vec<f64>)]) -> (f64, f64) {
     let squares: f64 = thresholds.iter().flat_map(|(_, found)| found.iter().map(move |value| (value - mean(found)).powi(2))).sum();
-    let freedom: usize = thresholds.iter().map(|(_, found)| found.len().saturating_sub(1)).sum();
-    squares / freedom as f64
+    let freedoms = thresholds.iter().map(|(_, found)| found.len().saturating_sub(1)).sum::<usize>() as f64;
+    (squares / freedoms, freedoms)
 }
 
 /// Whether the curves of all seeds cross. The mean of those that do would be that of the highest thresholds, or of the lowest, where the scan ends among them.
@@ -151,7 +152,7 @@ fn threshold_table(thresholds: &[(usize, Vec<f64>)], seeds: usize) -> TableRecor
         ("noise", "0.25 / sqrt(samples), the standard error of a correlation of two independent 0/1 units", "nat"),
     ];
     let mut table = TableRecord::new("scan_thresholds", "number", "the penalty that makes the first layer local", &columns);
-    let variance = pooled_variance(thresholds);
+    let (variance, _) = pooled_variance(thresholds);
     for (samples, found) in thresholds {
         let threshold = mean(found).exp();
         let error = threshold * (variance / found.len() as f64).sqrt();
@@ -176,13 +177,14 @@ fn fit(thresholds: &[(usize, Vec<f64>)], seeds: usize) -> TableRecord {
             "1",
         ),
         ("deviation", "exponent + 1/2, in units of its error", "1"),
+        ("probability", "probability of a deviation at least as large by Student's law, if the exponent is -1/2", "1"),
         ("prefactor", "threshold times samples^(-exponent)", "nat"),
         ("chi_squared", "chi^2 of the fit, with the spread over seeds as errors", "1"),
         ("degrees_of_freedom", "degrees of freedom of the fit", "1"),
-        ("p_value", "probability of a chi^2 at least as large", "1"),
+        ("p_value", "probability of a chi^2 at least as large, by Fisher's law, since the errors come from a few seeds", "1"),
     ];
     let mut table = TableRecord::new("scan_fit", "model", "threshold = prefactor samples^exponent", &columns);
-    let variance = pooled_variance(thresholds);
+    let (variance, freedoms) = pooled_variance(thresholds);
     let used: Vec<&(usize, Vec<f64>)> = thresholds.iter().filter(|(_, found)| is_whole(found, seeds)).collect();
     if used.len() < 3 || !variance.is_finite() {
         return table;
@@ -199,17 +201,21 @@ fn fit(thresholds: &[(usize, Vec<f64>)], seeds: usize) -> TableRecord {
         let targets: Vec<f64> = values.iter().zip(&logarithms).map(|(value, x)| value - fixed.unwrap_or(0.0) * (x - middle)).collect();
         let Some(prepared) = LeastSquares::new(&design, &covariance) else { continue };
         let (solution, goodness) = prepared.fit(&targets);
-        let stretch = (goodness.chi_squared / goodness.degrees_of_freedom as f64).sqrt().max(1.0);
+        let left = goodness.degrees_of_freedom as f64;
+        let ratio = goodness.chi_squared / left;
+        // The error comes from the seeds, or from what the fit leaves where that is more.
+        let (stretch, known_from) = if ratio > 1.0 { (ratio.sqrt(), left) } else { (1.0, freedoms) };
         let spread: f64 = logarithms.iter().map(|x| (x - middle).powi(2)).sum();
         let error = (variance / seeds as f64 / spread).sqrt() * stretch;
         let exponent = fixed.unwrap_or_else(|| solution[1]);
         let cells = vec![
             if fixed.is_none() { Cell::estimate([exponent, error]) } else { Cell::exact(exponent) },
             if fixed.is_none() { Cell::exact((exponent + 0.5) / error) } else { Cell::NONE },
+            if fixed.is_none() { Cell::exact(two_sided((exponent + 0.5) / error, known_from)) } else { Cell::NONE },
             Cell::exact((solution[0] - exponent * middle).exp()),
             Cell::exact(goodness.chi_squared),
-            Cell::exact(goodness.degrees_of_freedom as f64),
-            Cell::exact(goodness.p_value),
+            Cell::exact(left),
+            Cell::exact(variance_ratio(ratio, left, freedoms)),
         ];
         table.push(label, cells);
     }
@@ -242,6 +248,12 @@ mod tests {
             assert!((table.get(0, "prefactor").unwrap()[0] - 0.7f64.exp()).abs() < 1e-6);
             let p = table.get(1, "p_value").unwrap()[0];
             assert_eq!(p > 0.1, exponent == -0.5, "{p}");
+            if exponent == -0.3 {
+                // (0.2 / 0.00685)^2 over the 3 degrees of freedom that are left, by F of 3 and 8 degrees: 1.6e-7 and not the 1e-184 of a chi^2 of 852.
+                assert!((1e-8..1e-6).contains(&p), "{p}");
+                let [t, probability] = ["deviation", "probability"].map(|column| table.get(0, column).unwrap()[0]);
+                assert!((probability / two_sided(t, 8.0) - 1.0).abs() < 1e-12 && probability < 1e-7, "{t} {probability}");
+            }
             // The scan ends among the seeds of the largest number: what crosses inside it are the highest of them, and tell nothing.
             thresholds[3].1 = vec![thresholds[3].1[2] + 0.5];
             assert_eq!(

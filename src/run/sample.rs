@@ -34,6 +34,9 @@ use std::time::{Duration, Instant};
 /// Sweeps of thermalization when speed is measured: enough for Wolff to know the size of its clusters.
 const SWEEPS_BEFORE_TRIAL: usize = 20;
 
+/// To write so many bytes of configurations takes longer than to write them into a checkpoint, several seconds, and a job that is stopped meanwhile begins with it again.
+const LONG_TO_WRITE: u128 = 32 << 20;
+
 /// What the stage has to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -131,6 +134,11 @@ impl Plan {
         places.into_iter().filter_map(at).collect()
     }
 
+    /// The configurations that are kept, in bytes.
+    fn bytes_kept(&self) -> u128 {
+        self.ensembles.iter().map(|&(side, _)| self.section.configurations as u128 * self.sites(side) / 8).sum()
+    }
+
     /// What is left to do of a unit after so many sweeps, in spins.
     pub fn cost(&self, unit: usize, done: usize) -> u128 {
         self.units[unit].sweep_cost(self) * (self.sweeps() - done) as u128
@@ -158,6 +166,10 @@ pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
         if is_over {
             break;
         }
+    }
+    let has_new_work = comm.maximum(u64::from(left > 0)) == 1;
+    if has_new_work && plan.bytes_kept() > LONG_TO_WRITE {
+        session.keep(Stage::Sampling, &Begun(&own))?;
     }
     progress.finish();
     travel::all_chains(plan, comm, own)

@@ -57,6 +57,20 @@ impl<'a> Session<'a> {
         comm::agree(self.comm, self.desk.as_mut().map(work).transpose())
     }
 
+    /// The same for work that takes a while, and asks the closure that it is given whether it may go on: a signal stops it.
+    ///
+    /// # Errors
+    /// What `work` fails with; [`Error::Stopped`] on all ranks if a signal came.
+    pub fn on_root_until_signal<T>(&mut self, work: impl FnOnce(&mut Desk, &dyn Fn() -> Result<()>) -> Result<T>) -> Result<Option<T>> {
+        let watch = &self.watch;
+        let go_on = || watch.signal().map_or(Ok(()), |reason| Err(Error::Stopped(reason.to_string())));
+        let done = self.desk.as_mut().map(|desk| match work(desk, &go_on) {
+            Err(Error::Stopped(reason)) => Err(Error::Stopped(desk.say_stopped(&reason)?)),
+            done => done,
+        });
+        comm::agree(self.comm, done.transpose())
+    }
+
     /// Whether a stage is wanted and not done, as rank 0 knows.
     pub fn is_missing(&self, stage: Stage, job: &RunFile) -> bool {
         self.comm.maximum(u64::from(self.desk.as_ref().is_some_and(|desk| desk.is_missing(stage, job)))) == 1
@@ -145,6 +159,14 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Writes a checkpoint whoever asks for it: before something that takes a while, and would have to be begun again from what is on disk. Collective.
+    ///
+    /// # Errors
+    /// [`Error::InputOutput`] if it could not be written and the job cannot go on without.
+    pub fn keep(&mut self, stage: Stage, state: &dyn State) -> Result<()> {
+        self.keep_checkpoint(stage, state, Instant::now(), None)
+    }
+
     /// Writes the state of all ranks, piece by piece as they hand it over.
     fn keep_checkpoint(&mut self, stage: Stage, state: &dyn State, begun: Instant, stopping: Option<&str>) -> Result<()> {
         let comm = self.comm;
@@ -220,9 +242,7 @@ impl<'a> Session<'a> {
         if self.comm.maximum(u64::from(self.desk.as_ref().is_some_and(|desk| desk.has_report_to_make(job)))) == 1 {
             self.stop_if_asked()?;
         }
-        let watch = &self.watch;
-        let written = self.desk.as_mut().map(|desk| desk.finish(job, &|| watch.signal()));
-        comm::agree(self.comm, written.transpose()).map(drop)
+        self.on_root_until_signal(|desk, go_on| desk.finish(job, go_on)).map(drop)
     }
 
     fn decide(&self) -> Wish {

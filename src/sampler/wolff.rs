@@ -27,7 +27,8 @@ const WORK_BETWEEN_QUESTIONS: u64 = 1 << 17;
 ///
 /// What a sweep is: during thermalization, clusters until at least N spins were flipped. [`Sampler::end_thermalization`] fixes the number of clusters of every
 /// later sweep, max(1, N / mean cluster size rounded), the mean taken over the second half of the thermalization sweeps; without any thermalization it is one
-/// cluster a sweep. A fixed number matters: stopping when enough spins are flipped would favour measurements just after large clusters, which is a bias.
+/// cluster a sweep. A fixed number matters: stopping when enough spins are flipped would favour measurements just after large clusters, which is a bias. Where a cluster is hardly more than one site
+/// (fewer than two on average), a fair coin adds one to the number of each sweep.
 #[derive(Debug, Clone)]
 pub struct Wolff {
     torus: Torus,
@@ -176,16 +177,20 @@ impl Wolff {
         let sites = self.torus.sites() as u64;
         let refused = sites.wrapping_neg() % sites;
         loop {
-            if self.seeds_used == self.seeds.len() {
-                self.seeds = self.stream.words();
-                self.seeds_used = 0;
-            }
-            let product = u128::from(self.seeds[self.seeds_used]) * u128::from(sites);
-            self.seeds_used += 1;
+            let product = u128::from(self.random_word()) * u128::from(sites);
             if product as u64 >= refused {
                 return (product >> 64) as u64;
             }
         }
+    }
+
+    fn random_word(&mut self) -> u64 {
+        if self.seeds_used == self.seeds.len() {
+            self.seeds = self.stream.words();
+            self.seeds_used = 0;
+        }
+        self.seeds_used += 1;
+        self.seeds[self.seeds_used - 1]
     }
 }
 
@@ -280,6 +285,10 @@ impl Sampler for Wolff {
                     return None;
                 }
             }
+        }
+        // A fixed even number of clusters of one site each would keep the parity of the spins up for ever at K = 0, and for long near it.
+        if self.thermalization.is_none() && 2 * self.clusters_per_sweep > sites && self.random_word() >> 63 == 1 {
+            self.begun = (self.begun.0 + 1, self.begun.1 + self.flip_cluster());
         }
         let (clusters, flipped) = std::mem::take(&mut self.begun);
         if let Some(sweeps) = &mut self.thermalization {

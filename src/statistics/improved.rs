@@ -36,7 +36,9 @@ pub fn observables(geometry: Geometry, side: usize, chains: &[Series]) -> Vec<Na
     }
     if !wave.is_nan() && wave > 0.0 {
         let excess = linear(square / wave - 1.0, [1.0 / wave, 0.0, -square / (wave * wave)]);
-        found.push(("correlation_length_over_side", "second-moment correlation length over L", length_of_excess(side, excess)));
+        let [length, error] = length_of_excess(side, [excess.mean, excess.error]);
+        let length = Estimate { mean: length, error, ..excess };
+        found.push(("correlation_length_over_side", "second-moment correlation length over L", length));
     }
     let named = |(name, long_name, estimate): (&str, &str, Estimate)| NamedEstimate {
         name: name.to_string(),

@@ -19,8 +19,8 @@ pub const FOLLOWED: [Followed; 4] = [
 /// A time shorter than so many draws is not resolved: the sum over draws is no integral over sweeps. Of an exponential it is too large by (draw / tau)^2 / 12, which is half a
 /// percent here.
 const FEWEST_DRAWS: f64 = 4.0;
-/// The fit that counts has at least this probability.
-const ACCEPTED: f64 = 0.1;
+/// The fit that counts has at least this probability, as in [`super::scaling`]: with 0.1, chance would choose the sizes in one run of ten, and the error of the exponent would be too small.
+const ACCEPTED: f64 = super::scaling::ACCEPTED;
 
 /// tau of each of [`FOLLOWED`] in sweeps, with its error; `None` where it is shorter than four draws, or the chains are too short for it.
 pub fn times(chains: &[Series], measure_every: usize) -> [Option<WithError>; FOLLOWED.len()] {
@@ -42,7 +42,7 @@ pub struct ExponentFit {
     pub exponent: WithError,
     /// chi^2.
     pub goodness: Goodness,
-    /// Whether it is the one that counts: the first from the smallest sizes on whose probability is at least 0.1, else the most probable.
+    /// Whether it is the one that counts: the first from the smallest sizes on whose probability is at least [`super::scaling::ACCEPTED`], else the most probable.
     pub chosen: bool,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Reading order: this file (what is asked and what comes out), `features` (crossings, peaks, curves of the reweighted ensembles), `fits` (least squares with a correction to
 //! scaling, from every smallest size on), `pipeline` (the whole way, done once for all draws and once for each block of draws left out: every error is that
-//! of a jackknife over the whole pipeline, so that errors of intermediate numbers and their correlations are in it), `bootstrap` (the errors once more, from blocks drawn with replacement).
+//! of a jackknife over the whole pipeline, measured slopes and weights of the fits included, so that errors of intermediate numbers and their correlations are in it; the choice of the smallest
+//! size alone is made once), `bootstrap` (the errors once more, from blocks drawn with replacement).
 //!
 //! Everything is told by the data: no exact value enters, except the exponent of the leading correction, which is stated in [`Scaling::correction_exponent`].
 
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bootstrap::{Bootstrap, RESAMPLES};
 pub use fits::ACCEPTED;
-pub use pipeline::{BLOCKS, analyse, analyse_on};
+pub use pipeline::{BLOCK_LENGTH, BLOCKS, FEWEST_BLOCKS, analyse, analyse_on};
 
 /// All ensembles of one size.
 #[derive(Debug, Clone)]
@@ -141,7 +142,7 @@ pub struct Scaling {
     pub geometry: Geometry,
     /// omega of the correction L^-omega that the fits allow.
     pub correction_exponent: f64,
-    /// Blocks of the jackknife.
+    /// Blocks of the jackknife. Fewer than [`FEWEST_BLOCKS`] give no results, and everything below is empty.
     pub blocks: usize,
     /// The results.
     pub results: Vec<ScalingResult>,
@@ -157,6 +158,24 @@ pub struct Scaling {
     pub curves: Vec<Curves>,
     /// Collapses.
     pub collapses: Vec<Collapse>,
+}
+
+impl Scaling {
+    /// What is said of draws too few for results.
+    fn without_results(geometry: Geometry, correction_exponent: f64, blocks: usize) -> Scaling {
+        Scaling {
+            geometry,
+            correction_exponent,
+            blocks,
+            results: Vec::new(),
+            covariance: Vec::new(),
+            fits: Vec::new(),
+            crossings: Vec::new(),
+            peaks: Vec::new(),
+            curves: Vec::new(),
+            collapses: Vec::new(),
+        }
+    }
 }
 
 /// The standard error of a jackknife whose replicates leave out equal blocks.

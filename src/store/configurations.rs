@@ -32,11 +32,11 @@ pub struct ConfigurationSet {
     pub draws: Vec<u64>,
 }
 
-/// Replaces `path` by these configurations.
+/// Replaces `path` by these configurations, which may take minutes. `go_on` is asked after every block of them.
 ///
 /// # Errors
-/// [`Error::InputOutput`]; the old file is then intact. [`Error::Bug`] if a set contradicts itself.
-pub fn write_configurations(path: &Path, origin: &Provenance, sets: &[ConfigurationSet]) -> Result<()> {
+/// [`Error::InputOutput`], and what `go_on` fails with; the old file is then intact. [`Error::Bug`] if a set contradicts itself.
+pub fn write_configurations(path: &Path, origin: &Provenance, sets: &[ConfigurationSet], go_on: &dyn Fn() -> Result<()>) -> Result<()> {
     let bytes: usize = sets.iter().map(|set| set.spins.rows() * (set.spins.columns().div_ceil(8) + 16)).sum();
     durable::replace(path, (bytes + (1 << 20)) as u64, |temporary| {
         let file = FileWriter::create(temporary)?;
@@ -47,13 +47,13 @@ pub fn write_configurations(path: &Path, origin: &Provenance, sets: &[Configurat
             if index == 0 {
                 root.attributes().text("default", &name)?;
             }
-            write_set(&root.group(&name)?, index, set)?;
+            write_set(&root.group(&name)?, index, set, go_on)?;
         }
         file.finish()
     })
 }
 
-fn write_set(group: &GroupWriter, index: usize, set: &ConfigurationSet) -> Result<()> {
+fn write_set(group: &GroupWriter, index: usize, set: &ConfigurationSet, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
     let (rows, sites) = (set.spins.rows(), set.spins.columns());
     if (set.chains.len(), set.draws.len()) != (rows, rows) {
         return Err(Error::Bug(format!("{rows} configurations name {} chains and {} draws.", set.chains.len(), set.draws.len())));
@@ -79,11 +79,13 @@ fn write_set(group: &GroupWriter, index: usize, set: &ConfigurationSet) -> Resul
     group.variable("chain", &["configuration"], &set.chains, label("1", "chain of origin"))?;
     group.variable("draw", &["configuration"], &set.draws, label("1", "draw of that chain"))?;
     group.blocks("packed", &["configuration", "byte"], label("1", "spins, eight a byte, 1 = up"), |range| {
+        crate::fault::point("block").map_err(|why| Error::InputOutput(format!("cannot write configurations: {why}")))?;
+        go_on()?;
         let mut bytes = Vec::with_capacity(range.len() * width);
         for row in range {
             bytes.extend(set.spins.row(row).iter().flat_map(|word| word.to_le_bytes()).take(width));
         }
-        bytes
+        Ok(bytes)
     })?;
     group.annotate("packed", |packed| {
         packed.text("unpack", UNPACK)?.text("bit_order", bit_order(set.geometry))?.number("sites", sites as u64)?;

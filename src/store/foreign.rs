@@ -17,16 +17,16 @@ const LONGEST_HEAD: u32 = 1 << 16;
 /// What a refusal says last.
 const REMEDY: &str = "correct the file, or `data` of [train]";
 
-/// Reads the first `wanted` configurations of `sites` spins; `path` names the data set of an HDF5 file, without it the file is `.npy`.
+/// Reads the first `wanted` configurations of `sites` spins, which may take minutes; `path` names the data set of an HDF5 file, without it the file is `.npy`. `go_on` is asked now and then.
 ///
 /// # Errors
-/// [`Error::Refused`] saying what of the file does not fit, and where; [`Error::InputOutput`] if it cannot be read.
-pub fn read_foreign(file: &Path, path: Option<&str>, sites: usize, wanted: usize) -> Result<BitMatrix> {
+/// [`Error::Refused`] saying what of the file does not fit, and where; [`Error::InputOutput`] if it cannot be read; what `go_on` fails with.
+pub fn read_foreign(file: &Path, path: Option<&str>, sites: usize, wanted: usize, go_on: &dyn Fn() -> Result<()>) -> Result<BitMatrix> {
     if !file.is_file() {
         return Err(Error::Refused(format!("{} is not there, or is no file: {REMEDY}", file.display())));
     }
     let name = path.map_or_else(|| file.display().to_string(), |path| format!("{path} of {}", file.display()));
-    let mut taker = Taker::new(name, sites, wanted);
+    let mut taker = Taker::new(name, sites, wanted, go_on);
     match path {
         Some(path) => read_numbers(file, path, &mut taker)?,
         None => read_npy(file, &mut taker)?,
@@ -35,7 +35,7 @@ pub fn read_foreign(file: &Path, path: Option<&str>, sites: usize, wanted: usize
 }
 
 /// Takes numbers, row after row, and makes spins of them.
-struct Taker {
+struct Taker<'a> {
     name: String,
     sites: usize,
     wanted: usize,
@@ -46,11 +46,12 @@ struct Taker {
     taken: usize,
     /// The number that means down, when one was met: 0 or -1.
     down: Option<f64>,
+    go_on: &'a dyn Fn() -> Result<()>,
 }
 
-impl Taker {
-    fn new(name: String, sites: usize, wanted: usize) -> Self {
-        Taker { name, sites, wanted, width: sites, is_packed: false, spins: BitMatrix::new(0, sites), taken: 0, down: None }
+impl<'a> Taker<'a> {
+    fn new(name: String, sites: usize, wanted: usize, go_on: &'a dyn Fn() -> Result<()>) -> Self {
+        Taker { name, sites, wanted, width: sites, is_packed: false, spins: BitMatrix::new(0, sites), taken: 0, down: None, go_on }
     }
 
     fn refuse(&self, why: impl std::fmt::Display) -> Error {
@@ -101,7 +102,7 @@ impl Taker {
     }
 }
 
-impl Rows for Taker {
+impl Rows for Taker<'_> {
     fn begin(&mut self, shape: &[usize], is_byte: bool) -> Result<(usize, usize)> {
         let (sites, bytes) = (self.sites, self.sites.div_ceil(8));
         let (&rows, rest) = shape.split_first().ok_or_else(|| self.refuse("it is a single number"))?;
@@ -134,6 +135,7 @@ impl Rows for Taker {
     }
 
     fn take(&mut self, numbers: &[f64]) -> Result<()> {
+        (self.go_on)()?;
         for row in numbers.chunks_exact(self.width) {
             if self.is_packed {
                 self.unpack(row)?
@@ -264,7 +266,7 @@ mod tests {
 
     #[test]
     fn only_the_lattice_itself_has_two_dimensions() {
-        let begin = |shape: &[usize], is_byte: bool| Taker::new("x".to_string(), 16, 400).begin(shape, is_byte);
+        let begin = |shape: &[usize], is_byte: bool| Taker::new("x".to_string(), 16, 400, &|| Ok(())).begin(shape, is_byte);
         assert_eq!(begin(&[400, 4, 4], false).expect("a lattice"), (400, 16));
         assert_eq!(begin(&[400, 16], false).expect("a lattice"), (400, 16));
         assert_eq!(begin(&[400, 2], true).expect("bytes of eight spins"), (400, 2));
@@ -279,7 +281,7 @@ mod tests {
     #[test]
     fn every_number_is_looked_at() {
         let taken = |rows: &[&[f64]]| {
-            let mut taker = Taker::new("x".to_string(), 3, rows.len());
+            let mut taker = Taker::new("x".to_string(), 3, rows.len(), &|| Ok(()));
             taker.begin(&[rows.len(), 3], false)?;
             rows.iter().try_for_each(|row| taker.take(row))?;
             taker.finish()

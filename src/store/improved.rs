@@ -32,7 +32,7 @@ pub fn write(group: &GroupWriter, ensembles: &[Ensemble], chains: usize, draws: 
                     values.resize(end, f64::NAN);
                 }
             }
-            values
+            Ok(values)
         })?;
     }
     Ok(())

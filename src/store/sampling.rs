@@ -194,7 +194,7 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
                     values.resize(end, NO_DRAW);
                 }
             }
-            values
+            Ok(values)
         })?;
         if ragged {
             group.annotate(name, |attributes| attributes.number("_FillValue", NO_DRAW).map(|_| ()))?;
@@ -212,7 +212,7 @@ fn write_series(group: &GroupWriter, size: usize, ensembles: &[Ensemble]) -> Res
                     values.resize(end, f64::NAN);
                 }
             }
-            values
+            Ok(values)
         })?;
     }
     improved::write(group, ensembles, chains, draws)?;

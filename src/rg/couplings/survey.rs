@@ -106,7 +106,7 @@ fn survey(side: &TracedMachine, groups: &[(Vec<usize>, f64)]) -> Result<Survey> 
     let squares: f64 = better.iter().zip(&gaussian).map(|(better, gaussian)| (better - gaussian).powi(2)).sum();
     Ok(Survey {
         groups: values.len(),
-        mean: [mean, (variance / (count - 1.0).max(1.0)).sqrt()],
+        mean: [mean, if values.len() < 2 { f64::INFINITY } else { (variance / (count - 1.0)).sqrt() }],
         spread: (values.iter().map(|value| value * value).sum::<f64>() / count).sqrt(),
         summed,
         gaussian_difference: (squares / better.len() as f64).sqrt(),

@@ -99,7 +99,7 @@ fn write_in(folder: &std::path::Path, sites: f64) -> Result<Writing> {
     let took = |rows: usize| {
         let set = set(rows);
         let began = Instant::now();
-        store::write_configurations(&path, &origin, std::slice::from_ref(&set)).map(|()| began.elapsed().as_secs_f64())
+        store::write_configurations(&path, &origin, std::slice::from_ref(&set), &|| Ok(())).map(|()| began.elapsed().as_secs_f64())
     };
     let (small, large) = (took(64)?, took(8192 + 64)?);
     let kept = (large - small).max(1e-6) / (8192.0 * 512.0);

@@ -1,5 +1,5 @@
 //! The bootstrap beside the jackknife: the blocks of every size are drawn anew with replacement, each size by itself, and the whole way from the joined ensembles to the results is gone
-//! again with the fits that were chosen (their smallest sizes and weights stay). The spread of the results is their error, and its quantiles show what an error alone does not: a skew law.
+//! again, slopes and weights included; only the smallest sizes of the fits stay. The spread of the results is their error, and its quantiles show what an error alone does not: a skew law.
 //!
 //! A block is much longer than the memory of the chains, so that blocks are independent draws. The random numbers are those of one fixed stream: the same data give the same errors.
 
@@ -37,6 +37,8 @@ pub(super) struct Way<'a> {
     pub start: f64,
     /// The curves whose crossing it is.
     pub curves: &'a [Function<'static>],
+    /// Their slopes.
+    pub slopes: &'a [Function<'static>],
     /// The fit of critical coupling and amplitudes.
     pub critical: &'a Chosen,
     /// The fits at the critical coupling.
@@ -44,22 +46,24 @@ pub(super) struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// From one ensemble a size to the results: critical coupling, amplitudes, then one number for each of the powers.
-    fn go(&self, ensembles: &[Reweighting]) -> Vec<f64> {
-        let values = |functions: &[Function<'static>], smallest: usize, coupling: f64| -> Vec<f64> {
-            let kept = self.sizes.iter().zip(ensembles).filter(|(size, _)| size.size >= smallest);
-            let averages: Vec<Averages> = kept.map(|(_, ensemble)| ensemble.at(coupling)).collect();
-            averages.iter().flat_map(|averages| functions.iter().map(|function| function(averages))).collect()
+    /// From one ensemble a size, whose blocks are there so many times, to the results: critical coupling, amplitudes, then one number for each of the powers.
+    fn go(&self, ensembles: &[(Vec<f64>, Reweighting)]) -> Option<Vec<f64>> {
+        let parameters = |chosen: &Chosen, coupling: f64, functions: &[Function<'static>], measured: &[Function<'static>]| {
+            let kept = self.sizes.iter().zip(ensembles).filter(|(size, _)| size.size >= chosen.smallest_size);
+            let (times, averages): (Vec<&[f64]>, Vec<Averages>) = kept.map(|(_, (times, one))| (&times[..], one.at(coupling))).unzip();
+            let times: Vec<&[f64]> = times.into_iter().flat_map(|times| vec![times; functions.len()]).collect();
+            let all =
+                |of: &[Function<'static>]| -> Vec<f64> { averages.iter().flat_map(|averages| of.iter().map(|of| of(averages))).collect() };
+            chosen.model.fit(&times, &all(functions), all(measured).into_iter().map(|slope| -slope))
         };
-        let (parameters, _) = self.critical.squares.fit(&values(self.curves, self.critical.smallest_size, self.start));
-        let critical = self.start + parameters[0];
+        let found = parameters(self.critical, self.start, self.curves, self.slopes)?;
+        let critical = self.start + found[0];
         let mut results = vec![critical];
-        results.extend(&parameters[1..=self.curves.len()]);
+        results.extend(&found[1..=self.curves.len()]);
         for (functions, chosen, quantity) in &self.powers {
-            let (parameters, _) = chosen.squares.fit(&values(functions, chosen.smallest_size, critical));
-            results.push(quantity(parameters[0]));
+            results.push(quantity(parameters(chosen, critical, functions, &[])?[0]));
         }
-        results
+        Some(results)
     }
 
     /// The bootstrap of all results, in their order. Finished resamples are kept, so that a job that is interrupted goes on from there.
@@ -68,25 +72,31 @@ impl Way<'_> {
         let blocks = self.sizes[0].histograms.blocks();
         let one = |number: u64| {
             let mut stream = Stream::new(SEED, Purpose::Resampling, number);
-            let ensembles: Vec<Reweighting> = self
+            let ensembles: Vec<(Vec<f64>, Reweighting)> = self
                 .sizes
                 .iter()
                 .map(|size| {
                     let mut times = vec![0.0; blocks];
                     (0..blocks).for_each(|_| times[stream.below(blocks as u64) as usize] += 1.0);
-                    size.histograms.combine_times(&times, Begin::Near(size.replicates[0].free_energies()))
+                    let ensemble = size.histograms.combine_times(&times, Begin::Near(size.replicates[0].free_energies()));
+                    (times, ensemble)
                 })
                 .collect();
-            self.go(&ensembles)
+            // Blocks that fix no weights fix no result.
+            self.go(&ensembles).unwrap_or_else(|| vec![f64::NAN; 1 + self.curves.len() + self.powers.len()])
         };
-        let kept = |number: u64| kept_numbers(ledger, &format!("resample {number}"), || one(number));
+        let kept = |number: u64| kept_numbers(ledger, &format!("resample {number} of {blocks} blocks"), || one(number));
         let all: Vec<Vec<f64>> = (0..RESAMPLES).into_par_iter().map(kept).collect();
-        (0..all[0].len()).map(|result| spread(all.iter().map(|values| values[result]).collect(), blocks)).collect()
+        let of_all = |result: usize| all.iter().map(|values| values[result]).filter(|value| value.is_finite()).collect();
+        (0..all[0].len()).map(|result| spread(of_all(result), blocks)).collect()
     }
 }
 
 /// Error and quantiles. The variance of a mean over n blocks comes out too small by (n - 1) / n.
 fn spread(mut values: Vec<f64>, blocks: usize) -> Bootstrap {
+    if values.len() < 2 {
+        return Bootstrap { error: f64::NAN, interval: [f64::NAN; 2] };
+    }
     values.sort_unstable_by(f64::total_cmp);
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

@@ -27,7 +27,7 @@ pub(super) struct Size<'a> {
 impl<'a> Size<'a> {
     /// What is calculated of a size is kept in `ledger`, answer after answer: a job that is interrupted goes on from there.
     pub fn new(size: usize, histograms: Histograms, ledger: &'a dyn Ledger) -> Self {
-        let name = format!("free energies of L = {size}");
+        let name = format!("free energies of L = {size}, {} blocks", histograms.blocks());
         let couplings = histograms.couplings();
         let kept: Vec<f64> = ledger.found(&name).unwrap_or_default().into_iter().map(f64::from_bits).collect();
         let kept: Vec<&[f64]> = kept.chunks_exact(couplings).filter(|_| kept.len() == couplings * (histograms.blocks() + 1)).collect();
@@ -48,7 +48,7 @@ impl<'a> Size<'a> {
         let question = self.questions.fetch_add(1, Ordering::Relaxed);
         // The numbers of Fowler, Noll and Vo's hash.
         let given = given.fold(0xCBF2_9CE4_8422_2325_u64, |hash, number| (hash ^ number.to_bits()).wrapping_mul(0x0100_0000_01B3));
-        let name = format!("answer {question} of L = {}, {given:x}", self.size);
+        let name = format!("answer {question} of L = {}, {} blocks, {given:x}", self.size, self.histograms.blocks());
         kept_numbers(self.ledger, &name, calculate)
     }
 

@@ -2,17 +2,21 @@
 
 use super::bootstrap::{Power, Way};
 use super::features::{Size, collapse, crossings, peak};
-use super::fits::{Chosen, Datum, Wanted, results, scan};
+use super::fits::{Chosen, Datum, Term, Wanted, results, scan};
 use super::{Curves, Scaling, ScalingFit, SizeData};
 use crate::lattice::Geometry;
 use crate::ledger::{Ledger, Nobody};
+use crate::measure::Series;
+use crate::statistics::autocorrelation;
 use crate::statistics::reweighting::{Averages, Histograms};
 use rayon::prelude::*;
 
 /// About so many blocks of the jackknife: its errors have an error of a tenth of themselves.
 pub const BLOCKS: usize = 48;
-/// A block must be longer than this many draws.
-const SHORTEST_BLOCK: usize = 50;
+/// With fewer blocks there are no results: weights and errors that come from a few numbers are wrong by more than they say.
+pub const FEWEST_BLOCKS: usize = 24;
+/// The length of a block in autocorrelation times, at least: the variance of its mean is then too small by a tenth at most.
+pub const BLOCK_LENGTH: f64 = 10.0;
 /// What is known beforehand of the corrections to scaling of a class.
 #[derive(Debug, Clone, Copy)]
 struct Corrections {
@@ -44,22 +48,44 @@ pub fn analyse(data: &[SizeData]) -> Option<Scaling> {
     analyse_on(Geometry::Square, data, &Nobody)
 }
 
-/// Carries out the analysis, whose steps are kept in `ledger`. `None` for chains, with fewer than three sizes, with a size of fewer than two couplings, or with chains too short to be cut into blocks.
+/// Carries out the analysis, whose steps are kept in `ledger`. `None` for chains, with fewer than three sizes, or with a size of fewer than two couplings or different numbers of chains. Draws too
+/// few for [`FEWEST_BLOCKS`] give an analysis that says so and nothing else.
 pub fn analyse_on(geometry: Geometry, data: &[SizeData], ledger: &dyn Ledger) -> Option<Scaling> {
     let corrections = Corrections::of(geometry)?;
     let chains = data.iter().flat_map(|size| &size.ensembles).map(|(_, chains)| chains.len());
-    let shortest = data.iter().flat_map(|size| &size.ensembles).flat_map(|(_, chains)| chains.iter()).map(|chain| chain.len()).min()?;
     let (fewest, most) = (chains.clone().min()?, chains.max()?);
     if data.len() < 3 || data.iter().any(|size| size.ensembles.len() < 2) || fewest != most || fewest == 0 {
         return None;
     }
-    let parts = BLOCKS.div_ceil(fewest).min(shortest / SHORTEST_BLOCK);
-    if parts == 0 || parts * fewest < 4 {
-        return None;
+    let parts = BLOCKS.div_ceil(fewest).min(independent_parts(data)?);
+    let blocks = BLOCKS.min(parts * fewest);
+    if blocks < FEWEST_BLOCKS {
+        return Some(Scaling::without_results(geometry, corrections.leading, blocks));
     }
     let of_size = |size: &SizeData| Size::new(size.size, Histograms::on(geometry, size.size, &size.ensembles, parts, BLOCKS), ledger);
     let sizes: Vec<Size> = data.par_iter().map(of_size).collect();
     Pipeline { geometry, corrections, has_waves: sizes.iter().all(|size| size.histograms.has_waves()), sizes, fits: Vec::new() }.run()
+}
+
+/// Into how many stretches every chain can be cut that know nothing of each other: each has [`BLOCK_LENGTH`] autocorrelation times of the observable with the longest memory. Chains too short
+/// for two are whole.
+fn independent_parts(data: &[SizeData]) -> Option<usize> {
+    let ensembles: Vec<&[Series]> = data.iter().flat_map(|size| size.ensembles.iter().map(|(_, chains)| *chains)).collect();
+    let of_ensemble = |chains: &&[Series]| -> Option<usize> {
+        let shortest = chains.iter().map(Series::len).min().filter(|draws| *draws > 0)?;
+        let parts = |value: &dyn Fn(&Series, usize) -> f64| {
+            let of_chain = |chain: &Series| (0..chain.len()).map(|draw| value(chain, draw)).collect();
+            let memory = autocorrelation::analyse(chains.iter().map(of_chain).collect()).filter(|memory| memory.window_closed);
+            memory.map_or(1, |memory| (shortest as f64 / (BLOCK_LENGTH * memory.autocorrelation_time)) as usize)
+        };
+        let [energy, magnetization, square] = [
+            parts(&|chain, draw| chain.energy[draw] as f64),
+            parts(&|chain, draw| chain.magnetization[draw].abs() as f64),
+            parts(&|chain, draw| (chain.magnetization[draw] as f64).powi(2)),
+        ];
+        Some(energy.min(magnetization).min(square).max(1))
+    };
+    ensembles.par_iter().map(of_ensemble).collect::<Option<Vec<usize>>>()?.into_iter().min()
 }
 
 struct Pipeline<'a> {
@@ -130,7 +156,7 @@ impl Pipeline<'_> {
             self.corrections.of_peaks,
         );
         let heat = if self.corrections.has_logarithm { self.specific_heat(&couplings) } else { None };
-        let peaks = self.peaks(1.0 / nu.replicates[0][0]);
+        let peaks = self.peaks(&nu.replicates[0]);
         let curves: Vec<Curves> = self.sizes.iter().map(Size::curves).collect();
 
         let mut quantities = vec![
@@ -156,7 +182,14 @@ impl Pipeline<'_> {
             (&[LOGARITHM_OF_SUSCEPTIBILITY], &gamma, |slope| slope),
         ];
         powers.extend(heat.as_ref().map(|heat| (&[HEAT][..], heat, (|slope| slope) as fn(f64) -> f64)));
-        let way = Way { sizes: &self.sizes, start: expanded_at, curves: &CURVES[..curves_used], critical: &critical, powers };
+        let way = Way {
+            sizes: &self.sizes,
+            start: expanded_at,
+            curves: &CURVES[..curves_used],
+            slopes: &SLOPES[..curves_used],
+            critical: &critical,
+            powers,
+        };
         let amplitudes = &["binder_cumulant_at_criticality", "correlation_length_at_criticality"][..curves_used];
         let exponents = ["nu", "beta_over_nu", "gamma_over_nu", "specific_heat_amplitude"];
         let names = std::iter::once(&"critical_coupling").chain(amplitudes).chain(&exponents);
@@ -195,6 +228,13 @@ impl Pipeline<'_> {
         if self.has_waves { 2 } else { 1 }
     }
 
+    /// The terms of the leading corrections of the curves, of which each has its own amplitude, in a datum of one of them.
+    fn correction_of(&self, which: usize, side: usize) -> Vec<Term> {
+        let mut terms = vec![Term::Known(0.0); self.curve_count()];
+        terms[which] = Term::Known((side as f64).powf(-self.corrections.leading));
+        terms
+    }
+
     /// K_c, U* and xi/L* together: each curve passes R_L(K) = R* + R'_L (K - K_c) + b L^-omega near K_c, with its own measured slope R'_L.
     fn critical_coupling(&mut self, start: f64) -> Option<Chosen> {
         let curves: Vec<(Function, Function)> = CURVES.into_iter().zip(SLOPES).take(self.curve_count()).collect();
@@ -202,15 +242,13 @@ impl Pipeline<'_> {
         let mut data = Vec::new();
         for size in &self.sizes {
             for (which, (value, slope)) in curves.iter().enumerate() {
-                let slope = slope(&size.replicates[0].at(start));
                 // Parameters: K_c - start, the amplitudes, their corrections.
-                let mut plain = vec![0.0; 1 + curves.len()];
-                (plain[0], plain[1 + which]) = (-slope, 1.0);
-                let mut corrected = plain.clone();
-                corrected.resize(1 + 2 * curves.len(), 0.0);
-                corrected[1 + curves.len() + which] = (size.size as f64).powf(-self.corrections.leading);
+                let mut plain = vec![Term::Known(0.0); 1 + curves.len()];
+                plain[0] = Term::Measured(size.values(&at, slope).into_iter().map(|slope| -slope).collect());
+                plain[1 + which] = Term::Known(1.0);
+                let correction = self.correction_of(which, size.size);
                 let values = size.values(&at, value);
-                data.push(Datum { size: size.size, plain, corrected, fixed: values.clone(), values });
+                data.push(Datum { size: size.size, plain, correction, fixed: values.clone(), values });
             }
         }
         let shift = |change: f64| start + change;
@@ -233,14 +271,12 @@ impl Pipeline<'_> {
         for size in &self.sizes {
             for (which, slope) in slopes.iter().enumerate() {
                 let side = size.size as f64;
-                let mut plain = vec![0.0; 1 + slopes.len()];
-                (plain[0], plain[1 + which]) = (side.ln(), 1.0);
-                let mut corrected = plain.clone();
-                corrected.resize(1 + 2 * slopes.len(), 0.0);
-                corrected[1 + slopes.len() + which] = side.powf(-self.corrections.leading);
+                let mut plain = vec![Term::Known(0.0); 1 + slopes.len()];
+                (plain[0], plain[1 + which]) = (Term::Known(side.ln()), Term::Known(1.0));
+                let correction = self.correction_of(which, size.size);
                 let values = size.values(&|replicate| couplings[replicate], slope);
                 let fixed = size.values(&|_| couplings[0], slope);
-                data.push(Datum { size: size.size, plain, corrected, values, fixed });
+                data.push(Datum { size: size.size, plain, correction, values, fixed });
             }
         }
         let inverse = |value: f64| 1.0 / value;
@@ -256,7 +292,7 @@ impl Pipeline<'_> {
             .map(|size| {
                 let values = size.values(&|replicate| couplings[replicate], logarithm);
                 let fixed = size.values(&|_| couplings[0], logarithm);
-                power_datum(size.size, values, fixed, correction)
+                logarithmic(size.size, values, fixed, correction)
             })
             .collect();
         scan(&data, &[Wanted { name, long_name, parameter: 0, quantity: &|value| sign * value }], &mut self.fits)
@@ -269,7 +305,7 @@ impl Pipeline<'_> {
             .iter()
             .map(|size| {
                 let values = size.values(&|replicate| couplings[replicate], HEAT);
-                logarithm_datum(size.size, values, size.values(&|_| couplings[0], HEAT), self.corrections.of_peaks)
+                logarithmic(size.size, values, size.values(&|_| couplings[0], HEAT), self.corrections.of_peaks)
             })
             .collect();
         let (name, long_name) = ("specific_heat_amplitude", "A of C = A ln L + c at K_c");
@@ -277,7 +313,7 @@ impl Pipeline<'_> {
     }
 
     /// Peaks of C, of the connected susceptibility and of dU/dK, and what their places and heights say.
-    fn peaks(&mut self, inverse_nu: f64) -> Vec<super::Peak> {
+    fn peaks(&mut self, nu: &[f64]) -> Vec<super::Peak> {
         let susceptibility: Function = &|averages| averages.connected_susceptibility();
         let kinds = [("specific_heat", HEAT), ("connected_susceptibility", susceptibility), ("binder_slope", BINDER_SLOPE)];
         let mut peaks = Vec::new();
@@ -287,9 +323,9 @@ impl Pipeline<'_> {
             let places: Vec<Datum> = found
                 .iter()
                 .map(|(size, [places, _])| {
-                    let plain = vec![1.0, (*size as f64).powf(-inverse_nu)];
-                    let corrected = [plain.as_slice(), &[(*size as f64).powf(-inverse_nu - self.corrections.of_peaks)]].concat();
-                    Datum { size: *size, plain, corrected, values: places.clone(), fixed: places.clone() }
+                    let power = |more: f64| Term::Measured(nu.iter().map(|nu| (*size as f64).powf(-1.0 / nu - more)).collect());
+                    let (plain, correction) = (vec![Term::Known(1.0), power(0.0)], vec![power(self.corrections.of_peaks)]);
+                    Datum { size: *size, plain, correction, values: places.clone(), fixed: places.clone() }
                 })
                 .collect();
             let (name, long_name) = match observable {
@@ -304,10 +340,10 @@ impl Pipeline<'_> {
                 .into_iter()
                 .map(|(size, [_, heights])| {
                     if observable == "specific_heat" {
-                        return logarithm_datum(size, heights.clone(), heights, self.corrections.of_peaks);
+                        return logarithmic(size, heights.clone(), heights, self.corrections.of_peaks);
                     }
                     let logarithms: Vec<f64> = heights.iter().map(|height| height.ln()).collect();
-                    power_datum(size, logarithms.clone(), logarithms, self.corrections.of_peaks)
+                    logarithmic(size, logarithms.clone(), logarithms, self.corrections.of_peaks)
                 })
                 .collect();
             if observable == "specific_heat" && !self.corrections.has_logarithm {
@@ -324,12 +360,9 @@ impl Pipeline<'_> {
     }
 }
 
-fn power_datum(size: usize, values: Vec<f64>, fixed: Vec<f64>, correction: f64) -> Datum {
+/// A datum that is linear in ln L, with a correction.
+fn logarithmic(size: usize, values: Vec<f64>, fixed: Vec<f64>, correction: f64) -> Datum {
     let side = size as f64;
-    Datum { size, plain: vec![side.ln(), 1.0], corrected: vec![side.ln(), 1.0, side.powf(-correction)], values, fixed }
-}
-
-fn logarithm_datum(size: usize, values: Vec<f64>, fixed: Vec<f64>, correction: f64) -> Datum {
-    let side = size as f64;
-    Datum { size, plain: vec![side.ln(), 1.0], corrected: vec![side.ln(), 1.0, side.powf(-correction)], values, fixed }
+    let plain = vec![Term::Known(side.ln()), Term::Known(1.0)];
+    Datum { size, plain, correction: vec![Term::Known(side.powf(-correction))], values, fixed }
 }

@@ -198,20 +198,20 @@ impl GroupWriter {
     /// A variable whose values are made when they are written, some indices of its first dimension at a time, so that large data are never copied whole.
     ///
     /// # Errors
-    /// [`Error::InputOutput`]; [`Error::Bug`] if `make` does not give the values of just the indices it is asked for.
+    /// [`Error::InputOutput`]; what `make` fails with; [`Error::Bug`] if it does not give the values of just the indices it is asked for.
     pub fn blocks<T: Number>(
         &self,
         name: &str,
         dimensions: &[&str],
         about: Label<'_>,
-        make: impl Fn(Range<usize>) -> Vec<T>,
+        make: impl Fn(Range<usize>) -> Result<Vec<T>>,
     ) -> Result<()> {
         let scales = self.scales(dimensions)?;
         let mut shape: Vec<usize> = scales.iter().map(|scale| scale.size()).collect();
         let dataset = self.create::<T>(name, &shape)?;
         for range in block_ranges(&shape, size_of::<T>()) {
             shape[0] = range.len();
-            let values = make(range.clone());
+            let values = make(range.clone())?;
             self.fits(name, &shape, values.len())?;
             let block = ndarray::ArrayD::from_shape_vec(shape.clone(), values).map_err(|why| Error::Bug(format!("{name}: {why}.")))?;
             dataset.write_slice(&block, first_dimension(range, shape.len())).map_err(|why| failed(&self.path, name, &why))?;
