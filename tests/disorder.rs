@@ -73,6 +73,11 @@ fn what_is_missing_or_damaged_is_said_with_the_remedy() {
     for name in ["log.txt", "progress.json"] {
         pipe(&directory.join(name));
         assert_eq!(of("status", &directory).0, 0, "{name}");
+        if name == "log.txt" {
+            // Whoever writes into a pipe waits for somebody who reads.
+            let (code, words) = said(&mut run(&job, &directory));
+            assert!(code == 4 && words.contains("log.txt is there and is no regular file"), "{code}: {words}");
+        }
         std::fs::remove_file(directory.join(name)).unwrap();
     }
     let copy = directory.join("run.toml");

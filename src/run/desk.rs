@@ -6,9 +6,8 @@ use crate::kernels::InstructionSet;
 use crate::record::provenance::{self, Provenance, Submission};
 use crate::record::{RenormalizationRecord, RunRecord, SamplingRecord, Scaling, TableRecord, TrainingRecord};
 use crate::store::checkpoint::{Checkpoint, CheckpointFolder, StoredItems};
-use crate::store::{self, ConfigurationSet, RunDirectory};
+use crate::store::{self, ConfigurationSet, RunDirectory, durable};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -396,8 +395,7 @@ impl Desk {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{} {line}", now());
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(|why| Error::file("open", &path, why))?;
-        file.write_all(text.as_bytes()).map_err(|why| Error::file("write to", &path, why))
+        durable::append(&path, &text)
     }
 }
 

@@ -44,6 +44,26 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Adds to the end of a file, which is made if it is not there.
+///
+/// # Errors
+/// [`Error::InputOutput`]: also where something else has its name, which might never take a byte (a pipe).
+pub fn append(path: &Path, text: &str) -> Result<()> {
+    refuse_irregular(path)?;
+    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(|why| Error::file("open", path, why))?;
+    file.write_all(text.as_bytes()).map_err(|why| Error::file("write to", path, why))
+}
+
+fn refuse_irregular(path: &Path) -> Result<()> {
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        return Err(Error::InputOutput(format!(
+            "{} is there and is no regular file: it was left as it is; give another name",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
 /// Replaces `path` by what `fill` writes into the (empty, ours alone) temporary file whose name it gets. `needed` is about how many bytes that will be: it
 /// is named when the disk turns out to be full.
 ///
@@ -59,12 +79,7 @@ pub fn replace(path: &Path, needed: u64, fill: impl FnOnce(&Path) -> Result<()>)
 /// As for [`replace`]; the old file is intact under one of its two names.
 pub fn replace_keeping(path: &Path, kept: Option<&Path>, needed: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let folder = folder_of(path);
-    if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
-        return Err(Error::InputOutput(format!(
-            "{} is there and is no regular file: it was left as it is; give another name",
-            path.display()
-        )));
-    }
+    refuse_irregular(path)?;
     let temporary = Temporary::create(path, folder)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let passing = |step: &str, doing: &str| fault::point(&format!("{step}-{name}")).map_err(|why| Error::file(doing, path, why));
