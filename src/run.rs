@@ -180,12 +180,12 @@ fn read_on_all(run_file: &Path, comm: &dyn Comm) -> Result<RunFile> {
 fn sample_if_missing(job: &RunFile, session: &mut Session) -> Result<()> {
     let Some(section) = job.sample.as_ref().filter(|_| session.is_missing(Stage::Sampling, job)) else { return Ok(()) };
     let plan = sample::Plan::new(job.seed, &job.lattice, section);
-    let mut outcome = sample::run(&plan, session)?;
+    let (mut outcome, can_be_stopped) = sample::run(&plan, session)?;
     session.note_work();
     session.on_root_until_signal(|desk, go_on| {
         let (record, configurations) = (sample::record(&plan, &mut outcome), sample::configurations(&plan, &outcome));
         drop(outcome);
-        desk.keep_sampling(record, configurations, go_on)
+        desk.keep_sampling(record, configurations, if can_be_stopped { go_on } else { &|| Ok(()) })
     })?;
     Ok(())
 }

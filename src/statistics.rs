@@ -136,8 +136,7 @@ pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[
     let is_finite = |estimate: &Estimate| estimate.mean.is_finite() && estimate.error.is_finite();
     let excess = ratio_influence.map(|influence| secondary(influence, &|moments| moments.mean_square() / moments.mean_wave_power() - 1.0));
     let length = excess.filter(is_finite).map(|excess| {
-        let [mean, error] = length_of_excess(side, [excess.mean, excess.error]);
-        let length = Estimate { mean, error, ..excess };
+        let length = with_length(side, excess);
         let is_sure = excess.error > 0.0 && is_sure([excess.mean, excess.error]);
         if is_sure { secondary(length, &|moments| moments.correlation_length_over_side(side)) } else { length }
     });
@@ -163,14 +162,17 @@ pub fn observables_on(geometry: Geometry, side: usize, coupling: f64, chains: &[
 
 /// xi / L with its error from independent blocks of draws; not a number where nothing is known of it.
 pub fn correlation_length_of_blocks(side: usize, blocks: &[Moments]) -> [f64; 2] {
-    let jackknife = |quantity: &dyn Fn(&Moments) -> f64| {
-        let found = jackknife::estimate(blocks, quantity);
-        [found.mean, found.error]
-    };
+    let jackknife = |quantity: &dyn Fn(&Moments) -> f64| jackknife::estimate(blocks, quantity).pair();
     let excess = jackknife(&|moments| moments.mean_square() / moments.mean_wave_power() - 1.0);
     let length =
         if is_sure(excess) { jackknife(&|moments| moments.correlation_length_over_side(side)) } else { length_of_excess(side, excess) };
     if length.iter().all(|number| number.is_finite()) { length } else { [f64::NAN; 2] }
+}
+
+/// [`length_of_excess`] with the memory of the excess.
+fn with_length(side: usize, excess: Estimate) -> Estimate {
+    let [mean, error] = length_of_excess(side, [excess.mean, excess.error]);
+    Estimate { mean, error, ..excess }
 }
 
 /// Whether an excess of `<M^2>/<P>` over 1 is so far above zero, four standard errors, that its root is as good as normally distributed. Below, the bias of the root, of the order

@@ -217,17 +217,17 @@ fn a_signal_while_figures_are_drawn_is_a_stop_like_any_other() {
 }
 
 #[test]
-fn a_signal_while_configurations_are_written_is_a_stop_like_any_other() {
+fn a_signal_while_a_few_configurations_are_written_waits_for_them() {
     let run = Run::new(JOB);
     let said = code(&run.with_fault("SIGTERM@block:1"), 75);
     assert!(said.contains("SIGTERM came") && said.contains("the same command goes on"), "{said}");
-    assert!(!run.directory.join("configurations.h5").exists());
+    assert!(run.directory.join("configurations.h5").exists());
     run.goes_on("a signal while configurations were written");
 }
 
-/// 36 MiB of configurations, and no checkpoint is due for an hour.
+/// 36 MiB of configurations, and no checkpoint is due for minutes.
 #[test]
-fn before_many_configurations_are_written_their_chains_are_kept() {
+fn a_signal_while_many_configurations_are_written_is_a_stop_like_any_other() {
     let run = Run::new(
         "seed = 11\n[lattice]\nsizes = [1024]\n[sample]\ncouplings = [0.3]\nalgorithm = \"metropolis\"\nreplicas = 2\nthermalization = 0\nsweeps = 144\nconfigurations = 288\n[report]\nfigures = false\n",
     );
@@ -240,11 +240,15 @@ fn before_many_configurations_are_written_their_chains_are_kept() {
     assert!(said.contains("SIGTERM came; a checkpoint of"), "{said}");
     let said = code(&job(&run.directory, "SIGTERM@block:3"), 75);
     assert!(said.contains("going on from the checkpoint") && !run.directory.join("configurations.h5").exists(), "{said}");
+    // A checkpoint that cannot be written is no reason to give up what was sampled.
+    let full = run.folder.path().join("full");
+    let said = code(&job(&full, "ENOSPC@filled-state:1"), 75);
+    assert!(said.contains("going on without") && full.join("configurations.h5").exists(), "{said}");
     code(&job(&run.directory, ""), 75);
     let whole = run.folder.path().join("whole");
     code(&job(&whole, ""), 75);
     let configurations = |directory: &Path| kadanoff::store::read_configurations(&directory.join("configurations.h5")).unwrap().1;
-    assert!(configurations(&run.directory) == configurations(&whole));
+    assert!(configurations(&run.directory) == configurations(&whole) && configurations(&full) == configurations(&whole));
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl ClusterMoments {
     }
 }
 
-/// The wave of a cluster over its sites, below which it is one of rounding errors: far above these, and far below what any cluster with a wave has.
+/// The wave of a cluster over its sites, below which it is one of rounding errors: far above these, and in practice far below what a cluster with a wave has.
 const ROUNDING: f64 = 1e-12;
 
 /// What is summed up of one cluster.

@@ -48,6 +48,11 @@ fn some_of(all: Vec<String>) -> String {
     list(&shown)
 }
 
+/// An error that is infinite is not known (of one configuration, or of two draws), which its mean has no part in.
+fn known(error: f64) -> f64 {
+    if error == f64::INFINITY { 0.0 } else { error }
+}
+
 fn not_finite(record: &RunRecord) -> Option<String> {
     let mut places: Vec<(String, usize)> = Vec::new();
     let mut count = |place: String, values: &mut dyn Iterator<Item = f64>| {
@@ -60,7 +65,8 @@ fn not_finite(record: &RunRecord) -> Option<String> {
         let estimates = ensemble.observables.iter().map(|observable| observable.estimate);
         count(
             format!("the observables of {}", ensemble::name(ensemble)),
-            &mut estimates.flat_map(|estimate| [estimate.mean, estimate.error, estimate.autocorrelation_time, estimate.effective_samples]),
+            &mut estimates
+                .flat_map(|estimate| [estimate.mean, known(estimate.error), estimate.autocorrelation_time, estimate.effective_samples]),
         );
     }
     for (index, layer) in record.training.iter().flat_map(|training| &training.layers).enumerate() {
@@ -78,7 +84,8 @@ fn not_finite(record: &RunRecord) -> Option<String> {
         for layer in &renormalization.reconstructions {
             let blocks = [layer.block_agreement, layer.iterated_block_agreement, layer.advantage, layer.block_correlation];
             let values = [Some(layer.agreement)].into_iter().chain(blocks);
-            count(format!("the reconstruction from {} units", layer.units), &mut values.flatten().flatten());
+            let numbers = values.flatten().flat_map(|[mean, error]| [mean, known(error)]);
+            count(format!("the reconstruction from {} units", layer.units), &mut numbers.into_iter());
         }
         if let Some(likelihood) = &renormalization.likelihood {
             let directions = [likelihood.forward, likelihood.reverse];

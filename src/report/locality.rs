@@ -11,7 +11,7 @@ use crate::record::{RenormalizationRecord, TableRecord};
 
 /// A hypothesis under which the thresholds have a smaller probability is refuted.
 const REFUTED: f64 = 1e-4;
-/// One under which the exponent has at least this probability agrees.
+/// One under which exponent and thresholds have at least this probability agrees.
 const AGREES: f64 = 0.05;
 /// A fit whose chi^2 has a smaller probability is called bad.
 const BAD_FIT: f64 = 0.01;
@@ -83,10 +83,11 @@ fn verdict(fit: &TableRecord) -> Option<String> {
     let (of_power, of_exponent, of_hypothesis) = (probability(0, "p_value")?, probability(0, "probability")?, probability(1, "p_value")?);
     let holds = if of_hypothesis < REFUTED {
         format!("does not hold here: thresholds that follow it have a probability of {}", significant(of_hypothesis, 2))
-    } else if of_exponent < AGREES {
-        format!("is left open: such an exponent has a probability of {} if it holds", significant(of_exponent, 2))
-    } else {
+    } else if of_exponent >= AGREES && of_hypothesis >= AGREES {
         "agrees".to_string()
+    } else {
+        let [exponent, thresholds] = [of_exponent, of_hypothesis].map(|probability| significant(probability, 2));
+        format!("is left open: if it holds, such an exponent has a probability of {exponent}, and such thresholds one of {thresholds}")
     };
     Some(format!(
         "The penalty that makes the first layer local goes as the number of configurations to the power {}{}. The hypothesis of −1/2 {holds}.",

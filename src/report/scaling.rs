@@ -44,7 +44,7 @@ fn introduction(scaling: &Scaling) -> String {
     format!(
         "The draws of all couplings of a size are joined into one ensemble (multi-histogram reweighting), which gives every observable and its derivative in <i>K</i> as a function of <i>K</i>. \
          Fits allow one correction <i>L</i><sup>−{}</sup>{}. The fit that counts is the one with \
-         correction from the smallest size on whose χ² has a probability of at least {}. Errors are those of a jackknife of the whole analysis, slopes and weights of the fits included, over {} blocks of at least {} autocorrelation times; beside them stand those of a bootstrap of the same analysis over the same blocks; both keep the smallest sizes that were chosen. No exact value was used but the exponents of the corrections; \
+         correction from the smallest size on whose χ² has a probability of at least {}. Errors are those of a jackknife of the whole analysis, slopes and weights of the fits included, over {} blocks of at least {} autocorrelation times, or whole chains; beside them stand those of a bootstrap of the same analysis over the same blocks; both keep the smallest sizes that were chosen. No exact value was used but the exponents of the corrections; \
          the sizes are {}.",
         significant(scaling.correction_exponent, 4),
         if scaling.geometry == Geometry::Cubic {
@@ -168,7 +168,10 @@ fn peak_table(scaling: &Scaling) -> Table {
 
 fn fit_table(scaling: &Scaling) -> Table {
     let heads = ["smallest <i>L</i>", "correction", "value (error)", "<i>χ</i>²", "degrees of freedom", "probability"];
-    let mut table = Table::new("All fits, from each smallest size on; the one that counts is marked by a star.", &heads);
+    let mut table = Table::new(
+        "All fits, from each smallest size on; the one that counts is marked by a star. Each datum has the weight of its own variance; <i>χ</i>² is that of the best description by the full covariance, and says whether there is one.",
+        &heads,
+    );
     table.is_long = true;
     let mut before: Option<&ScalingFit> = None;
     for fit in &scaling.fits {

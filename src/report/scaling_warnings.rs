@@ -38,8 +38,8 @@ pub(super) fn warnings(scaling: &Scaling) -> Vec<String> {
 
 fn too_few_draws(blocks: usize) -> String {
     format!(
-        "<b>No finite-size scaling:</b> the chains of the ensemble with the longest memory can be cut into {blocks} block{} of {} autocorrelation times, and error bars need {FEWEST_BLOCKS}. Draw longer \
-         chains, or more of them.",
+        "<b>No finite-size scaling:</b> the chains of the ensemble with the longest memory make {blocks} independent block{} (whole chains, or parts of {} autocorrelation times), and error bars need \
+         {FEWEST_BLOCKS}. Draw longer chains, or more of them.",
         if blocks == 1 { "" } else { "s" },
         significant(BLOCK_LENGTH, 2)
     )
@@ -118,6 +118,11 @@ mod tests {
         let outside = warnings(&scaling(1e-260, 0.4286, Vec::new()));
         assert!(outside.len() == 3 && outside[0].contains("do not bracket"), "{outside:?}");
         let few = warnings(&Scaling { blocks: 8, results: Vec::new(), ..scaling(0.3, 0.4408, Vec::new()) });
-        assert!(few.len() == 1 && few[0].contains("into 8 blocks of 10 autocorrelation times, and error bars need 24"), "{few:?}");
+        assert!(
+            few.len() == 1
+                && few[0]
+                    .contains("make 8 independent blocks (whole chains, or parts of 10 autocorrelation times), and error bars need 24"),
+            "{few:?}"
+        );
     }
 }

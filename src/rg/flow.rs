@@ -149,10 +149,7 @@ fn measure(bits: &bitvec::slice::BitSlice<u64>, torus: SquareTorus, observer: &m
 fn point(step: usize, parts: &[Series], torus: SquareTorus) -> Point {
     let sites = torus.sites() as f64;
     let blocks = jackknife::blocks(parts, f64::INFINITY);
-    let estimate = |quantity: &dyn Fn(&Moments) -> f64| {
-        let found = jackknife::estimate(&blocks, quantity);
-        [found.mean, found.error]
-    };
+    let estimate = |quantity: &dyn Fn(&Moments) -> f64| jackknife::estimate(&blocks, quantity).pair();
     let energy = estimate(&|moments| moments.mean_energy() / sites);
     let energy_variance = estimate(&|moments| moments.energy_variance() / sites);
     let absolute: Vec<(f64, f64)> = parts

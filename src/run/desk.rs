@@ -259,7 +259,7 @@ impl Desk {
         Ok(Some(checkpoint.items))
     }
 
-    /// Writes a checkpoint, which was `begun` before, of a state of `length` bytes that `put` hands over if all is well so far. A failure is a warning as long as an older generation is intact, the job goes on, and it is not the third in a row.
+    /// Writes a checkpoint, which was `begun` before, of a state of `length` bytes that `put` hands over if all is well so far; whether that worked. A failure is a warning as long as an older generation is intact, the job goes on, and it is not the third in a row.
     ///
     /// # Errors
     /// [`Error::InputOutput`] otherwise.
@@ -270,12 +270,13 @@ impl Desk {
         put: impl FnOnce(&mut dyn FnMut(&[u8])),
         begun: Instant,
         stopping: Option<&str>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         self.save_layers()?;
         match self.checkpoints.write(self.run_file_hash(), stage as u64, &self.record.provenance.submissions, length, put) {
             Ok(size) => {
                 (self.failures, self.last_checkpoint) = (0, Some(size));
-                self.log(&format!("checkpoint of {size} bytes in {:.3} s", begun.elapsed().as_secs_f64()))
+                self.log(&format!("checkpoint of {size} bytes in {:.3} s", begun.elapsed().as_secs_f64()))?;
+                Ok(true)
             }
             Err(Error::InputOutput(sentence)) => {
                 self.failures += 1;
@@ -290,7 +291,7 @@ impl Desk {
                 }
                 // The log lies on the same disk: that it cannot be written is no news.
                 let _ = self.say(&format!("warning: {sentence}; the checkpoint before it is intact, going on"));
-                Ok(())
+                Ok(false)
             }
             Err(other) => Err(other),
         }

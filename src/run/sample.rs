@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 /// Sweeps of thermalization when speed is measured: enough for Wolff to know the size of its clusters.
 const SWEEPS_BEFORE_TRIAL: usize = 20;
 
-/// To write so many bytes of configurations takes longer than to write them into a checkpoint, several seconds, and a job that is stopped meanwhile begins with it again.
+/// To write so many bytes of configurations takes several seconds, much longer than to write them into a checkpoint.
 const LONG_TO_WRITE: u128 = 32 << 20;
 
 /// What the stage has to do.
@@ -145,11 +145,12 @@ impl Plan {
     }
 }
 
-/// Runs all chains from where an earlier submission left them. Collective; the result, in the order of the chains, is on rank 0 and empty elsewhere.
+/// Runs all chains from where an earlier submission left them. Collective; the result, in the order of the chains, is on rank 0 and empty elsewhere. With it whether a job that writes it into the files
+/// can be stopped meanwhile: that takes long, and the checkpoint holds all of it.
 ///
 /// # Errors
 /// Whatever a sampler refuses, agreed on by all ranks; [`crate::error::Error::Stopped`] if the job stops before the end.
-pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
+pub fn run(plan: &Plan, session: &mut Session) -> Result<(Outcome, bool)> {
     let comm = session.comm();
     let stored = session.resume_on_root(Stage::Sampling)?;
     let plan = &comm::agree(comm, plan.with_measured_costs(comm))?;
@@ -168,11 +169,9 @@ pub fn run(plan: &Plan, session: &mut Session) -> Result<Outcome> {
         }
     }
     let has_new_work = comm.maximum(u64::from(left > 0)) == 1;
-    if has_new_work && plan.bytes_kept() > LONG_TO_WRITE {
-        session.keep(Stage::Sampling, &Begun(&own))?;
-    }
+    let can_be_stopped = plan.bytes_kept() > LONG_TO_WRITE && (!has_new_work || session.keep(Stage::Sampling, &Begun(&own))?);
     progress.finish();
-    travel::all_chains(plan, comm, own)
+    Ok((travel::all_chains(plan, comm, own)?, can_be_stopped))
 }
 
 /// Spins a second of all threads of this machine together, by short runs of units of the plan's size `side`: with tempering all couplings at once, otherwise the lowest,

@@ -159,16 +159,19 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Writes a checkpoint whoever asks for it: before something that takes a while, and would have to be begun again from what is on disk. Collective.
+    /// Writes a checkpoint before something that takes a while and could be stopped in its midst, if there is one; whether that worked. A failure is a warning: the job can go on without. Collective.
     ///
     /// # Errors
-    /// [`Error::InputOutput`] if it could not be written and the job cannot go on without.
-    pub fn keep(&mut self, stage: Stage, state: &dyn State) -> Result<()> {
-        self.keep_checkpoint(stage, state, Instant::now(), None)
+    /// Whatever is no failure to write it.
+    pub fn keep(&mut self, stage: Stage, state: &dyn State) -> Result<bool> {
+        match self.keep_checkpoint(stage, state, Instant::now(), None) {
+            Err(Error::InputOutput(why)) => self.on_root(|desk| desk.say(&format!("warning: {why}; going on without"))).map(|_| false),
+            kept => kept,
+        }
     }
 
-    /// Writes the state of all ranks, piece by piece as they hand it over.
-    fn keep_checkpoint(&mut self, stage: Stage, state: &dyn State, begun: Instant, stopping: Option<&str>) -> Result<()> {
+    /// Writes the state of all ranks, piece by piece as they hand it over; whether that worked.
+    fn keep_checkpoint(&mut self, stage: Stage, state: &dyn State, begun: Instant, stopping: Option<&str>) -> Result<bool> {
         let comm = self.comm;
         let lengths = comm.gather(state.length().to_le_bytes().to_vec()).unwrap_or_default();
         let length = lengths.iter().filter_map(|length| length.first_chunk()).map(|bytes| u64::from_le_bytes(*bytes)).sum();
@@ -182,7 +185,8 @@ impl<'a> Session<'a> {
         if !is_handed_over {
             comm::gather_pieces(comm, |take| state.put(take), &mut |_| {});
         }
-        comm::agree(comm, written.transpose()).map(drop)
+        let written = comm::agree(comm, written.transpose())?;
+        Ok(comm.maximum(u64::from(written == Some(true))) == 1)
     }
 
     /// Does `work` on a thread of rank 0 while all ranks come together round after round, so that the job can stop in the midst of it. `state` makes the checkpoint that a later

@@ -305,6 +305,8 @@ mod tests {
             let torus = torus(geometry, side);
             let make = |set| LaneGroup::new(torus, 0.3, Start::Cold, 14103831, 3).expect("a fit lattice").with_instruction_set(set);
             let mut groups: Vec<LaneGroup> = InstructionSet::available().into_iter().map(make).collect();
+            // All up: no wave at all, not one of rounding errors.
+            assert!(groups.iter().all(|group| group.wave_powers().expect("not square").iter().all(|power| *power == 0.0)));
             let stream = LaneStream::new(14103831, Purpose::Replicas, 3);
             let expected: Vec<Vec<Configuration>> = match geometry {
                 Geometry::Chain => swept(ReferenceDomains::<ChainMetropolis>::of_replicas(torus, 0.3, stream), sweeps),

@@ -145,14 +145,18 @@ impl DomainGroup {
         let mut powers = vec![0.0; REPLICAS];
         for axis in 0..torus.dimension() {
             let (mut real, mut imaginary) = ([0.0; REPLICAS], [0.0; REPLICAS]);
+            // Layers with as many spins up as all others have no wave, and what the sum over their phases leaves is rounding.
+            let (mut first, mut alike) = (None, [true; REPLICAS]);
             for (coordinate, layer) in self.domains.layers(set, axis).enumerate() {
                 let (sine, cosine) = sine_and_cosine(std::f64::consts::TAU * coordinate as f64 / torus.side() as f64);
+                let first = *first.get_or_insert(layer);
                 for (lane, up) in layer.into_iter().enumerate() {
+                    alike[lane] &= up == first[lane];
                     real[lane] += f64::from(up) * cosine;
                     imaginary[lane] += f64::from(up) * sine;
                 }
             }
-            for (lane, power) in powers.iter_mut().enumerate() {
+            for (lane, power) in powers.iter_mut().enumerate().filter(|(lane, _)| !alike[*lane]) {
                 // Spins are twice the up spins, less a constant that has no part in the wave.
                 *power += 4.0 * (real[lane] * real[lane] + imaginary[lane] * imaginary[lane]) / torus.dimension() as f64;
             }

@@ -1,7 +1,7 @@
 //! Susceptibility, Binder cumulant and correlation length from the improved estimators of the draws ([`crate::measure::clusters`]), beside those of [`super::observables_on`].
 
 use super::autocorrelation;
-use super::{Estimate, NamedEstimate, length_of_excess};
+use super::{Estimate, NamedEstimate, with_length};
 use crate::lattice::Geometry;
 use crate::measure::Series;
 
@@ -36,9 +36,7 @@ pub fn observables(geometry: Geometry, side: usize, chains: &[Series]) -> Vec<Na
     }
     if !wave.is_nan() && wave > 0.0 {
         let excess = linear(square / wave - 1.0, [1.0 / wave, 0.0, -square / (wave * wave)]);
-        let [length, error] = length_of_excess(side, [excess.mean, excess.error]);
-        let length = Estimate { mean: length, error, ..excess };
-        found.push(("correlation_length_over_side", "second-moment correlation length over L", length));
+        found.push(("correlation_length_over_side", "second-moment correlation length over L", with_length(side, excess)));
     }
     let named = |(name, long_name, estimate): (&str, &str, Estimate)| NamedEstimate {
         name: name.to_string(),

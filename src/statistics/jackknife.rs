@@ -130,6 +130,13 @@ pub struct Jackknife {
     pub error: f64,
 }
 
+impl Jackknife {
+    /// Value and error.
+    pub fn pair(self) -> [f64; 2] {
+        [self.mean, self.error]
+    }
+}
+
 /// Cuts every chain into equal blocks of at least `shortest` draws (a chain shorter than that is one block), at most 4096 in all, and sums each.
 pub fn blocks(chains: &[Series], shortest: f64) -> Vec<Moments> {
     let draws: usize = chains.iter().map(Series::len).sum();

@@ -65,7 +65,7 @@ pub struct ScalingFit {
     pub corrected: bool,
     /// Value and error.
     pub value: WithError,
-    /// chi^2.
+    /// chi^2 of the best description by the full covariance, whose parameters are others than those of the fit, which gives each datum the weight of its own variance.
     pub goodness: Goodness,
     /// Whether it is the one that counts: the first with correction whose probability is at least [`ACCEPTED`].
     pub chosen: bool,

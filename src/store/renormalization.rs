@@ -147,7 +147,7 @@ fn read_reconstructions(group: &GroupReader) -> Result<Vec<ReconstructionRecord>
     (0..layers)
         .map(|layer| {
             let both = |which: usize| [shares[which].0[layer], shares[which].1[layer]];
-            // Only a mean that is NaN stands for nothing: an error of NaN may belong to a single configuration.
+            // Only a mean that is NaN stands for nothing: an error that is not finite may belong to a single configuration.
             let optional = |which: usize| (!both(which)[0].is_nan()).then(|| both(which));
             Ok(ReconstructionRecord {
                 units: usize::try_from(units[layer]).map_err(|why| group.wrong("units", why))?,

@@ -53,11 +53,8 @@ impl Model {
     /// The weights are those of each datum by itself. U and xi / L of a size go together (their correlation is 0.95), and the inverse of a covariance that 48 blocks tell makes too much of their
     /// difference: in 40 runs of 8 chains of 300 draws (L = 8 to 48) it gave critical couplings that scattered by a third more than with these weights, and by 1.5 of their errors instead of 1.2.
     pub fn fit(&self, times: &[&[f64]], values: &[f64], measured: impl Iterator<Item = f64>) -> Option<Vec<f64>> {
-        let mut covariance = self.covariance(times);
-        for (row, entries) in covariance.iter_mut().enumerate() {
-            entries.iter_mut().enumerate().filter(|(column, _)| *column != row).for_each(|(_, entry)| *entry = 0.0);
-        }
-        Some(LeastSquares::new(&self.design(measured), &covariance)?.fit(values).0)
+        let variances = self.covariance(times, |one, other| one == other);
+        Some(LeastSquares::new(&self.design(measured), &variances)?.fit(values).0)
     }
 
     fn design(&self, mut measured: impl Iterator<Item = f64>) -> Vec<Vec<f64>> {
@@ -93,24 +90,25 @@ impl Model {
         let (values, measured) = self.data_of(0);
         let blocks = self.data[0].values.len() - 1;
         let times = vec![1.0; blocks];
-        let (_, goodness) = LeastSquares::new(&self.design(measured), &self.covariance(&vec![&times[..]; values.len()]))?.fit(&values);
+        // Data of different sizes are independent.
+        let covariance = self.covariance(&vec![&times[..]; values.len()], |one, other| self.data[one].size == self.data[other].size);
+        let (_, goodness) = LeastSquares::new(&self.design(measured), &covariance)?.fit(&values);
         let together = self.data.iter().filter(|datum| datum.size == self.data[0].size).count();
         let chi_squared = goodness.chi_squared * (blocks as f64 - together as f64 - 2.0) / (blocks as f64 - 1.0);
         Some(Goodness { chi_squared, p_value: survival(chi_squared, goodness.degrees_of_freedom as f64), ..goodness })
     }
 
-    /// The covariance of the data at a fixed coupling, from blocks each so many times: data of different sizes are independent. A replicate without a block says, to first order, what the block
-    /// by itself would say.
-    fn covariance(&self, times: &[&[f64]]) -> Vec<Vec<f64>> {
+    /// The covariance at a fixed coupling of those data that go `together`, from blocks each so many times. A replicate without a block says, to first order, what the block by itself would say.
+    fn covariance(&self, times: &[&[f64]], together: impl Fn(usize, usize) -> bool) -> Vec<Vec<f64>> {
         let mean = |times: &[f64], of: &dyn Fn(usize) -> f64| {
             times.iter().enumerate().map(|(block, times)| times * of(block + 1)).sum::<f64>() / times.iter().sum::<f64>()
         };
         let means: Vec<f64> = self.data.iter().zip(times).map(|(datum, times)| mean(times, &|replicate| datum.fixed[replicate])).collect();
         let entry = |one: usize, other: usize| {
-            let ([first, second], times) = ([&self.data[one], &self.data[other]], times[one]);
-            if first.size != second.size {
+            if !together(one, other) {
                 return 0.0;
             }
+            let ([first, second], times) = ([&self.data[one], &self.data[other]], times[one]);
             let product = |replicate: usize| (first.fixed[replicate] - means[one]) * (second.fixed[replicate] - means[other]);
             (times.len() as f64 - 1.0).powi(2) / (times.iter().sum::<f64>() - 1.0) * mean(times, &product)
         };

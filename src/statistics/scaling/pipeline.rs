@@ -5,7 +5,7 @@ use super::features::{Size, collapse, crossings, peak};
 use super::fits::{Chosen, Datum, Term, Wanted, results, scan};
 use super::{Curves, Scaling, ScalingFit, SizeData};
 use crate::lattice::Geometry;
-use crate::ledger::{Ledger, Nobody};
+use crate::ledger::{Ledger, Nobody, kept_numbers};
 use crate::measure::Series;
 use crate::statistics::autocorrelation;
 use crate::statistics::reweighting::{Averages, Histograms};
@@ -15,8 +15,10 @@ use rayon::prelude::*;
 pub const BLOCKS: usize = 48;
 /// With fewer blocks there are no results: weights and errors that come from a few numbers are wrong by more than they say.
 pub const FEWEST_BLOCKS: usize = 24;
-/// The length of a block in autocorrelation times, at least: the variance of its mean is then too small by a tenth at most.
+/// The length of a block in autocorrelation times, at least, unless it is a whole chain: the variance of its mean is then too small by a tenth at most.
 pub const BLOCK_LENGTH: f64 = 10.0;
+/// The draws of a block, at least.
+const SHORTEST_BLOCK: usize = 25;
 /// What is known beforehand of the corrections to scaling of a class.
 #[derive(Debug, Clone, Copy)]
 struct Corrections {
@@ -57,7 +59,8 @@ pub fn analyse_on(geometry: Geometry, data: &[SizeData], ledger: &dyn Ledger) ->
     if data.len() < 3 || data.iter().any(|size| size.ensembles.len() < 2) || fewest != most || fewest == 0 {
         return None;
     }
-    let parts = BLOCKS.div_ceil(fewest).min(independent_parts(data)?);
+    let parts = kept_numbers(ledger, "independent parts", || independent_parts(data).into_iter().map(|parts| parts as f64).collect());
+    let parts = BLOCKS.div_ceil(fewest).min(*parts.first()? as usize);
     let blocks = BLOCKS.min(parts * fewest);
     if blocks < FEWEST_BLOCKS {
         return Some(Scaling::without_results(geometry, corrections.leading, blocks));
@@ -67,8 +70,8 @@ pub fn analyse_on(geometry: Geometry, data: &[SizeData], ledger: &dyn Ledger) ->
     Pipeline { geometry, corrections, has_waves: sizes.iter().all(|size| size.histograms.has_waves()), sizes, fits: Vec::new() }.run()
 }
 
-/// Into how many stretches every chain can be cut that know nothing of each other: each has [`BLOCK_LENGTH`] autocorrelation times of the observable with the longest memory. Chains too short
-/// for two are whole.
+/// Into how many stretches every chain can be cut that know nothing of each other: each has [`SHORTEST_BLOCK`] draws and [`BLOCK_LENGTH`] autocorrelation times of the observable with the longest
+/// memory. Chains too short for two are whole. `None` where there is a chain without draws.
 fn independent_parts(data: &[SizeData]) -> Option<usize> {
     let ensembles: Vec<&[Series]> = data.iter().flat_map(|size| size.ensembles.iter().map(|(_, chains)| *chains)).collect();
     let of_ensemble = |chains: &&[Series]| -> Option<usize> {
@@ -76,7 +79,7 @@ fn independent_parts(data: &[SizeData]) -> Option<usize> {
         let parts = |value: &dyn Fn(&Series, usize) -> f64| {
             let of_chain = |chain: &Series| (0..chain.len()).map(|draw| value(chain, draw)).collect();
             let memory = autocorrelation::analyse(chains.iter().map(of_chain).collect()).filter(|memory| memory.window_closed);
-            memory.map_or(1, |memory| (shortest as f64 / (BLOCK_LENGTH * memory.autocorrelation_time)) as usize)
+            memory.map_or(1, |memory| (shortest as f64 / (BLOCK_LENGTH * memory.autocorrelation_time).max(SHORTEST_BLOCK as f64)) as usize)
         };
         let [energy, magnetization, square] = [
             parts(&|chain, draw| chain.energy[draw] as f64),
